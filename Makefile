@@ -1,0 +1,60 @@
+# Millstream: `make demo` shows it, `make test` proves it. `make help` lists the rest.
+#
+# Nothing is needed but python3 (3.11 or later); on Debian, as root, what is missing is installed.
+# The environment is .venv here; servers of the tests live in temporary folders and end with them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+WITH_SERVERS := kafka or postgres
+
+.PHONY: help demo test test-fast test-servers check format env servers bench constraints clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+demo: env  ## replay 336 776 real flights as a live stream [SECONDS=60 SPEED=…; SECONDS=0: as fast as it can]
+	$(BIN)/millstream demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SPEED),--speed $(SPEED))
+
+test: env servers check test-fast test-servers  ## everything: environment, checks, tests, real servers
+	@echo "make test: everything passed"
+
+test-fast: env  ## the tests that need no server
+	$(PYTEST) -q -n $(WORKERS) -m "not ($(WITH_SERVERS))"
+
+test-servers: env servers  ## the tests on a real Kafka and a real PostgreSQL, started and stopped here
+	$(PYTEST) -q -n $(WORKERS) -m "$(WITH_SERVERS)"
+
+check: env  ## format, lint, types, layers, examples in docstrings
+	$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . | tail -20; exit 1; }
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(PYTEST) -q --doctest-modules src/millstream || [ $$? -eq 5 ]
+
+format: env  ## let ruff format and mend what it safely can
+	$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .
+
+env: $(VENV)/.stamp  ## create .venv with everything pinned by constraints.txt
+
+$(VENV)/.stamp: pyproject.toml constraints.txt tools/env
+	tools/env python $(VENV)
+	@touch $@
+
+servers:  ## install what the test servers need (JDK, Maven, PostgreSQL) where it is missing
+	tools/env servers $(VENV)
+
+bench: env  ## the engine's figures: rows/s and ms per batch
+	$(BIN)/python benchmarks/engine.py $(ARGS)
+
+constraints:  ## pin constraints.txt to what .venv holds now
+	@head -2 constraints.txt > constraints.new
+	@$(BIN)/pip freeze --exclude-editable | grep -vE '^(pip|setuptools|wheel)==|@' | sort -f >> constraints.new
+	@mv constraints.new constraints.txt && git diff --stat constraints.txt
+
+clean:  ## remove the environment and what tools left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
