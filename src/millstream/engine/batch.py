@@ -1,0 +1,84 @@
+"""A batch: the unit that moves through the engine.
+
+A Polars frame whose user columns come first. Two hidden columns may follow:
+
+``$op``    Int8, the change kind of each row (:class:`Op`); absent = all rows are inserts
+``$mark``  Int64 ms, the watermark each row arrived under; absent = every row is ahead of its own
+           mark, so no row of the batch can be late anywhere
+
+``mark_ms`` is the watermark *after* the batch's last row; None = no watermark yet. A batch
+without rows carries a mark. Hidden columns ride along through filters and projections for free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+import polars as pl
+
+OP = "$op"
+MARK = "$mark"
+SPLIT = "$split"
+OFFSET = "$offset"
+HIDDEN = (OP, MARK, SPLIT, OFFSET)
+
+FINAL_MARK_MS = 2**63 - 1
+"""The mark at the end of bounded input: no more rows will come."""
+
+
+class Op(IntEnum):
+    """The change kinds, with Flink's order and short names."""
+
+    INSERT = 0
+    UPDATE_BEFORE = 1
+    UPDATE_AFTER = 2
+    DELETE = 3
+
+    @property
+    def short(self) -> str:
+        """``+I -U +U -D``."""
+        return ("+I", "-U", "+U", "-D")[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows in arrival order, with the mark after the last one and the clock stamp of the chunk."""
+
+    frame: pl.DataFrame
+    mark_ms: int | None = None
+    read_at_ms: int = 0
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def has_ops(self) -> bool:
+        """Whether the rows say their change kind."""
+        return OP in self.frame.columns
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether some row may be behind the mark it arrived under."""
+        return MARK in self.frame.columns
+
+    def with_frame(self, frame: pl.DataFrame) -> Batch:
+        """Return other rows under the same mark and stamp."""
+        return replace(self, frame=frame)
+
+    def data(self) -> pl.DataFrame:
+        """Return the user's columns."""
+        hidden = [c for c in HIDDEN if c in self.frame.columns]
+        return self.frame.drop(hidden) if hidden else self.frame
+
+    def weights(self) -> np.ndarray | None:
+        """Return +1 for inserts and -1 for retractions per row (int8), or None for all +1."""
+        if not self.has_ops:
+            return None
+        ops = self.frame[OP].to_numpy()
+        return np.where((ops == Op.UPDATE_BEFORE) | (ops == Op.DELETE), -1, 1).astype(np.int8)
+
+    def marks(self) -> np.ndarray | None:
+        """Return each row's own mark (int64 ms), or None where no row is behind it."""
+        return self.frame[MARK].to_numpy() if self.has_marks else None

@@ -1,0 +1,49 @@
+"""Resolved expressions as Polars expressions.
+
+in      an expression tree whose nodes all have types
+out     :class:`Lowered`: the value, and the rows it cannot compute with the reason
+source  functions in ``engine/functions/<family>.py``; casts in ``engine/functions/cast.py``
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import polars as pl
+
+from millstream import types as t
+from millstream.columns.physical import polars_type
+from millstream.engine.functions import Context, Lowered, lowering_of
+from millstream.engine.functions.cast import lower_cast
+from millstream.engine.udf import lower_udf
+from millstream.expr.tree import Call, Cast, Column, Expr, Literal, UdfCall
+
+
+def lower(expr: Expr, ctx: Context) -> Lowered:
+    """Return the Polars form of a resolved expression."""
+    match expr:
+        case Column(name=name):
+            return Lowered(pl.col(name))
+        case Literal():
+            return Lowered(literal(expr))
+        case Call(function=name, args=args):
+            return lowering_of(name)(expr, tuple(lower(a, ctx) for a in args), ctx)
+        case Cast(arg=arg):
+            return lower_cast(expr, lower(arg, ctx), ctx)
+        case UdfCall(args=args):
+            return lower_udf(expr, tuple(lower(a, ctx) for a in args))
+        case _:
+            raise AssertionError(f"{type(expr).__name__} is no scalar expression")
+
+
+def literal(expr: Literal) -> pl.Expr:
+    """Return a constant of exactly the physical type of its SQL type."""
+    dtype, value = polars_type(expr.typed), expr.value
+    if value is None:
+        return pl.lit(None, dtype=dtype)
+    if isinstance(expr.typed, t.IntervalDay) and isinstance(value, int):
+        value = dt.timedelta(milliseconds=value)
+    if isinstance(value, Decimal):
+        return pl.lit(pl.Series([value], dtype=dtype)).first()
+    return pl.lit(value, dtype=dtype)

@@ -1,0 +1,131 @@
+"""The contract of an operator: columns in, columns out, no I/O, no clock.
+
+An operator is a *spec* (what the plan decided, never changes) and a *state* (what moves). The
+driver calls, in this order for every batch it pushes::
+
+    on_batch(batch, port)      rows; ``batch.mark_ms`` is NOT yet in force while they are folded
+    on_mark(mark_ms)           the mark after the batch; called once per batch, after on_batch of
+                               all inputs; fires timers. FINAL_MARK_MS ends bounded input.
+
+``on_batch`` must equal row by row: any cut of the input gives the same results (SEMANTICS §1).
+``snapshot`` returns everything that moves as named frames plus small JSON facts, ``restore`` takes
+it back into a fresh operator. Hash tables are never part of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import polars as pl
+
+from millstream.engine.batch import Batch
+from millstream.plan.nodes import Node
+
+if TYPE_CHECKING:
+    from millstream.engine.functions import Context
+
+NO_OUTPUT: tuple[pl.DataFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What one call gave. Frames may carry ``$op`` and ``$mark`` as in :mod:`.batch`.
+
+    out       result rows, in order
+    late      rows too late for this operator, with its input columns
+    rejected  rows that could not be computed, with REJECTED_SCHEMA columns
+    """
+
+    out: tuple[pl.DataFrame, ...] = NO_OUTPUT
+    late: tuple[pl.DataFrame, ...] = NO_OUTPUT
+    rejected: tuple[pl.DataFrame, ...] = NO_OUTPUT
+
+
+NOTHING = Outputs()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An operator's state: frames by name, small facts as JSON values, and a version."""
+
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+
+class Operator(ABC):
+    """One running step."""
+
+    uid: str = ""
+
+    @abstractmethod
+    def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
+        """Fold rows of input ``port``."""
+
+    def on_mark(self, mark_ms: int) -> Outputs:  # noqa: ARG002 (stateless operators have no timers)
+        """Fire what ``mark_ms`` allows; marks never go back."""
+        return NOTHING
+
+    def snapshot(self) -> Snapshot:
+        """Return the state; the operator must not change while the driver reads it."""
+        return Snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take a snapshot of the same version and shape back."""
+        assert not snapshot.tables, f"{type(self).__name__} has no state to restore"
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of memory this state holds."""
+        return 0
+
+    @property
+    def state_rows(self) -> int:
+        """Entries this state holds (keys, panes or rows)."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """What the lowering of one node may know.
+
+    ``changes_in``: per input, whether its rows carry ``$op`` retractions. ``upsert_out``: the
+    consumers take the newest row or a tombstone per key, so −U rows may be left out.
+    """
+
+    ctx: Context
+    changes_in: tuple[bool, ...]
+    upsert_out: bool
+    seed: int
+    bounded: bool
+
+
+AnyNode = TypeVar("AnyNode", bound=Node)
+_LOWER: dict[type[Node], Callable[[Any, Lowering], Operator]] = {}
+
+
+def lowers(
+    kind: type[AnyNode],
+) -> Callable[[Callable[[AnyNode, Lowering], Operator]], Callable[[AnyNode, Lowering], Operator]]:
+    """Register the function that makes a running operator of a plan node."""
+
+    def register(
+        fn: Callable[[AnyNode, Lowering], Operator],
+    ) -> Callable[[AnyNode, Lowering], Operator]:
+        assert kind not in _LOWER, f"two lowerings for {kind.__name__}"
+        _LOWER[kind] = fn
+        return fn
+
+    return register
+
+
+def operator_for(node: Node, lowering: Lowering) -> Operator:
+    """Return the running operator of a node; its module must have been imported."""
+    make = _LOWER.get(type(node))
+    assert make is not None, f"the embedded engine has no operator for {type(node).__name__}"
+    operator = make(node, lowering)
+    operator.uid = node.uid
+    return operator

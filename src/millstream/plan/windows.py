@@ -1,0 +1,102 @@
+"""Time windows, one class per kind; all sizes in milliseconds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from millstream.errors import PlanError
+from millstream.types.time import duration_text
+
+
+@dataclass(frozen=True, slots=True)
+class Tumble:
+    """Fixed size, side by side: [start, start + size)."""
+
+    size_ms: int
+    offset_ms: int = 0
+
+    def __post_init__(self) -> None:
+        _positive("TUMBLE", size=self.size_ms)
+
+    @property
+    def pane_ms(self) -> int:
+        """The longest piece that never crosses a window's bound."""
+        return self.size_ms
+
+    def __str__(self) -> str:
+        return f"TUMBLE({duration_text(self.size_ms)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Fixed size, a new one every ``slide_ms``."""
+
+    size_ms: int
+    slide_ms: int
+    offset_ms: int = 0
+
+    def __post_init__(self) -> None:
+        _positive("HOP", size=self.size_ms, slide=self.slide_ms)
+        if self.size_ms % self.slide_ms:
+            raise PlanError(
+                f"The size of HOP ({duration_text(self.size_ms)}) is not a multiple of its slide "
+                f"({duration_text(self.slide_ms)}).",
+                hint="Choose a slide that divides the size, as Flink asks.",
+            )
+
+    @property
+    def pane_ms(self) -> int:
+        """The longest piece that never crosses a window's bound."""
+        return math.gcd(self.size_ms, self.slide_ms)
+
+    def __str__(self) -> str:
+        return f"HOP({duration_text(self.slide_ms)}, {duration_text(self.size_ms)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Cumulate:
+    """Windows that share a start and grow by ``step_ms`` up to ``size_ms``."""
+
+    size_ms: int
+    step_ms: int
+    offset_ms: int = 0
+
+    def __post_init__(self) -> None:
+        _positive("CUMULATE", size=self.size_ms, step=self.step_ms)
+        if self.size_ms % self.step_ms:
+            raise PlanError(
+                f"The size of CUMULATE ({duration_text(self.size_ms)}) is not a multiple of its "
+                f"step ({duration_text(self.step_ms)}).",
+                hint="Choose a step that divides the size.",
+            )
+
+    @property
+    def pane_ms(self) -> int:
+        """The longest piece that never crosses a window's bound."""
+        return self.step_ms
+
+    def __str__(self) -> str:
+        return f"CUMULATE({duration_text(self.step_ms)}, {duration_text(self.size_ms)})"
+
+
+Window = Tumble | Hop | Cumulate
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The bounds are columns of the input already (a window aggregate over windowed rows)."""
+
+    start: str
+    end: str
+
+    def __str__(self) -> str:
+        return f"WINDOW [{self.start}, {self.end})"
+
+
+def _positive(kind: str, **lengths: int) -> None:
+    for what, ms in lengths.items():
+        if ms <= 0:
+            raise PlanError(
+                f"The {what} of {kind} is {ms} ms.", hint="A window needs a length above zero."
+            )

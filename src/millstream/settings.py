@@ -1,0 +1,139 @@
+"""Every limit and interval of a pipeline, with its unit and default.
+
+One definition feeds SQL ``SET``, ``--set`` on the command line, the Python API and the docs page:
+each field carries an :class:`Option`. Names follow Flink where Flink has the setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How one field of a typed config is said outside Python."""
+
+    name: str
+    doc: str
+    kind: str = "text"
+    """``text int bool duration_ms bytes enum list secret properties any``."""
+    secret: bool = False
+
+
+def option(
+    name: str, doc: str, *, default: Any = MISSING, kind: str = "text", secret: bool = False
+) -> Any:
+    """Declare a field of a config dataclass; without ``default`` the option is required."""
+    metadata = {"option": Option(name, doc, kind, secret or kind == "secret")}
+    if isinstance(default, dict | list):
+        return field(default_factory=lambda: default.copy(), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+class OnReject(Enum):
+    """What happens to a row that cannot be used."""
+
+    REJECT = "reject"
+    FAIL = "fail"
+
+
+class DeliveryChoice(Enum):
+    """The guarantee asked of a sink; ``auto`` is exactly once wherever checkpoints are kept."""
+
+    AUTO = "auto"
+    EXACTLY_ONCE = "exactly-once"
+    AT_LEAST_ONCE = "at-least-once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one pipeline."""
+
+    pipeline_name: str = option(
+        "pipeline.name", "Name of the pipeline in messages and checkpoints.", default="millstream"
+    )
+    time_zone: str = option(
+        "table.local-time-zone",
+        "Zone of TIMESTAMP_LTZ in casts, text and day windows.",
+        default="UTC",
+    )
+    idle_timeout_ms: int = option(
+        "table.exec.source.idle-timeout",
+        "A split without rows for this long no longer holds the watermark back; 0 = never.",
+        default=0,
+        kind="duration_ms",
+    )
+    silence_timeout_ms: int = option(
+        "source.silence-timeout",
+        "A source silent for this long lets event time run with the clock; 0 = never.",
+        default=0,
+        kind="duration_ms",
+    )
+    chunk_rows_max: int = option(
+        "engine.chunk-rows-max", "Most rows of one batch.", default=131_072, kind="int"
+    )
+    chunk_bytes_max: int = option(
+        "engine.chunk-bytes-max", "Most bytes of one batch.", default=64 << 20, kind="bytes"
+    )
+    split_quantum_rows: int = option(
+        "engine.split-quantum-rows",
+        "Rows taken from one split before another one has its turn.",
+        default=8_192,
+        kind="int",
+    )
+    latency_target_ms: int = option(
+        "engine.latency-target",
+        "Batches shrink until one takes about this long.",
+        default=100,
+        kind="duration_ms",
+    )
+    buffer_bytes_max: int = option(
+        "engine.buffer-bytes-max",
+        "Most bytes read ahead per source; the source pauses beyond.",
+        default=128 << 20,
+        kind="bytes",
+    )
+    checkpoint_dir: str | None = option(
+        "execution.checkpointing.dir", "Folder of the checkpoints; none without.", default=None
+    )
+    checkpoint_interval_ms: int = option(
+        "execution.checkpointing.interval",
+        "Time between checkpoints (at least 50 ms).",
+        default=1_000,
+        kind="duration_ms",
+    )
+    checkpoints_retained: int = option(
+        "execution.checkpointing.num-retained", "Checkpoints kept.", default=3, kind="int"
+    )
+    epoch_bytes_max: int = option(
+        "engine.epoch-bytes-max",
+        "An epoch closes early when its output exceeds this.",
+        default=256 << 20,
+        kind="bytes",
+    )
+    delivery: DeliveryChoice = option(
+        "sink.delivery-guarantee",
+        "Guarantee of every sink that does not choose its own.",
+        default=DeliveryChoice.AUTO,
+        kind="enum",
+    )
+    on_reject: OnReject = option(
+        "pipeline.on-reject",
+        "'reject' keeps the row aside and counts it, 'fail' stops the pipeline.",
+        default=OnReject.REJECT,
+        kind="enum",
+    )
+    state_ttl_ms: int = option(
+        "table.exec.state.ttl",
+        "State not written for this long is forgotten; 0 = never.",
+        default=0,
+        kind="duration_ms",
+    )
+    progress_interval_ms: int = option(
+        "cli.progress-interval", "Time between progress lines.", default=1_000, kind="duration_ms"
+    )
+    seed: int | None = option(
+        "pipeline.seed", "Seed of RAND and UUID; random without.", default=None, kind="int"
+    )
