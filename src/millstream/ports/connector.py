@@ -1,0 +1,206 @@
+"""The contract of a connector: how events come in and results go out.
+
+One connector is one file in ``connect/`` with a typed config (a frozen dataclass whose fields are
+declared with :func:`millstream.settings.option`), a source, a sink, or both, gathered in one
+:class:`Connector` value named ``CONNECTOR``. SQL ``WITH`` options, the CLI, the Python API and the
+docs page all come from the config.
+
+Frames are Polars frames; this module only names them, so that planning imports no Polars.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from millstream.plan.table import Metadata, Table
+from millstream.types import Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Delivery(Enum):
+    """What a connector guarantees, from weakest to strongest."""
+
+    AT_MOST_ONCE = "at most once"
+    AT_LEAST_ONCE = "at least once"
+    EXACTLY_ONCE = "exactly once"
+
+
+class Changes(Enum):
+    """What kind of changelog a source gives or a sink takes."""
+
+    APPEND = "append"
+    UPSERT = "upsert"
+    RETRACT = "retract"
+
+
+class End(Exception):  # noqa: N818 (a signal, not an error)
+    """A bounded split has given its last row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Rows of one split, decoded, in order.
+
+    frame     physical columns of the table in schema order, then the wanted metadata columns
+              under their column names; plus ``$op`` (Int8, engine.batch.Op) for changelog sources
+    rejected  documents that could not be decoded, with columns ``reason`` (String), ``offset``
+              (Int64, null where there is none) and ``raw`` (Binary); they count as read
+    resume    a JSON value: the place after the last row, given back to ``open`` after a restart
+    offsets   each row's place in the split (Int64), where the system has one
+    bytes     payload bytes read
+    pending   rows (or bytes / 100) known to wait behind this chunk, for the lag display; None = unknown
+    """
+
+    frame: pl.DataFrame
+    resume: Any
+    rejected: pl.DataFrame | None = None
+    offsets: pl.Series | None = None
+    bytes: int = 0
+    pending: int | None = None
+
+
+class Reader(ABC):
+    """Reads one split. All calls come from one thread, except ``close`` which may come later."""
+
+    @abstractmethod
+    def poll(self, *, max_rows: int, timeout_s: float) -> Chunk | None:
+        """Return up to ``max_rows`` rows, None if none came in time; raise End after the last.
+
+        A bounded replayable split gives exactly ``max_rows`` documents (rows plus rejected) until
+        its end, so that a run is a function of the data.
+        """
+
+    def commit(self, resume: Any) -> None:  # noqa: B027 (a courtesy most systems do not need)
+        """Our checkpoint with this place is safe: the system may forget everything before it."""
+
+    def close(self) -> None:  # noqa: B027 (not every reader holds something)
+        """Free sockets, files and threads; may be called twice."""
+
+
+class Source(ABC):
+    """A table that can be read.
+
+    ``bounded`` tells whether every split ends. ``splits`` may be asked again while running; new
+    ids are opened then. A split id is stable over restarts.
+    """
+
+    delivery: Delivery = Delivery.EXACTLY_ONCE
+    bounded: bool = False
+    changes: Changes = Changes.APPEND
+
+    @abstractmethod
+    def splits(self) -> Sequence[str]:
+        """Return the ids of all splits there are now."""
+
+    @abstractmethod
+    def open(self, split: str, *, resume: Any | None) -> Reader:
+        """Start reading a split: at its configured start (None) or right after ``resume``."""
+
+    def test(self) -> None:  # noqa: B027 (a source without a system has nothing to try)
+        """Try the connection; raises ConnectorError saying what to do."""
+
+    def close(self) -> None:  # noqa: B027
+        """Free what the readers share; may be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a sink did with rows: how many the system *accepted*, and the rows it refused.
+
+    ``refused`` has the columns ``reason`` (String) and ``row`` (String, the row as JSON).
+    """
+
+    accepted: int
+    refused: pl.DataFrame | None = None
+
+
+class Sink(ABC):
+    """A table that can be written. Frames have the writable columns, plus ``$op`` if updating."""
+
+    delivery: Delivery = Delivery.EXACTLY_ONCE
+
+    @abstractmethod
+    def open(self, pipeline: str, incarnation: int) -> int | None:
+        """Connect, shut out older owners, and return the last epoch delivered (None = never).
+
+        ``pipeline`` is a stable id; ``incarnation`` grows with each start of it. Called once.
+        """
+
+    @abstractmethod
+    def deliver(self, epoch: int, frames: Sequence[pl.DataFrame]) -> Delivered:
+        """Make an epoch's rows visible, atomically and once: a repeat of the same epoch is a no-op.
+
+        Only called where ``delivery`` is EXACTLY_ONCE and the pipeline keeps checkpoints.
+        """
+
+    @abstractmethod
+    def write(self, frame: pl.DataFrame) -> Delivered:
+        """Write rows at once (at least once); when it returns the system has them or ``flush`` will."""
+
+    def flush(self) -> Delivered:
+        """Wait until everything written is acknowledged."""
+        return Delivered(0)
+
+    def close(self) -> None:  # noqa: B027
+        """Free everything; may be called twice. Rows written but not flushed may be lost."""
+
+    def test(self) -> None:  # noqa: B027
+        """Try the connection; raises ConnectorError saying what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """What a source is built from.
+
+    ``metadata`` are the wanted metadata columns; ``formats`` are the format options left over
+    after the connector's own (``format``, ``json.*`` …), for the connectors that decode payloads.
+    """
+
+    table: Table
+    config: Any
+    physical: Schema
+    metadata: tuple[Metadata, ...]
+    formats: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSpec:
+    """What a sink is built from. ``updating`` tells whether rows will carry ``$op``."""
+
+    table: Table
+    config: Any
+    writable: Schema
+    primary_key: tuple[str, ...]
+    updating: bool
+    formats: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """One system. ``takes`` is what its sink accepts: UPSERT needs a primary key on the table.
+
+    metadata  key → SQL type text of the metadata columns a source can fill
+    bounded   tells from the config alone whether the source ends, without connecting
+    payload   True where rows travel as payloads in a ``format``
+    guarantee one line on delivery, for ``explain`` and the docs
+    """
+
+    name: str
+    doc: str
+    config: type
+    extra: str | None = None
+    source: Callable[[SourceSpec], Source] | None = None
+    sink: Callable[[SinkSpec], Sink] | None = None
+    gives: Changes = Changes.APPEND
+    takes: Changes = Changes.APPEND
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    bounded: Callable[[Any], bool] = lambda _: False
+    payload: bool = False
+    guarantee: str = ""
+    aliases: tuple[str, ...] = ()

@@ -1,0 +1,65 @@
+"""The contract of a format: payload bytes to typed columns, and back.
+
+A payload is one document (one Kafka message, one line). Decoding takes a whole chunk at a time and
+never loses the alignment: documents in = rows out + rejected (SEMANTICS §5).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from millstream.types import Schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """One chunk decoded.
+
+    frame     one row per good document, the columns asked for (plus ``$op`` for changelog formats)
+    good      for each row of ``frame`` the index of its document (int64, ascending); None = all
+              documents are good, in order. A changelog document may give two rows.
+    bad       index of each rejected document (int64), with ``reasons`` beside it
+    """
+
+    frame: pl.DataFrame
+    good: np.ndarray | None
+    bad: np.ndarray
+    reasons: list[str] = field(default_factory=list)
+
+
+class Decoder(ABC):
+    """Turns payloads into rows of one schema. Stateless; safe to call from one thread at a time."""
+
+    @abstractmethod
+    def decode(self, payloads: pl.Series) -> Decoded:
+        """Decode a Binary series; a null payload is an error of its document."""
+
+
+class Encoder(ABC):
+    """Turns rows of one schema into payloads."""
+
+    @abstractmethod
+    def encode(self, frame: pl.DataFrame) -> pl.Series:
+        """Return one Binary payload per row, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One format: its typed options (named ``<format>.<option>`` in SQL) and its two directions.
+
+    ``decoder(schema, config)`` and ``encoder(schema, config)``; None = not offered.
+    """
+
+    name: str
+    doc: str
+    config: type
+    decoder: Callable[[Schema, Any], Decoder] | None = None
+    encoder: Callable[[Schema, Any], Encoder] | None = None
+    extra: str | None = None

@@ -1,0 +1,201 @@
+"""Connectors and formats by name, loaded when first asked for.
+
+Third parties add their own through the entry point groups ``millstream.connectors`` and
+``millstream.formats``; an entry point names a module attribute that is a Connector or a Format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from millstream.errors import OptionError, PlanError, UnknownName
+from millstream.plan.table import Table
+from millstream.ports.connector import Connector, Sink, SinkSpec, Source, SourceSpec
+from millstream.ports.format import Decoder, Encoder, Format
+from millstream.ports.options import options_of, read_options
+from millstream.types import Schema, parse_type
+
+CONNECTORS: dict[str, str] = {
+    "blackhole": "millstream.connect.blackhole",
+    "datagen": "millstream.connect.datagen",
+    "duckdb": "millstream.connect.duckdb",
+    "filesystem": "millstream.connect.files",
+    "kafka": "millstream.connect.kafka",
+    "memory": "millstream.connect.memory",
+    "postgres": "millstream.connect.postgres",
+    "print": "millstream.connect.print",
+    "socket": "millstream.connect.socket",
+    "sqlite": "millstream.connect.sqlite",
+    "stdio": "millstream.connect.stdio",
+    "upsert-kafka": "millstream.connect.upsert_kafka",
+}
+CONNECTOR_ALIASES = {"files": "filesystem", "jdbc": "postgres", "console": "print"}
+FORMATS: dict[str, str] = {
+    "csv": "millstream.formats.csv",
+    "json": "millstream.formats.json",
+    "parquet": "millstream.formats.parquet",
+    "raw": "millstream.formats.raw",
+}
+
+
+@cache
+def connector(name: str) -> Connector:
+    """Return a connector by name."""
+    name = CONNECTOR_ALIASES.get(name, name)
+    if name in CONNECTORS:
+        found = import_module(CONNECTORS[name]).CONNECTOR
+        assert isinstance(found, Connector), f"{CONNECTORS[name]}.CONNECTOR is no Connector"
+        return found
+    return _plugin("millstream.connectors", "connector", name, [*CONNECTORS, *CONNECTOR_ALIASES])
+
+
+@cache
+def format_named(name: str) -> Format:
+    """Return a format by name."""
+    if name in FORMATS:
+        found = import_module(FORMATS[name]).FORMAT
+        assert isinstance(found, Format), f"{FORMATS[name]}.FORMAT is no Format"
+        return found
+    return _plugin("millstream.formats", "format", name, list(FORMATS))
+
+
+def connector_names() -> list[str]:
+    """Return the names of all connectors, own and installed."""
+    return sorted({*CONNECTORS, *(e.name for e in entry_points(group="millstream.connectors"))})
+
+
+def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
+    """Return a table's connector, its typed config and the format options, all checked."""
+    found = connector(table.connector)
+    owner = f"table '{table.name}' (connector '{found.name}')"
+    own, formats = _split_options(found, table.options, owner)
+    return found, read_options(found.config, own, owner=owner), formats
+
+
+def source_for(table: Table, wanted: tuple[str, ...] | None = None) -> Source:
+    """Build the source of a table; ``wanted`` are the physical and metadata columns needed."""
+    found, config, formats = config_of(table)
+    if found.source is None:
+        raise PlanError(
+            f"The connector '{found.name}' cannot be read.", where=f"table '{table.name}'"
+        )
+    check_metadata(table, found)
+    physical, metadata = table.physical, table.metadata
+    if wanted is not None:
+        physical = Schema(tuple(f for f in physical if f.name in wanted))
+        metadata = tuple(m for m in metadata if m.name in wanted)
+    return found.source(
+        SourceSpec(
+            table=table, config=config, physical=physical, metadata=metadata, formats=formats
+        )
+    )
+
+
+def sink_for(table: Table, *, updating: bool) -> Sink:
+    """Build the sink of a table."""
+    found, config, formats = config_of(table)
+    if found.sink is None:
+        raise PlanError(
+            f"The connector '{found.name}' cannot be written.", where=f"table '{table.name}'"
+        )
+    return found.sink(
+        SinkSpec(
+            table=table,
+            config=config,
+            writable=table.writable,
+            primary_key=table.primary_key,
+            updating=updating,
+            formats=formats,
+        )
+    )
+
+
+def check_metadata(table: Table, found: Connector) -> None:
+    """Refuse metadata keys the connector does not have and types it cannot give."""
+    for column in table.metadata:
+        if column.key not in found.metadata:
+            raise UnknownName(
+                "metadata key",
+                column.key,
+                available=found.metadata,
+                where=f"table '{table.name}', column '{column.name}'",
+            )
+        gives = parse_type(found.metadata[column.key])
+        if type(gives) is not type(column.type):
+            raise PlanError(
+                f"The metadata '{column.key}' is {gives}, the column says {column.type}.",
+                where=f"table '{table.name}', column '{column.name}'",
+                hint=f"Declare it as {gives}.",
+            )
+
+
+def decoder_for(
+    schema: Schema, formats: Mapping[str, Any], *, owner: str, option: str = "format"
+) -> Decoder:
+    """Build the decoder that the option ``format`` (or ``key.format`` …) names."""
+    found, config = _format_of(formats, owner, option)
+    if found.decoder is None:
+        raise PlanError(f"The format '{found.name}' cannot be read.", where=owner)
+    return found.decoder(schema, config)
+
+
+def encoder_for(
+    schema: Schema, formats: Mapping[str, Any], *, owner: str, option: str = "format"
+) -> Encoder:
+    """Build the encoder that the option ``format`` (or ``key.format`` …) names."""
+    found, config = _format_of(formats, owner, option)
+    if found.encoder is None:
+        raise PlanError(f"The format '{found.name}' cannot be written.", where=owner)
+    return found.encoder(schema, config)
+
+
+def _format_of(formats: Mapping[str, Any], owner: str, option: str) -> tuple[Format, Any]:
+    if option not in formats:
+        raise OptionError(
+            f"The option '{option}' is missing.",
+            where=owner,
+            hint=f"Name one: {', '.join(sorted(FORMATS))}.",
+        )
+    found = format_named(str(formats[option]))
+    lead = option.removesuffix("format") + found.name + "."
+    given = {k.removeprefix(lead): v for k, v in formats.items() if k.startswith(lead)}
+    return found, read_options(found.config, given, owner=f"{owner}, format '{found.name}'")
+
+
+def _split_options(
+    found: Connector, options: Mapping[str, Any], owner: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell a connector's own options from those of its formats."""
+    if not found.payload:
+        return dict(options), {}
+    selectors = ("format", "key.format", "value.format")
+    formats = {k: v for k, v in options.items() if k in selectors}
+    leads = tuple(
+        selector.removesuffix("format") + format_named(str(name)).name + "."
+        for selector, name in formats.items()
+    )
+    own: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in formats or (leads and name.startswith(leads)):
+            formats[name] = value
+        else:
+            own[name] = value
+    known = {o.option.name for o in options_of(found.config)}
+    near = [*known, *selectors]
+    for name in own:
+        if name not in known and not any(
+            k.endswith(".*") and name.startswith(k[:-1]) for k in known
+        ):
+            raise UnknownName("option", name, available=near, where=owner)
+    return own, formats
+
+
+def _plugin(group: str, kind: str, name: str, own: list[str]) -> Any:
+    installed = {entry.name: entry for entry in entry_points(group=group)}
+    if name not in installed:
+        raise UnknownName(kind, name, available=[*own, *installed])
+    return installed[name].load()
