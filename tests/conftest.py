@@ -1,0 +1,70 @@
+"""What every test may ask for: the real servers, and a folder of its own for kernels' caches.
+
+A server that cannot be had skips the tests that need it, with the reason; with CI=true it fails
+them, because a green run must mean that they ran.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from tests.servers import kafka as kafka_server
+from tests.servers import postgres as postgres_server
+from tests.servers import shared
+
+if TYPE_CHECKING:
+    from tests.servers.kafka import KafkaServer
+    from tests.servers.postgres import PostgresServer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The session's own process, never a worker of it, owns the servers."""
+    if not hasattr(config, "workerinput"):
+        shared.open_session()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started, whatever happened to the tests."""
+    if not hasattr(config, "workerinput") and shared.VARIABLE in os.environ:
+        shared.close_session()
+
+
+def _missing(reason: shared.NoServer) -> NoReturn:
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(f"CI=true and no server: {reason}", pytrace=False)
+    pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def kafka() -> KafkaServer:
+    """The session's broker."""
+    try:
+        return kafka_server.KafkaServer(**shared.ensure("kafka", kafka_server.start))
+    except shared.NoServer as reason:
+        _missing(reason)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> PostgresServer:
+    """The session's PostgreSQL cluster."""
+    try:
+        return postgres_server.PostgresServer(**shared.ensure("postgres", postgres_server.start))
+    except shared.NoServer as reason:
+        _missing(reason)
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """An empty database of this test alone; gives its address with user and password."""
+    import psycopg
+
+    name = f"t{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield postgres.url(name)
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
