@@ -1,0 +1,1 @@
+"""The logical plan: nodes, what follows from them, ids, explain."""

@@ -88,13 +88,27 @@ class Unary(Node):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scan(Node):
-    """Reads a table: decode, computed columns, watermark."""
+    """Reads a table: decode, computed columns, watermark.
+
+    ``wanted`` names the physical and metadata columns that are decoded, None = all; computed
+    columns are always there.
+    """
 
     table: Table
+    wanted: tuple[str, ...] | None = None
+
+    @cached_property
+    def _schema(self) -> Schema:
+        if self.wanted is None:
+            return self.table.schema
+        computed = {c.name for c in self.table.computed}
+        return Schema(
+            tuple(f for f in self.table.schema if f.name in computed or f.name in self.wanted)
+        )
 
     @property
     def schema(self) -> Schema:
-        return self.table.schema
+        return self._schema
 
     def label(self) -> str:
         return f"Scan {self.table.name} [{self.table.connector}]"
@@ -445,11 +459,15 @@ class Plan:
 
     def rewrite(self, change: Callable[[Node], Node]) -> Plan:
         """Return the plan with ``change`` applied to every node, inputs first, sharing kept."""
+        return self.rewrite_from(lambda node, _: change(node))
+
+    def rewrite_from(self, change: Callable[[Node, Node], Node]) -> Plan:
+        """Like :meth:`rewrite`; ``change(node, was)`` also sees the node before any change."""
         done: dict[int, Node] = {}
         for node in self.walk():
             inputs = tuple(done[id(child)] for child in node.inputs)
             same = all(a is b for a, b in zip(node.inputs, inputs, strict=True))
-            done[id(node)] = change(node if same else node.with_inputs(inputs))
+            done[id(node)] = change(node if same else node.with_inputs(inputs), node)
         sinks: list[Write] = []
         for sink in self.sinks:
             new = done[id(sink)]
