@@ -13,33 +13,21 @@ without rows carries a mark. Hidden columns ride along through filters and proje
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
 import numpy as np
 import polars as pl
 
-OP = "$op"
+from millstream.columns.changes import OP, Op
+
 MARK = "$mark"
 SPLIT = "$split"
 OFFSET = "$offset"
 HIDDEN = (OP, MARK, SPLIT, OFFSET)
 
+__all__ = ["FINAL_MARK_MS", "HIDDEN", "MARK", "OFFSET", "OP", "SPLIT", "Batch", "Op"]
+
 FINAL_MARK_MS = 2**63 - 1
 """The mark at the end of bounded input: no more rows will come."""
-
-
-class Op(IntEnum):
-    """The change kinds, with Flink's order and short names."""
-
-    INSERT = 0
-    UPDATE_BEFORE = 1
-    UPDATE_AFTER = 2
-    DELETE = 3
-
-    @property
-    def short(self) -> str:
-        """``+I -U +U -D``."""
-        return ("+I", "-U", "+U", "-D")[self]
 
 
 @dataclass(frozen=True, slots=True)
