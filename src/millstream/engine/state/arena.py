@@ -1,0 +1,90 @@
+"""Memory of keyed state: large reserved mappings that grow in place, counted in bytes.
+
+A :class:`Region` reserves address space once and lets the system hand out pages as they are
+touched, so that growth copies nothing and views stay valid. Where a reservation of the usual size
+is refused (a limit on address space), it takes a smaller one and copies when that is full.
+
+state   zeroed words, untouched pages cost nothing
+bad     a write beyond the reservation is our own mistake: ``ensure`` first
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+RESERVE_BYTES = 1 << 34
+RESERVE_BYTES_MIN = 1 << 20
+# Python 3.11 and 3.12 do not export MAP_NORESERVE; the number is the kernel's own.
+_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
+
+@dataclass(slots=True, eq=False)
+class Arena:
+    """All regions of one operator; ``bytes_used`` is what they have touched."""
+
+    regions: list[Region] = field(default_factory=list)
+
+    def region(self, dtype: type[np.generic], reserve_bytes: int = RESERVE_BYTES) -> Region:
+        """Return a new, empty region."""
+        made = Region(dtype, reserve_bytes)
+        self.regions.append(made)
+        return made
+
+    def drop(self, region: Region) -> None:
+        """Give a region's memory back."""
+        self.regions.remove(region)
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes touched in all regions."""
+        return sum(region.bytes_used for region in self.regions)
+
+
+class Region:
+    """One zeroed array that grows in place."""
+
+    __slots__ = ("_dtype", "array", "items")
+
+    def __init__(self, dtype: type[np.generic], reserve_bytes: int) -> None:
+        self._dtype = np.dtype(dtype)
+        self.items = 0
+        self.array = _reserve(self._dtype, reserve_bytes)
+
+    def ensure(self, items: int) -> np.ndarray:
+        """Return the array with room for ``items``; counts them as used."""
+        if items > self.items:
+            self.items = items
+            if items > self.array.size:
+                bytes_now = self.array.nbytes
+                grown = _reserve(self._dtype, max(2 * bytes_now, items * self._dtype.itemsize))
+                grown[: self.array.size] = self.array
+                self.array = grown
+        return self.array
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes the region has handed out."""
+        return self.items * self._dtype.itemsize
+
+
+def _reserve(dtype: np.dtype[Any], reserve_bytes: int) -> np.ndarray:
+    """Return zeroed memory of about ``reserve_bytes``, less where the system refuses."""
+    size = reserve_bytes
+    while True:
+        try:
+            if sys.platform == "win32":
+                memory = mmap.mmap(-1, min(size, 1 << 26))
+            else:
+                flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
+                memory = mmap.mmap(-1, size, flags=flags)
+        except OSError:
+            if size <= RESERVE_BYTES_MIN:
+                raise MemoryError(f"no {size} bytes of address space left for state") from None
+            size //= 2
+        else:
+            return np.frombuffer(memory, dtype=dtype)

@@ -1,0 +1,225 @@
+"""From key rows to slots, and back.
+
+in      frames of key columns; NULL is a key of its own, -0.0 = 0.0 and NaN = NaN
+state   one slot per key: null bits in word 0, then the words of the key columns, then the words
+        the owner asked for; a hash table that is never part of a snapshot
+out     slots in first-appearance order; freed slots are used again
+keys    one integer-like column without NULLs is used exactly (its NULL has a slot of its own);
+        two columns that never hold NULL can be (``exact_pair``); other keys go by a 128-bit hash
+        of two seeded Polars row hashes, the seed being random per pipeline
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from millstream.engine.state.arena import Arena
+from millstream.engine.state.codec import (
+    NO_WORDS,
+    Cells,
+    Kind,
+    Store,
+    canonical,
+    encode,
+    face,
+    validity,
+)
+from millstream.engine.state.hash_table import HashTable
+from millstream.engine.state.heap import ByteHeap, Heap, free_block
+from millstream.engine.state.jit import kernel
+from millstream.engine.state.slots import LIVE, Rows, SlotRows
+
+KEY_COLUMNS_MAX = 60
+
+
+class KeyIndex:
+    """Slots of keys, with room for the owner's words in each slot's row."""
+
+    def __init__(  # noqa: PLR0913 (a spec in one call)
+        self,
+        schema: dict[str, pl.DataType],
+        seed: int,
+        *,
+        arena: Arena,
+        heap: ByteHeap,
+        extra_words: int = 0,
+        exact_pair: bool = False,
+    ) -> None:
+        assert len(schema) <= KEY_COLUMNS_MAX, f"more than {KEY_COLUMNS_MAX} key columns"
+        self.schema = schema
+        self._heap = heap
+        self._stores = {name: Store(dtype, heap) for name, dtype in schema.items()}
+        self._at: dict[str, int] = {}
+        word = 1
+        for name, store in self._stores.items():
+            self._at[name] = word
+            word += store.kind.words
+        self.extra = word
+        self.rows = SlotRows(arena, word + extra_words)
+        kinds = [store.kind for store in self._stores.values()]
+        self._exact = kinds == [Kind.WORD]
+        self._exact_pair = exact_pair and kinds == [Kind.WORD, Kind.WORD]
+        self._table = HashTable(arena, self.rows, seed)
+        self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
+        self._null_slot = -1
+        self._has_heap = any(kind >= Kind.BYTES for kind in kinds)
+        self._zeros = NO_WORDS
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def upsert(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slot of each row, and the rows that made a new slot."""
+        if not self.schema:
+            return self._only_slot(keys.height)
+        if self._exact:
+            column = keys.to_series()
+            valid = validity(column)
+            if valid is not None:
+                return self._upsert_with_nulls(column, valid)
+            words = encode(column).first
+            slots, made = self._table.upsert(words, self._no_second(words.size))
+            put_word(self.rows.view, slots, made, words, 1)
+            return slots, made
+        first, second = self._hashes(keys)
+        slots, made = self._table.upsert(first, second)
+        if made.size:
+            new = keys if made.size == keys.height else keys[made]
+            self._write_keys(new, slots[made])
+        return slots, made
+
+    def lookup(self, keys: pl.DataFrame) -> np.ndarray:
+        """Return the slot of each row, -1 where the key is absent."""
+        if not self.schema:
+            found = 0 if len(self.rows) else -1
+            return np.full(keys.height, found, dtype=np.int64)
+        if not self._exact:
+            return self._table.lookup(*self._hashes(keys))
+        column = keys.to_series()
+        words = encode(column).first
+        slots = self._table.lookup(words, self._no_second(words.size))
+        valid = validity(column)
+        return slots if valid is None else np.where(valid, slots, self._null_slot)
+
+    def keys(self, slots: np.ndarray) -> pl.DataFrame:
+        """Return the key columns of live slots."""
+        matrix = self.rows.matrix()
+        bits = matrix[slots, 0]
+        out: list[pl.Series] = []
+        for place, (name, store) in enumerate(self._stores.items()):
+            at = self._at[name]
+            valid = (bits >> (place + 1)) & 1 == 0
+            second = matrix[slots, at + 1] if store.kind.words == 2 else NO_WORDS
+            column = store.get(matrix[slots, at], second, None if valid.all() else valid)
+            out.append(column.alias(name))
+        return pl.DataFrame(out) if out else pl.DataFrame(height=slots.size)
+
+    def free(self, slots: np.ndarray) -> None:
+        """Forget keys; each slot must be live and named once."""
+        if not slots.size:
+            return
+        if self.schema:
+            self._forget(slots)
+        self.rows.free(slots)
+
+    def restore(self, keys: pl.DataFrame) -> np.ndarray:
+        """Take the keys of a snapshot into an empty index; returns their slots, in order."""
+        assert len(self.rows) == 0, "a restore needs an empty key index"
+        if not self.schema:
+            return self._only_slot(keys.height)[0]
+        slots, made = self.upsert(keys)
+        assert made.size == keys.height, "a key stands twice in a snapshot"
+        return slots
+
+    def _only_slot(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the one slot of a global aggregate."""
+        made = NO_WORDS
+        if rows and not len(self.rows):
+            self.rows.take(1)
+            made = np.zeros(1, dtype=np.int64)
+        return np.zeros(rows, dtype=np.int64), made
+
+    def _upsert_with_nulls(
+        self, column: pl.Series, valid: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run the rows around the first NULL apart, so that slots keep first-appearance order."""
+        slots = np.empty(len(column), dtype=np.int64)
+        made: list[np.ndarray] = []
+        words = encode(column).first
+        first_null = int(np.argmin(valid))
+        for part in (slice(0, first_null), slice(first_null, len(column))):
+            rows = np.flatnonzero(valid[part]) + part.start
+            if part.start == first_null and self._null_slot < 0:
+                self._null_slot = int(self.rows.take(1)[0])
+                self.rows.matrix()[self._null_slot, 0] = LIVE | 2
+                made.append(np.array([first_null]))
+            some = words[rows]
+            found, new = self._table.upsert(some, self._no_second(some.size))
+            put_word(self.rows.view, found, new, some, 1)
+            slots[rows] = found
+            made.append(rows[new])
+        slots[~valid] = self._null_slot
+        return slots, np.concatenate(made)
+
+    def _no_second(self, rows: int) -> np.ndarray:
+        if self._zeros.size < rows:
+            self._zeros = np.zeros(rows, dtype=np.int64)
+        return self._zeros[:rows]
+
+    def _hashes(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        if self._exact_pair:
+            first, second = (encode(column).first for column in keys)
+            return first, second
+        one, two = (keys.hash_rows(seed=seed).to_numpy() for seed in self._seeds)
+        return face(one.view(np.int64)), face(two.view(np.int64))
+
+    def _write_keys(self, keys: pl.DataFrame, slots: np.ndarray) -> None:
+        matrix = self.rows.matrix()
+        for place, (name, store) in enumerate(self._stores.items()):
+            column = keys[name]
+            valid = validity(column)
+            if valid is not None:
+                matrix[slots, 0] |= np.where(valid, 0, 2 << place)
+            cells = encode(column)
+            if store.kind is Kind.FLOAT:
+                cells = Cells(canonical(cells.first), cells.second, cells.data)
+            first, second = store.put(cells)
+            matrix[slots, self._at[name]] = first
+            if store.kind.words == 2:
+                matrix[slots, self._at[name] + 1] = second
+
+    def _forget(self, slots: np.ndarray) -> None:
+        matrix = self.rows.matrix()
+        if self._exact:
+            if self._null_slot >= 0 and (slots == self._null_slot).any():
+                slots = slots[slots != self._null_slot]
+                self._null_slot = -1
+            words = matrix[slots, 1]
+            self._table.remove(words, self._no_second(words.size))
+            return
+        if self._exact_pair:
+            self._table.remove(matrix[slots, 1], matrix[slots, 2])
+            return
+        # The hashes are not kept: 16 bytes per key are dearer than hashing again when it goes.
+        self._table.remove(*self._hashes(self.keys(slots)))
+        for name, store in self._stores.items():
+            if store.kind >= Kind.BYTES:
+                free_blocks(self._heap.view, self.rows.view, slots, self._at[name])
+
+
+@kernel
+def put_word(
+    rows: Rows, slots: np.ndarray, made: np.ndarray, words: np.ndarray, at: int
+) -> None:
+    """Write one word of each new slot."""
+    for i in made:
+        rows.words[slots[i] * rows.width + at] = words[i]
+
+
+@kernel
+def free_blocks(heap: Heap, rows: Rows, slots: np.ndarray, at: int) -> None:
+    """Give back the bytes of one column."""
+    for slot in slots:
+        p = slot * rows.width + at
+        free_block(heap, rows.words[p], rows.words[p + 1])
