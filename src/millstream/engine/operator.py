@@ -9,7 +9,8 @@ driver calls, in this order for every batch it pushes::
 
 ``on_batch`` must equal row by row: any cut of the input gives the same results (SEMANTICS §1).
 ``snapshot`` returns everything that moves as named frames plus small JSON facts, ``restore`` takes
-it back into a fresh operator. Hash tables are never part of it.
+it back into a fresh operator. Hash tables are never part of it. The frames of a snapshot own their
+memory: the operator goes on changing while another thread encodes them.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Operator(ABC):
         return NOTHING
 
     def snapshot(self) -> Snapshot:
-        """Return the state; the operator must not change while the driver reads it."""
+        """Return a copy of the state."""
         return Snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:

@@ -1,0 +1,213 @@
+"""The running steps of a plan and how rows move through them; no I/O, no clock, no threads.
+
+in      one batch of one scan per :meth:`Graph.turn`
+state   that of the operators, and the mark in force at each step
+out     what reached each sink in this turn, and what was late or rejected
+
+Steps run once per turn, in topological order. The mark at a step is the minimum of the marks of
+all scans it reads from, so a diamond over one scan never waits for itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, OP, SPLIT, Batch
+from millstream.engine.marks import LOWEST_MS
+from millstream.engine.operator import Operator, Outputs, Snapshot
+from millstream.engine.scan import ScanStage
+from millstream.plan.nodes import Node, Write
+
+Edge = tuple[int, int]
+"""The index of a step and the input port there."""
+
+
+@dataclass
+class Counters:
+    """What one step did since the start."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_late: int = 0
+    rows_rejected: int = 0
+    busy_s: float = 0.0
+
+
+@dataclass
+class Step:
+    """One place of the graph: a scan, an operator, a sink, or a tap on side outputs."""
+
+    uid: str
+    node: Node
+    label: str
+    operator: Operator | None = None
+    scans: frozenset[int] = frozenset()
+    out: list[Edge] = field(default_factory=list)
+    late: list[Edge] = field(default_factory=list)
+    rejected: list[Edge] = field(default_factory=list)
+    mark_ms: int = LOWEST_MS
+    count: Counters = field(default_factory=Counters)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Rows for one sink, in order."""
+
+    sink: int
+    frame: pl.DataFrame
+
+
+@dataclass
+class Graph:
+    """The steps in topological order; ``scans`` and ``sinks`` are indexes into it."""
+
+    steps: list[Step]
+    stages: list[ScanStage]
+    scans: list[int]
+    sinks: list[int]
+    on_rejected: Callable[[pl.DataFrame], None] | None = None
+    _waiting: dict[int, dict[int, list[pl.DataFrame]]] = field(default_factory=dict)
+    _delivered: list[Delivery] = field(default_factory=list)
+
+    def start(self) -> list[Delivery]:
+        """Run the steps that read no scan (VALUES): once, before the first turn."""
+        self._begin()
+        for index, step in enumerate(self.steps):
+            if not step.scans and step.operator is not None:
+                self._run(index, step, -1, Batch(pl.DataFrame()), FINAL_MARK_MS)
+            elif index in self._waiting:
+                self._pass(index, step, -1, Batch(pl.DataFrame()))
+        return self._end()
+
+    def turn(
+        self, scan: int, batch: Batch, rejected: Iterable[pl.DataFrame] = ()
+    ) -> list[Delivery]:
+        """Push one batch of the ``scan``-th scan through everything it reaches."""
+        self._begin()
+        head = self.steps[self.scans[scan]]
+        head.count.rows_in += len(batch)
+        head.mark_ms = self.stages[scan].mark_ms
+        self._emit(head, Outputs(out=(batch.frame,), rejected=tuple(rejected)))
+        for index, step in enumerate(self.steps):
+            if scan in step.scans and index != self.scans[scan]:
+                self._pass(index, step, scan, batch)
+        return self._end()
+
+    def _begin(self) -> None:
+        assert not self._waiting, "rows were sent to a step that had its turn already"
+        self._delivered = []
+
+    def _end(self) -> list[Delivery]:
+        assert not self._waiting, "rows were sent to a step that had its turn already"
+        return self._delivered
+
+    def _pass(self, index: int, step: Step, scan: int, batch: Batch) -> None:
+        if step.operator is None:
+            self._tap(index, step)
+            return
+        mark = min((self.stages[s].mark_ms for s in step.scans), default=FINAL_MARK_MS)
+        if index in self._waiting or mark > step.mark_ms:
+            self._run(index, step, scan, batch, mark)
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        """Return the state of every operator by its id."""
+        return {s.uid: s.operator.snapshot() for s in self.steps if s.operator is not None}
+
+    def restore(self, snapshots: dict[str, Snapshot], marks: dict[str, int]) -> None:
+        """Take the state and the marks in force back."""
+        for step in self.steps:
+            if step.operator is not None and step.uid in snapshots:
+                step.operator.restore(snapshots[step.uid])
+            step.mark_ms = marks.get(step.uid, LOWEST_MS)
+
+    def marks(self) -> dict[str, int]:
+        """Return the mark in force at every step."""
+        return {s.uid: s.mark_ms for s in self.steps}
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of state of all operators."""
+        return sum(s.operator.state_bytes for s in self.steps if s.operator is not None)
+
+    def _run(self, index: int, step: Step, scan: int, batch: Batch, mark: int) -> None:
+        operator, started = step.operator, time.perf_counter()
+        assert operator is not None, "only operators run"
+        frames = self._waiting.pop(index, {})
+        seen = None if mark == LOWEST_MS else mark
+        for port in sorted(frames):
+            frame = self._clamped(step, scan, _one(frames[port]))
+            step.count.rows_in += frame.height
+            self._emit(step, operator.on_batch(Batch(frame, seen, batch.read_at_ms), port))
+        if mark > step.mark_ms:
+            step.mark_ms = mark
+            self._emit(step, operator.on_mark(mark))
+        step.count.busy_s += time.perf_counter() - started
+
+    def _clamped(self, step: Step, scan: int, frame: pl.DataFrame) -> pl.DataFrame:
+        """Lower each row's own mark to what the step's other scans allow."""
+        if MARK not in frame.columns or len(step.scans) < 2:
+            return frame
+        others = min(self.stages[s].mark_ms for s in step.scans if s != scan)
+        marks = np.minimum(frame[MARK].to_numpy(), others)
+        return frame.with_columns(pl.Series(MARK, marks, dtype=pl.Int64))
+
+    def _emit(self, step: Step, outputs: Outputs) -> None:
+        step.count.rows_out += self._send(step.out, outputs.out)
+        step.count.rows_late += self._send(step.late, outputs.late)
+        step.count.rows_rejected += self._send(step.rejected, outputs.rejected)
+        if self.on_rejected is not None:
+            for frame in outputs.rejected:
+                self.on_rejected(frame)
+
+    def _send(self, edges: list[Edge], frames: tuple[pl.DataFrame, ...]) -> int:
+        """Put frames before every reader; returns the rows sent, once whatever the readers."""
+        filled = [f for f in frames if f.height]
+        for index, port in edges:
+            if filled:
+                self._waiting.setdefault(index, {}).setdefault(port, []).extend(filled)
+        return sum(f.height for f in filled)
+
+    def _tap(self, index: int, step: Step) -> None:
+        """A sink takes rows out of the graph, a side output passes them on."""
+        frames = self._waiting.pop(index, {}).get(0)
+        if frames is None:
+            return
+        frame = _one(frames).drop(*HIDDEN[1:], strict=False)
+        step.count.rows_in += frame.height
+        if isinstance(step.node, Write):
+            frame = _renamed(frame, step.node.table.writable.names)
+            self._delivered.append(Delivery(self.sinks.index(index), frame))
+            return
+        step.count.rows_out += self._send(step.out, (frame.select(step.node.schema.names),))
+
+
+def _renamed(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
+    """Give the columns the sink's names; they fit by position, ``$op`` stays."""
+    data = [c for c in frame.columns if c != OP]
+    return frame.rename(dict(zip(data, names, strict=True)))
+
+
+def _one(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Join frames of one edge; what one has hidden and another has not is filled in."""
+    if len(frames) == 1:
+        return frames[0]
+    if len({tuple(f.columns) for f in frames}) == 1:
+        return pl.concat(frames)
+    hidden = [h for h in HIDDEN if any(h in f.columns for f in frames)]
+    data = [c for c in frames[0].columns if c not in HIDDEN]
+    return pl.concat([f.select(*data, *(_hidden(f, h) for h in hidden)) for f in frames])
+
+
+def _hidden(frame: pl.DataFrame, name: str) -> pl.Expr:
+    if name in frame.columns:
+        return pl.col(name)
+    if name == MARK:
+        return pl.lit(LOWEST_MS, dtype=pl.Int64).alias(name)
+    kinds = {OP: pl.Int8, SPLIT: pl.String, OFFSET: pl.Int64}
+    return pl.lit(0 if name == OP else None, dtype=kinds[name]).alias(name)
+

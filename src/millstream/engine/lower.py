@@ -1,0 +1,142 @@
+"""A finished plan as a graph of running steps.
+
+in      a plan after :func:`millstream.plan.derive.complete`, ids and rewriting
+out     :class:`~millstream.engine.graph.Graph`: fused programs, operators, taps and sinks
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from millstream.engine.functions import Context
+from millstream.engine.graph import Graph, Step
+from millstream.engine.operator import Lowering, Operator, operator_for
+from millstream.engine.program import Compute, Keep, Program, Stage
+from millstream.engine.scan import ScanStage
+from millstream.plan import nodes as n
+from millstream.plan.derive import Derived, Upsert, late_node
+
+OPERATOR_MODULES: dict[type[n.Node], str] = {
+    n.Aggregate: "group_aggregate",
+    n.WindowAggregate: "fixed_window",
+    n.WindowTable: "window_table",
+    n.Sort: "sort",
+    n.Limit: "limit",
+    n.MapBatches: "map_batches",
+    n.Normalize: "normalize",
+    n.Union: "union",
+    n.Values: "values",
+}
+"""Which file of ``engine/operators`` runs a node; loaded when a plan needs it."""
+
+
+@dataclass
+class _Builder:
+    derived: Derived
+    ctx: Context
+    seed: int
+    places: bool
+    chains: dict[int, tuple[n.Node, ...]]
+    steps: list[Step] = field(default_factory=list)
+    stages: list[ScanStage] = field(default_factory=list)
+    scans: list[int] = field(default_factory=list)
+    at: dict[int, int] = field(default_factory=dict)
+    """Node → index of the step that runs it."""
+
+
+def lower(derived: Derived, ctx: Context, *, seed: int) -> Graph:
+    """Build the running graph of a plan."""
+    order = derived.plan.walk()
+    chains = _chains(order)
+    inner = {id(link) for chain in chains.values() for link in chain[:-1]}
+    places = any(isinstance(node, n.RejectedRows) for node in order)
+    builder = _Builder(derived, ctx, seed, places, chains)
+    for node in order:
+        if id(node) not in inner:
+            _add(builder, node)
+    sinks = [builder.at[id(sink)] for sink in derived.plan.sinks]
+    return Graph(builder.steps, builder.stages, builder.scans, sinks)
+
+
+def _chains(order: list[n.Node]) -> dict[int, tuple[n.Node, ...]]:
+    """Return, for the last of each run of filters and projections, the whole run in order."""
+    readers: dict[int, list[n.Node]] = {}
+    for node in order:
+        for child in node.inputs:
+            readers.setdefault(id(child), []).append(node)
+    runs: dict[int, tuple[n.Node, ...]] = {}
+    for node in order:
+        if not isinstance(node, n.Filter | n.Project):
+            continue
+        below = runs.get(id(node.input))
+        alone = len(readers[id(node.input)]) == 1
+        if below is not None and alone:
+            del runs[id(node.input)]
+            runs[id(node)] = (*below, node)
+        else:
+            runs[id(node)] = (node,)
+    return runs
+
+
+def _add(builder: _Builder, node: n.Node) -> None:
+    index = len(builder.steps)
+    chain = builder.chains.get(id(node), (node,))
+    inputs = chain[0].inputs
+    label = " → ".join(link.label() for link in chain)
+    for link in chain:
+        builder.at[id(link)] = index
+    if isinstance(node, n.Scan):
+        own = frozenset({len(builder.stages)})
+        builder.scans.append(index)
+        builder.stages.append(
+            ScanStage(node, builder.ctx, seed=builder.seed, places=builder.places)
+        )
+        builder.steps.append(Step(node.uid, node, label, None, own))
+        return
+    read = [builder.steps[builder.at[id(child)]].scans for child in inputs]
+    scans = frozenset[int]().union(*read)
+    builder.steps.append(Step(node.uid, node, label, _operator(builder, node, chain), scans))
+    match node:
+        case n.LateRows(input=below):
+            builder.steps[builder.at[id(late_node(below))]].late.append((index, 0))
+        case n.RejectedRows(input=below):
+            for source in sorted({builder.at[id(b)] for b in _closure(below)}):
+                builder.steps[source].rejected.append((index, 0))
+        case _:
+            for port, child in enumerate(inputs):
+                builder.steps[builder.at[id(child)]].out.append((index, port))
+
+
+def _closure(node: n.Node) -> list[n.Node]:
+    found = [node]
+    for child in node.inputs:
+        found.extend(_closure(child))
+    return found
+
+
+def _operator(builder: _Builder, node: n.Node, chain: tuple[n.Node, ...]) -> Operator | None:
+    if isinstance(node, n.Write | n.LateRows | n.RejectedRows):
+        return None
+    if id(node) in builder.chains:
+        stages = tuple(_stage(link) for link in chain)
+        return Program(stages, builder.ctx, seed=builder.seed, uid=node.uid)
+    import_module(f"millstream.engine.operators.{OPERATOR_MODULES[type(node)]}")
+    derived = builder.derived
+    return operator_for(
+        node,
+        Lowering(
+            ctx=builder.ctx,
+            changes_in=derived.changes_in(node),
+            upsert_out=isinstance(derived.mode(node), Upsert),
+            seed=builder.seed,
+            bounded=derived.facts(node).bounded,
+        ),
+    )
+
+
+def _stage(node: n.Node) -> Stage:
+    if isinstance(node, n.Filter):
+        return Keep(node.predicate)
+    assert isinstance(node, n.Project), "only filters and projections fuse"
+    return Compute(node.columns)

@@ -1,0 +1,156 @@
+"""A chain of filters and projections, fused into as few Polars calls as its failures allow.
+
+in      any batches; ``$op``, ``$mark`` and the other hidden columns ride along
+state   a counter of input rows, only where an expression draws random bits
+out     the rows that pass, with the columns of the last projection
+reject  a row whose expression cannot be computed, with the step's input columns as JSON
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from millstream.engine.batch import HIDDEN, Batch
+from millstream.engine.evaluate import lower
+from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
+from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
+from millstream.engine.rejects import rejected_rows
+from millstream.expr.tree import Column, Expr, Named
+
+FAIL = "$fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep the rows whose predicate is TRUE."""
+
+    predicate: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Replace the columns."""
+
+    columns: tuple[Named, ...]
+
+
+Stage = Keep | Compute
+
+
+class Program(Operator):
+    """The fused chain."""
+
+    def __init__(self, stages: tuple[Stage, ...], ctx: Context, *, seed: int, uid: str) -> None:
+        self.uid = uid
+        self.stages = tuple(_LoweredStage.of(stage, ctx) for stage in stages)
+        self._seed = np.uint64((seed ^ zlib.crc32(uid.encode())) & (2**64 - 1))
+        self._wants = frozenset().union(*(s.reads for s in self.stages)) & {NOW, DRAW}
+        self._rows = 0
+
+    def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
+        assert port == 0, "a program has one input"
+        frame = batch.frame
+        if not frame.height:
+            return NOTHING
+        frame = self._with_ambient(frame, batch.read_at_ms) if self._wants else frame
+        hidden = tuple(c for c in (*HIDDEN, NOW, DRAW) if c in frame.columns)
+        rejected: list[pl.DataFrame] = []
+        for stage in self.stages:
+            frame, bad = stage.run(frame, hidden, self.uid)
+            if bad is not None:
+                rejected.append(bad)
+        if self._wants:
+            frame = frame.drop(self._wants, strict=False)
+        return Outputs(out=(frame,) if frame.height else (), rejected=tuple(rejected))
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(facts={"rows": self._rows} if DRAW in self._wants else {})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._rows = int(snapshot.facts.get("rows", 0))
+
+    def _with_ambient(self, frame: pl.DataFrame, read_at_ms: int) -> pl.DataFrame:
+        added: list[pl.Expr | pl.Series] = []
+        if NOW in self._wants:
+            added.append(pl.lit(read_at_ms).cast(pl.Datetime("ms", "UTC")).alias(NOW))
+        if DRAW in self._wants:
+            at = np.arange(self._rows, self._rows + frame.height, dtype=np.uint64)
+            added.append(pl.Series(DRAW, _splitmix(at, self._seed)))
+            self._rows += frame.height
+        return frame.with_columns(added)
+
+
+@dataclass(frozen=True, slots=True)
+class _LoweredStage:
+    """One stage as Polars expressions; ``fail`` is a String, the reason, or None."""
+
+    predicate: pl.Expr | None
+    columns: tuple[pl.Expr, ...]
+    fail: pl.Expr | None
+    reads: frozenset[str]
+    only_picks: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, stage: Stage, ctx: Context) -> _LoweredStage:
+        if isinstance(stage, Keep):
+            lowered = [lower(stage.predicate, ctx)]
+            predicate, columns, picks = lowered[0].value, (), None
+        else:
+            lowered = [lower(c.expr, ctx) for c in stage.columns]
+            predicate = None
+            columns = tuple(
+                low.value.alias(c.name) for low, c in zip(lowered, stage.columns, strict=True)
+            )
+            plain = all(isinstance(c.expr, Column) and c.expr.name == c.name for c in stage.columns)
+            picks = tuple(c.name for c in stage.columns) if plain else None
+        fail = _reason(lowered)
+        parts = [low.value for low in lowered] + ([] if fail is None else [fail])
+        reads = frozenset(name for part in parts for name in part.meta.root_names())
+        return cls(predicate, columns, fail, reads, picks)
+
+    def run(
+        self, frame: pl.DataFrame, hidden: tuple[str, ...], uid: str
+    ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+        bad = None
+        if self.fail is not None and frame.height:
+            reasons = frame.select(self.fail.alias(FAIL)).to_series()
+            if reasons.len() == 1 and frame.height > 1:
+                reasons = reasons.new_from_index(0, frame.height)
+            if reasons.null_count() < frame.height:
+                failed = reasons.is_not_null()
+                bad = rejected_rows(frame.filter(failed), reasons.filter(failed), uid)
+                frame = frame.filter(~failed)
+        if self.predicate is not None:
+            return frame.filter(self.predicate), bad
+        if self.only_picks is not None:
+            return frame.select(*self.only_picks, *hidden), bad
+        if not frame.height or all(not e.meta.root_names() for e in self.columns):
+            # A projection of constants alone would have one row whatever its input's height.
+            wide = frame.with_columns(self.columns)
+            names = [e.meta.output_name() for e in self.columns]
+            return wide.select(*names, *hidden), bad
+        return frame.select(*self.columns, *(pl.col(h) for h in hidden)), bad
+
+
+def _reason(lowered: list[Lowered]) -> pl.Expr | None:
+    """Return the first failure's reason per row, or None where nothing can fail."""
+    fails: list[Fail] = [f for low in lowered for f in low.fails]
+    if not fails:
+        return None
+    reason = pl.when(fails[0].when).then(pl.lit(fails[0].reason))
+    for fail in fails[1:]:
+        reason = reason.when(fail.when).then(pl.lit(fail.reason))
+    return reason.otherwise(pl.lit(None, dtype=pl.String))
+
+
+def _splitmix(at: np.ndarray, seed: np.uint64) -> np.ndarray:
+    """Random bits of each position (splitmix64, Steele et al., OOPSLA 2014)."""
+    with np.errstate(over="ignore"):
+        z = (at + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + seed
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))

@@ -1,0 +1,169 @@
+"""The head of a pipeline: chunks of splits become batches with computed columns and marks.
+
+in      :class:`Block`: a chunk of one split, physical and metadata columns
+state   the marks of the splits
+out     one batch over all blocks of a turn; ``$mark`` only where some row is behind its mark
+reject  undecodable documents (raw bytes), rows whose event time is NULL, failing computed columns
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, SPLIT, Batch
+from millstream.engine.evaluate import lower
+from millstream.engine.functions import Context
+from millstream.engine.marks import LOWEST_MS, SplitMarks
+from millstream.engine.program import Compute, Program
+from millstream.engine.rejects import rejected_rows, undecodable
+from millstream.expr.tree import Column, Named
+from millstream.plan.nodes import Scan
+from millstream.plan.table import Computed
+
+CONTRIBUTION = "$contribution"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one split in their order, as a reader gave them."""
+
+    split: str
+    frame: pl.DataFrame
+    rejected: pl.DataFrame | None = None
+    offsets: pl.Series | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """One turn of a scan."""
+
+    batch: Batch
+    rejected: tuple[pl.DataFrame, ...]
+
+
+class ScanStage:
+    """Turns blocks into batches; one per Scan of the plan."""
+
+    def __init__(self, node: Scan, ctx: Context, *, seed: int, places: bool) -> None:
+        self.uid = node.uid
+        self.table = node.table
+        self.marks = SplitMarks()
+        self.final = False
+        self._places = places
+        wanted = node.schema.names
+        self._compute = _computed(node, ctx, seed)
+        watermark = node.table.watermark
+        self._time = None if watermark is None else watermark.column
+        self._contribution = None
+        if watermark is not None:
+            lowered = lower(watermark.expr, ctx)
+            self._contribution = lowered.value.dt.epoch("ms").cast(pl.Int64).alias(CONTRIBUTION)
+        self._gives = wanted
+
+    @property
+    def mark_ms(self) -> int:
+        """The mark given out so far."""
+        return FINAL_MARK_MS if self.final else self.marks.given_ms
+
+    def finish(self) -> None:
+        """Say that bounded input has ended: the next batch carries the final mark."""
+        self.final = True
+
+    def turn(self, blocks: list[Block], read_at_ms: int) -> Scanned:
+        """Take the blocks of a turn, in reading order."""
+        frames: list[pl.DataFrame] = []
+        rejected: list[pl.DataFrame] = []
+        behind = False
+        for block in blocks:
+            if block.rejected is not None and block.rejected.height:
+                rejected.append(undecodable(block.rejected, self.uid, block.split))
+            frame = self._computed(block, read_at_ms, rejected)
+            if self._time is not None:
+                frame, late = self._marked(frame, block.split, rejected)
+                behind = behind or late
+            frames.append(frame)
+        if not frames:
+            return Scanned(self._batch(pl.DataFrame(), read_at_ms), ())
+        whole = frames[0] if len(frames) == 1 else pl.concat(frames)
+        if self._time is not None and not behind:
+            whole = whole.drop(MARK)
+        return Scanned(self._batch(whole, read_at_ms), tuple(rejected))
+
+    def _batch(self, frame: pl.DataFrame, read_at_ms: int) -> Batch:
+        mark = self.mark_ms
+        return Batch(frame, None if mark == LOWEST_MS else mark, read_at_ms)
+
+    def _computed(
+        self, block: Block, read_at_ms: int, rejected: list[pl.DataFrame]
+    ) -> pl.DataFrame:
+        frame = block.frame
+        if self._places:
+            offsets = block.offsets
+            if offsets is None:
+                offsets = pl.Series(OFFSET, [None], dtype=pl.Int64).new_from_index(0, frame.height)
+            frame = frame.with_columns(
+                pl.lit(block.split).alias(SPLIT), offsets.cast(pl.Int64).alias(OFFSET)
+            )
+        if self._compute is None:
+            hidden = [c for c in HIDDEN if c in frame.columns]
+            return frame.select(*self._gives, *hidden)
+        made = self._compute.on_batch(Batch(frame, None, read_at_ms))
+        rejected.extend(made.rejected)
+        if made.out:
+            return made.out[0]
+        return self._compute.empty(frame)
+
+    def _marked(
+        self, frame: pl.DataFrame, split: str, rejected: list[pl.DataFrame]
+    ) -> tuple[pl.DataFrame, bool]:
+        """Give each row its mark; rows without an event time go to ``rejected``."""
+        assert self._time is not None, "only tables with a watermark have marks"
+        assert self._contribution is not None, "a watermark has an expression"
+        if frame[self._time].null_count():
+            nothing = frame[self._time].is_null()
+            rejected.append(
+                rejected_rows(
+                    frame.filter(nothing), f"the event time '{self._time}' is NULL", self.uid
+                )
+            )
+            frame = frame.filter(~nothing)
+        contributions = frame.select(self._contribution).to_series()
+        # A NULL contribution says nothing about time, as in Flink.
+        marks = self.marks.advance(split, contributions.fill_null(LOWEST_MS).to_numpy())
+        times = frame[self._time].dt.epoch("ms").to_numpy()
+        behind = bool(np.any(times <= marks))
+        return frame.with_columns(pl.Series(MARK, marks, dtype=pl.Int64)), behind
+
+
+class _Compute(Program):
+    """The computed columns of a table."""
+
+    def empty(self, like: pl.DataFrame) -> pl.DataFrame:
+        """Return the output for no rows at all."""
+        hidden = tuple(c for c in HIDDEN if c in like.columns)
+        frame = self._with_ambient(like.head(0), 0) if self._wants else like.head(0)
+        for stage in self.stages:
+            frame, _ = stage.run(frame, hidden, self.uid)
+        return frame
+
+
+def _computed(node: Scan, ctx: Context, seed: int) -> _Compute | None:
+    wanted = node.schema.names
+    named = {c.name: c for c in node.table.columns}
+    if not any(isinstance(named[name], Computed) for name in wanted):
+        return None
+    columns: list[Named] = []
+    for name in wanted:
+        column = named[name]
+        expr = (
+            column.expr
+            if isinstance(column, Computed)
+            else Column(name, type=node.schema.type_of(name))
+        )
+        columns.append(Named(name, expr))
+    return _Compute((Compute(tuple(columns)),), ctx, seed=seed, uid=node.uid)
+
+
