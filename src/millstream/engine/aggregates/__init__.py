@@ -1,0 +1,1 @@
+"""Aggregate functions as words of a slot: one small file per family."""

@@ -1,0 +1,102 @@
+"""All aggregates of one operator, folded side by side into the same slots.
+
+in      slots, the frame of the rows and their weights; arguments and filters are columns or
+        expressions over the frame
+state   the words of every accumulator behind the owner's own; the number of rows ever seen
+out     result columns by slot; state as frames
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from millstream.columns.physical import polars_type
+from millstream.engine.aggregates.base import Accumulator, Fold, Home
+from millstream.engine.aggregates.build import accumulator_for
+from millstream.engine.state.arena import Arena
+from millstream.engine.state.heap import ByteHeap
+from millstream.engine.state.slots import SlotRows
+from millstream.expr.tree import AggCall, Column, Named
+
+ROWS = "rows_seen"
+
+
+class Aggregates:
+    """The accumulators of one GROUP BY."""
+
+    def __init__(self, aggs: tuple[Named, ...], *, changes: bool, panes: bool = False) -> None:
+        self.names = tuple(agg.name for agg in aggs)
+        self._calls: list[AggCall] = []
+        self.parts: list[Accumulator] = []
+        for agg in aggs:
+            assert isinstance(agg.expr, AggCall), "only AggCall below an aggregate"
+            self._calls.append(agg.expr)
+            self.parts.append(accumulator_for(agg.expr, changes=changes, panes=panes))
+        self._dtypes = [polars_type(call.typed) for call in self._calls]
+        self.words = sum(part.words for part in self.parts)
+        self._rows_seen = 0
+
+    def settle(self, arena: Arena, heap: ByteHeap, rows: SlotRows, at: int, seed: int) -> None:
+        """Lay the accumulators out behind word ``at`` of the rows."""
+        for place, part in enumerate(self.parts):
+            part.settle(Home(arena, heap, rows, at, seed + 0x9E3779B9 * (place + 1)))
+            at += part.words
+
+    def inputs(self, frame: pl.DataFrame, slots: np.ndarray, weights: np.ndarray) -> list[Fold]:
+        """Return what each accumulator has to fold; counts the rows as arrived."""
+        arrived = np.arange(self._rows_seen, self._rows_seen + frame.height)
+        self._rows_seen += frame.height
+        out: list[Fold] = []
+        for call, part in zip(self._calls, self.parts, strict=True):
+            values = frame[_column(call.args[0])] if call.args else None
+            mask = None
+            if values is not None and values.null_count() and not part.keeps_nulls:
+                mask = values.is_not_null()
+            if call.filter is not None:
+                keep = frame[_column(call.filter)].fill_null(value=False)
+                mask = keep if mask is None else mask & keep
+            fold = Fold(slots, values, weights, arrived)
+            out.append(fold if mask is None else fold.where(mask.to_numpy()))
+        return out
+
+    def fold(self, frame: pl.DataFrame, slots: np.ndarray, weights: np.ndarray) -> None:
+        """Take rows in, in arrival order."""
+        for part, batch in zip(self.parts, self.inputs(frame, slots, weights), strict=True):
+            part.fold(batch)
+
+    def results(self, slots: np.ndarray) -> list[pl.Series]:
+        """Return the result columns of slots."""
+        out = []
+        for name, part, dtype, call in zip(
+            self.names, self.parts, self._dtypes, self._calls, strict=True
+        ):
+            values = part.result(slots)
+            values = values if values.dtype == dtype else values.cast(dtype)
+            out.append((values.fill_null(0) if call.function == "$SUM0" else values).alias(name))
+        return out
+
+    def release(self, slots: np.ndarray) -> None:
+        """Forget what slots hold."""
+        for part in self.parts:
+            part.release(slots)
+
+    def save(self, slots: np.ndarray) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
+        """Return the state of slots, in order, and what is not in a slot."""
+        tables = {f"agg{i}": part.save(slots) for i, part in enumerate(self.parts)}
+        return tables, {ROWS: self._rows_seen}
+
+    def load(
+        self, slots: np.ndarray, tables: dict[str, pl.DataFrame], facts: dict[str, Any]
+    ) -> None:
+        """Take a saved state into fresh slots."""
+        self._rows_seen = int(facts[ROWS])
+        for i, part in enumerate(self.parts):
+            part.load(slots, tables[f"agg{i}"])
+
+
+def _column(expr: Any) -> str:
+    assert isinstance(expr, Column), f"the argument {expr} is not a column yet"
+    return expr.name
