@@ -12,7 +12,7 @@ scalars   an argument may be a literal: an expression of length 1 when it is eva
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 import polars as pl
@@ -32,6 +32,19 @@ class Fail:
 
     when: pl.Expr
     reason: str
+    detail: pl.Expr | None = None
+    """What is told of the single row, after the reason (String, NULL where there is nothing)."""
+
+    @property
+    def text(self) -> pl.Expr:
+        """Return the reason of each row."""
+        if self.detail is None:
+            return pl.lit(self.reason)
+        return pl.concat_str(pl.lit(self.reason + ": "), self.detail.fill_null("?"))
+
+    def only_where(self, condition: pl.Expr) -> Fail:
+        """Return the same failure, counted only where ``condition`` is true."""
+        return replace(self, when=self.when & condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ class Lowered:
 
     def only_where(self, condition: pl.Expr) -> Lowered:
         """Return the same value whose failures count only where ``condition`` is true."""
-        return Lowered(self.value, tuple(Fail(f.when & condition, f.reason) for f in self.fails))
+        return Lowered(self.value, tuple(f.only_where(condition) for f in self.fails))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,46 @@
+"""Functions that work on whole Series and have no Polars expression.
+
+in      Polars expressions as arguments, a function of Series of equal length
+out     an expression; constants alone stay constants (length 1 in any frame)
+
+The function may be called on any part of the column and from several threads: it keeps no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+OnSeries = Callable[..., pl.Series]
+
+
+def on_series(fn: OnSeries, args: Sequence[pl.Expr], dtype: pl.DataType) -> pl.Expr:
+    """Return ``fn(*args)`` with every argument a Series of the same length."""
+    constant = not any(arg.meta.root_names() for arg in args)
+
+    def run(columns: Sequence[pl.Series]) -> pl.Series:
+        result = fn(*equally_long(columns))
+        assert result.dtype == dtype, f"{fn.__name__} gave {result.dtype}, {dtype} was promised"
+        return result
+
+    result = pl.map_batches(list(args), run, return_dtype=dtype, is_elementwise=not constant)
+    return result.first() if constant else result
+
+
+def equally_long(columns: Sequence[pl.Series]) -> list[pl.Series]:
+    """Return the columns with the constants (length 1) repeated to the length of the others."""
+    rows = next((len(c) for c in columns if len(c) != 1), 1)
+    return [c if len(c) == rows else c.new_from_index(0, rows) for c in columns]
+
+
+def constant_of(expr: pl.Expr) -> pl.Series | None:
+    """Return the value of an expression that reads no column, or None."""
+    if expr.meta.root_names():
+        return None
+    return pl.select(expr.alias("c"))["c"]
+
+
+def picked(when: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
+    """Return ``yes`` where ``when`` is true, else ``no``."""
+    return yes.zip_with(when.fill_null(False), no)

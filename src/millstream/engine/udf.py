@@ -1,0 +1,134 @@
+"""Python functions of the user, called from an expression.
+
+scalar       called once per row with Python values; an exception rejects that row alone
+vectorised   called with whole Polars Series; must give a Series of the same length. Where it raises
+             or gives another length, halves are tried until the rows that fail are found
+NULL         ``nulls_call=False``: a row with a NULL argument gives NULL without a call
+out          the value, and the rows that failed; the reason names the function
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from millstream.columns.physical import polars_type
+from millstream.engine.functions import Fail, Lowered
+from millstream.engine.functions.series import equally_long
+from millstream.expr.tree import Udf, UdfCall
+
+REASON_CHARS_MAX = 200
+
+
+def lower_udf(call: UdfCall, args: tuple[Lowered, ...]) -> Lowered:
+    """Return the call as a Polars expression with the rows it fails on."""
+    udf, dtype = call.udf, polars_type(call.udf.result)
+    below = tuple(f for a in args for f in a.fails)
+    # A row that already failed below must not reach the user's function with a made-up value.
+    given = [a.value for a in args]
+    bad_below = [f.when.fill_null(False) for f in below]
+    skip = pl.any_horizontal(bad_below) if bad_below else pl.lit(False)
+    shape = pl.Struct({"value": dtype, "failed": pl.String()})
+
+    def run(columns: Sequence[pl.Series]) -> pl.Series:
+        skipped, *values = equally_long(columns)
+        return _Run(udf, dtype).over(values, skipped).to_struct("udf")
+
+    constant = not any(e.meta.root_names() for e in [*given, skip])
+    both = pl.map_batches([skip, *given], run, return_dtype=shape)
+    if constant:
+        both = both.first()
+    failed = both.struct.field("failed")
+    return Lowered(
+        both.struct.field("value"),
+        (*below, Fail(failed.is_not_null(), f"the function {udf.name} failed", failed)),
+    )
+
+
+class _Run:
+    """One call of a user's function over columns."""
+
+    def __init__(self, udf: Udf, dtype: pl.DataType):
+        self.udf, self.dtype = udf, dtype
+
+    def over(self, columns: list[pl.Series], skipped: pl.Series) -> pl.DataFrame:
+        """Return the columns ``value`` and ``failed`` (the reason, or NULL)."""
+        rows = len(skipped)
+        calls = ~skipped
+        if not self.udf.nulls_call:
+            for column in columns:
+                calls = calls & column.is_not_null()
+        if calls.all():
+            return self._called(columns, rows)
+        where = calls.arg_true()
+        done = self._called([c.gather(where) for c in columns], len(where))
+        at = pl.DataFrame({"at": pl.Series(range(rows), dtype=where.dtype)})
+        return at.join(
+            done.with_columns(at=where), on="at", how="left", maintain_order="left"
+        ).drop("at")
+
+    def _called(self, columns: list[pl.Series], rows: int) -> pl.DataFrame:
+        if rows == 0:
+            return self._frame([], [])
+        if self.udf.vectorised:
+            return self._halves(columns, rows)
+        values: list[Any] = []
+        failed: list[str | None] = []
+        # Row by row because the user's function takes one row; `vectorised` avoids it.
+        lists = [c.to_list() for c in columns]
+        for row in zip(*lists, strict=True) if lists else ((),) * rows:
+            try:
+                value, reason = self.udf.fn(*row), None
+            except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
+                value, reason = None, _reason(error)
+            values.append(value)
+            failed.append(reason)
+        return self._frame(values, failed)
+
+    def _frame(self, values: list[Any], failed: list[str | None]) -> pl.DataFrame:
+        try:
+            column = pl.Series("value", values, dtype=self.dtype, strict=True)
+        except (TypeError, OverflowError, ValueError, pl.exceptions.PolarsError):
+            column = self._one_by_one(values, failed)
+        return pl.DataFrame([column, pl.Series("failed", failed, dtype=pl.String)])
+
+    def _one_by_one(self, values: list[Any], failed: list[str | None]) -> pl.Series:
+        """Return the values that have the promised type; the others fail with the reason."""
+        kept: list[pl.Series] = []
+        for i, value in enumerate(values):  # only where some value has another type
+            try:
+                kept.append(pl.Series("value", [value], dtype=self.dtype, strict=True))
+            except (TypeError, OverflowError, ValueError, pl.exceptions.PolarsError):
+                kept.append(pl.Series("value", [None], dtype=self.dtype))
+                failed[i] = f"gave {value!r}, not {self.udf.result}"[:REASON_CHARS_MAX]
+        return pl.concat(kept)
+
+    def _halves(self, columns: list[pl.Series], rows: int) -> pl.DataFrame:
+        try:
+            result = self._whole(columns, rows)
+        except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
+            if rows == 1:
+                return self._frame([None], [_reason(error)])
+            half = rows // 2
+            return pl.concat(
+                [
+                    self._halves([c.slice(0, half) for c in columns], half),
+                    self._halves([c.slice(half) for c in columns], rows - half),
+                ]
+            )
+        nothing = pl.Series("failed", [None], dtype=pl.String).new_from_index(0, rows)
+        return pl.DataFrame([result.alias("value"), nothing])
+
+    def _whole(self, columns: list[pl.Series], rows: int) -> pl.Series:
+        result = self.udf.fn(*columns)
+        if not isinstance(result, pl.Series):
+            result = pl.Series("value", result, dtype=self.dtype)
+        if len(result) != rows:
+            raise ValueError(f"gave {len(result)} values for {rows} rows")
+        return result if result.dtype == self.dtype else result.cast(self.dtype, strict=True)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:REASON_CHARS_MAX]

@@ -1,0 +1,7 @@
+"""Times: parts, clocks, text, differences."""
+
+from __future__ import annotations
+
+from millstream.expr.function import Function
+
+FUNCTIONS: tuple[Function, ...] = ()
