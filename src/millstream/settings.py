@@ -71,6 +71,12 @@ class Settings:
         default=0,
         kind="duration_ms",
     )
+    discovery_interval_ms: int = option(
+        "source.discovery-interval",
+        "Time between looks for new splits (partitions, files) of endless sources.",
+        default=10_000,
+        kind="duration_ms",
+    )
     chunk_rows_max: int = option(
         "engine.chunk-rows-max", "Most rows of one batch.", default=131_072, kind="int"
     )

@@ -8,6 +8,7 @@ reject  undecodable documents (raw bytes), rows whose event time is NULL, failin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,8 +73,12 @@ class ScanStage:
         """Say that bounded input has ended: the next batch carries the final mark."""
         self.final = True
 
-    def turn(self, blocks: list[Block], read_at_ms: int) -> Scanned:
-        """Take the blocks of a turn, in reading order."""
+    def turn(self, blocks: Iterable[Block], read_at_ms: int) -> Scanned:
+        """Take the blocks of a turn, in reading order.
+
+        Each block is taken up before the next one is asked for, so that ``blocks`` may choose the
+        next split by the marks as they stand.
+        """
         frames: list[pl.DataFrame] = []
         rejected: list[pl.DataFrame] = []
         behind = False

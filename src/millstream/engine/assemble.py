@@ -1,0 +1,184 @@
+"""Builds everything a run needs from a finished plan, and puts it where it stopped.
+
+Order: plan → graph → checkpoint (lock, read) → sinks (fence, last epoch) → the epoch that was
+durable but perhaps not delivered → sources (open at their positions). A failure on the way closes
+what was opened.
+source  recovery as in reliability.md §2.2: e_s = M done, e_s = M − 1 deliver, anything else stops
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from millstream.engine.checkpoint import CheckpointStore, Epoch, check_fits, restored
+from millstream.engine.delivering import SinkWorker
+from millstream.engine.driver import Driver, Parts
+from millstream.engine.functions import Context
+from millstream.engine.graph import Graph
+from millstream.engine.lower import lower
+from millstream.engine.reading import Inbox, Reading
+from millstream.errors import CheckpointError, PlanError
+from millstream.plan.derive import Derived
+from millstream.plan.nodes import Scan, Write
+from millstream.ports.connector import Delivery
+from millstream.ports.registry import sink_for, source_for
+from millstream.settings import DeliveryChoice, Settings
+
+
+def assemble(derived: Derived, settings: Settings) -> Driver:
+    """Return a driver ready to run; raises what a user must mend."""
+    store = None
+    if settings.checkpoint_dir is not None:
+        store = CheckpointStore(settings.checkpoint_dir, retained=settings.checkpoints_retained)
+    opened: list[Callable[[], None]] = [] if store is None else [store.close]
+    try:
+        return _assemble(derived, settings, store, opened)
+    except BaseException:
+        for close in reversed(opened):
+            close()
+        raise
+
+
+def _assemble(
+    derived: Derived,
+    settings: Settings,
+    store: CheckpointStore | None,
+    opened: list[Callable[[], None]],
+) -> Driver:
+    epoch = None if store is None else store.newest()
+    seed = _seed(settings, epoch)
+    graph = lower(derived, Context(time_zone=settings.time_zone), seed=seed)
+    fingerprint = {step.uid: _fingerprint(step.label) for step in graph.steps if step.operator}
+    inbox = Inbox()
+    if epoch is not None:
+        check_fits(epoch, fingerprint, fingerprint)
+        graph = restored(graph, epoch.state)
+    refused = _Refused()
+    workers = [_worker(d, derived, settings, store, inbox, refused) for d in derived.plan.sinks]
+    opened.extend(worker.sink.close for worker in workers)
+    pipeline = settings.pipeline_name if store is None else store.pipeline
+    last = {
+        w.sink_name: w.sink.open(pipeline, 0 if store is None else store.incarnation)
+        for w in workers
+    }
+    if epoch is not None:
+        _catch_up(epoch, workers, last)
+    positions = {} if epoch is None else epoch.positions
+    readings = [
+        _reading(step, settings, inbox, positions.get(step.uid, {})) for step in _scan_nodes(graph)
+    ]
+    opened.extend(reading.stop for reading in readings)
+    for reading in readings:
+        reading.discover()
+    parts = Parts(
+        graph=graph,
+        readings=readings,
+        workers=workers,
+        store=store,
+        inbox=inbox,
+        positions=positions,
+        last_epoch=0 if epoch is None else epoch.number,
+        facts={
+            "fingerprint": fingerprint,
+            "seed": seed,
+            "sinks": [w.sink_name for w in workers],
+        },
+        fresh=epoch is None,
+        complete=epoch is not None and bool(epoch.facts["ended"]),
+    )
+    driver = Driver(parts, settings)
+    refused.to = driver.refused
+    return driver
+
+
+class _Refused:
+    """Rows that sinks refuse go to the driver, which is built after them."""
+
+    to: Callable[[str, pl.DataFrame], None] | None = None
+
+    def __call__(self, sink: str, frame: pl.DataFrame) -> None:
+        assert self.to is not None, "a sink refused rows before the driver was there"
+        self.to(sink, frame)
+
+
+def _seed(settings: Settings, epoch: Epoch | None) -> int:
+    if epoch is not None:
+        return int(epoch.facts["seed"])
+    return secrets.randbits(63) if settings.seed is None else settings.seed
+
+
+def _scan_nodes(graph: Graph) -> list[Scan]:
+    nodes: list[Scan] = []
+    for index in graph.scans:
+        node = graph.steps[index].node
+        assert isinstance(node, Scan), "the head of a graph is a scan"
+        nodes.append(node)
+    return nodes
+
+
+def _worker(
+    write: Write,
+    derived: Derived,
+    settings: Settings,
+    store: CheckpointStore | None,
+    inbox: Inbox,
+    refused: _Refused,
+) -> SinkWorker:
+    sink = sink_for(write.table, updating=derived.facts(write.input).updates)
+    can = sink.delivery is Delivery.EXACTLY_ONCE
+    wanted = settings.delivery
+    if wanted is DeliveryChoice.EXACTLY_ONCE and (store is None or not can):
+        why = "no checkpoint folder is set" if can else f"it is {sink.delivery.value}"
+        raise PlanError(
+            f"The sink '{write.table.name}' cannot be exactly once: {why}.",
+            hint="Give --checkpoint DIR." if can else "Choose another sink, or at-least-once.",
+        )
+    exactly = store is not None and can and wanted is not DeliveryChoice.AT_LEAST_ONCE
+    return SinkWorker(write.uid, sink, inbox, exactly_once=exactly, on_refused=refused)
+
+
+def _reading(
+    node: Scan, settings: Settings, inbox: Inbox, positions: dict[str, Any]
+) -> Reading:
+    return Reading(
+        source_for(node.table, node.wanted),
+        positions,
+        inbox,
+        bytes_max=settings.buffer_bytes_max,
+        quantum_rows=settings.split_quantum_rows,
+        discovery_interval_s=settings.discovery_interval_ms / 1000,
+        name=node.table.name,
+    )
+
+
+def _catch_up(epoch: Epoch, workers: list[SinkWorker], last: dict[str, int | None]) -> None:
+    """Deliver the newest durable epoch to the sinks that have not seen it."""
+    number = epoch.number
+    for worker in workers:
+        if not worker.exactly_once:
+            continue
+        have = last[worker.sink_name]
+        if have == number:
+            continue
+        if have == number - 1 or (have is None and (number == 1 or _is_new(epoch, worker))):
+            worker.sink.deliver(number, epoch.outputs.get(worker.sink_name, []))
+            continue
+        raise CheckpointError(
+            f"The sink '{worker.sink_name}' is at epoch {have}, the checkpoint at {number}.",
+            hint="The folder or the sink's epoch record was put back to another state. Restore "
+            "the one that fits, or start in a new checkpoint folder.",
+        )
+
+
+def _is_new(epoch: Epoch, worker: SinkWorker) -> bool:
+    return worker.sink_name not in epoch.facts.get("sinks", [worker.sink_name])
+
+
+def _fingerprint(label: str) -> str:
+    return hashlib.blake2b(label.encode(), digest_size=8).hexdigest()
+

@@ -1,0 +1,73 @@
+"""What a running pipeline tells of itself: totals since the start, and how things stand now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """One step of the plan."""
+
+    uid: str
+    label: str
+    rows_in: int
+    rows_out: int
+    rows_late: int
+    rows_rejected: int
+    busy_s: float
+    state_bytes: int
+    state_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkProgress:
+    """One sink: rows its system accepted and refused, and the guarantee in force."""
+
+    name: str
+    rows_accepted: int
+    rows_refused: int
+    exactly_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One look at a running pipeline.
+
+    watermark_ms  lowest mark of all scans; None before the first
+    lag_ms        clock minus watermark; None without a watermark
+    rows_waiting  rows known to wait at the sources; None where no source tells
+    rows_per_s    input rate since the look before
+    """
+
+    elapsed_s: float
+    rows_in: int
+    rows_out: int
+    rows_late: int
+    rows_rejected: int
+    rows_per_s: float
+    watermark_ms: int | None
+    lag_ms: int | None
+    rows_waiting: int | None
+    state_bytes: int
+    state_rows: int
+    epoch: int
+    batches: int
+    steps: tuple[StepProgress, ...]
+    sinks: tuple[SinkProgress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended.
+
+    ended       ``"completed"`` (the input ended), ``"stopped"`` (asked to) or ``"drained"``
+    state_left  entries of state (open windows, groups) still there; in the checkpoint if any
+    reasons     up to ten different reasons of rejected rows, with how often each came
+    """
+
+    ended: str
+    progress: Progress
+    state_left: int
+    checkpoint: str | None
+    reasons: tuple[tuple[str, int], ...] = ()
