@@ -30,6 +30,7 @@ from millstream.ports.connector import (
     SinkSpec,
     Source,
     SourceSpec,
+    Viewable,
 )
 from millstream.settings import option
 
@@ -163,7 +164,7 @@ class _MemoryReader(Reader):
         )
 
 
-class MemorySink(Sink):
+class MemorySink(Sink, Viewable):
     """Collects rows in a :class:`Collected`."""
 
     def __init__(self, table: str, target: Collected) -> None:
@@ -182,6 +183,12 @@ class MemorySink(Sink):
     def write(self, frame: pl.DataFrame) -> Delivered:
         """Make rows visible."""
         return Delivered(self._target.add([frame]))
+
+    def view(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return everything collected, then what waits for its epoch."""
+        shown = Collected()
+        shown.add([*self._target.frames, *waiting])
+        return shown.frame()
 
 
 def _source(spec: SourceSpec) -> MemorySource:

@@ -115,7 +115,7 @@ def encode_frame(frame: pl.DataFrame) -> bytes:
 
 def decode_frame(data: bytes) -> pl.DataFrame:
     """Return the frame of an Arrow IPC file."""
-    return pl.read_ipc(io.BytesIO(data), use_pyarrow=False, memory_map=False)
+    return pl.read_ipc(io.BytesIO(data))
 
 
 class CheckpointStore:

@@ -34,8 +34,8 @@ from millstream.engine.marks import LOWEST_MS
 from millstream.engine.progress import Progress, SinkProgress, StepProgress, Summary
 from millstream.engine.reading import Inbox, Reading, Split
 from millstream.engine.scan import Block, ScanStage
-from millstream.errors import DataError, JobError, MillstreamError
-from millstream.ports.connector import Chunk
+from millstream.errors import DataError, JobError, MillstreamError, PlanError, UnknownName
+from millstream.ports.connector import Chunk, Viewable
 from millstream.settings import OnReject, Settings
 
 IDLE_WAIT_S = 0.05
@@ -154,6 +154,19 @@ class Driver:
             ),
         )
 
+    def view(self, sink: str) -> pl.DataFrame:
+        """Return what a sink of this process holds now, uncommitted rows included."""
+        found = {w.sink_name: w for w in self.parts.workers}
+        if sink not in found:
+            raise UnknownName("sink", sink, available=found)
+        if not isinstance(found[sink].sink, Viewable):
+            raise PlanError(
+                f"The sink '{sink}' keeps nothing here to look at.",
+                hint="Query a memory sink or a view made by show().",
+            )
+        waiting = list(self._pending.get(sink, ()))
+        return found[sink].sink.view(waiting)
+
     # -- the life of a run ---------------------------------------------------------------------
 
     def _start(self) -> None:
@@ -181,6 +194,7 @@ class Driver:
         self._check()
         while self._delivered:
             self._obey(EpochDelivered(self._delivered.pop(0)))
+        self._end_scans()
         rows = 0 if self._coordinator.paused else self._push()
         if self._ask is not None:
             return self._obey(self._ask)
@@ -200,8 +214,9 @@ class Driver:
                 case FinalMark():
                     self._ended = "completed" if self._ended == "completed" else "drained"
                     for index, stage in enumerate(self._graph.stages):
-                        stage.finish()
-                        self._run_batch(index, stage, ())
+                        if not stage.final:
+                            stage.finish()
+                            self._run_batch(index, stage, ())
                 case CloseEpoch(epoch=epoch):
                     self._close_epoch(epoch)
                 case Finish():
@@ -260,9 +275,6 @@ class Driver:
         started_s = time.perf_counter()
         taken = _Taken()
         self._run_batch(index, stage, self._blocks(index, reading, taken))
-        for name, split in reading.splits.items():
-            if split.done and name not in stage.marks.ended:
-                stage.marks.end(name)
         self._adapt(reading, taken, time.perf_counter() - started_s)
         self._rows_in += taken.rows
         return taken.rows
@@ -288,29 +300,40 @@ class Driver:
             self.parts.positions.setdefault(stage.uid, {})[split.name] = chunk.resume
             yield Block(split.name, chunk.frame, chunk.rejected, chunk.offsets)
 
+    def _live(self, stage: ScanStage, reading: Reading) -> list[Split]:
+        """Return the splits that may have more rows; those that ended hold no mark back."""
+        splits = list(reading.splits.values())
+        for split in splits:
+            if split.done and split.name not in stage.marks.ended:
+                stage.marks.end(split.name)
+        return [s for s in splits if not s.done]
+
     def _next_split(self, stage: ScanStage, reading: Reading) -> Split | None:
-        """Return the split to read next: lowest mark, ties by id; None where it has no rows."""
-        live = [s for s in list(reading.splits.values()) if not s.done]
-        if not self._bounded:
-            live = [s for s in live if s.queue]
-        if not live:
-            return None
-        first = min(live, key=lambda s: (stage.marks.of(s.name), s.name))
-        return first if first.queue else None
+        """Return the split to read next: lowest mark, ties by id; None where none has rows."""
+        ready = [s for s in self._live(stage, reading) if s.queue]
+        return min(ready, key=lambda s: (stage.marks.of(s.name), s.name), default=None)
 
     def _next_in_order(self) -> int | None:
-        """Return the scan whose turn it is in a bounded run, if its rows have arrived."""
-        best: tuple[int, str, str, int] | None = None
+        """Return the scan whose turn it is in a bounded run.
+
+        None until of every split it is known what comes next, a row or its end: only then is the
+        order, and with it every row's mark, a function of the data.
+        """
+        first: tuple[int, str, str, int] | None = None
         for index, (stage, reading) in enumerate(self._scans()):
-            for split in list(reading.splits.values()):
-                if split.done:
-                    continue
+            for split in self._live(stage, reading):
+                if not split.queue:
+                    return None
                 key = (stage.marks.of(split.name), stage.uid, split.name, index)
-                best = key if best is None or key < best else best
-        if best is None:
-            return None
-        _, _, name, index = best
-        return index if self.parts.readings[index].splits[name].queue else None
+                first = key if first is None or key < first else first
+        return None if first is None else first[-1]
+
+    def _end_scans(self) -> None:
+        """Give the final mark to the scans whose bounded input has ended."""
+        for index, (stage, reading) in enumerate(self._scans()):
+            if reading.source.bounded and not stage.final and not self._live(stage, reading):
+                stage.finish()
+                self._run_batch(index, stage, ())
 
     def _has_rows(self, reading: Reading) -> bool:
         return any(s.queue for s in list(reading.splits.values()))

@@ -154,6 +154,14 @@ class Sink(ABC):
         """Try the connection; raises ConnectorError saying what to do."""
 
 
+class Viewable(ABC):
+    """A sink of this process that can be looked at while it is written."""
+
+    @abstractmethod
+    def view(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows there are; ``waiting`` are those whose epoch is not delivered yet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
     """What a source is built from.

@@ -1,0 +1,182 @@
+"""A job: a plan and its settings, ready to be explained, run or started.
+
+Everything that can be known to be wrong is raised before anything is opened: names, types,
+changelog modes, options, extras. :meth:`Job.run` blocks, :meth:`Job.start` runs in a thread.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from millstream.errors import JobError, MillstreamError
+from millstream.plan import derive, explain, ids
+from millstream.plan.nodes import Plan, Scan
+from millstream.plan.table import Table
+from millstream.ports import registry
+from millstream.ports.connector import Changes
+from millstream.ports.guarantee import guarantees
+from millstream.rewrite import rewrite
+from millstream.settings import Settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from millstream.engine.driver import Driver
+    from millstream.engine.progress import Progress, Summary
+
+_TAKES = {
+    Changes.APPEND: derive.Takes.APPEND,
+    Changes.UPSERT: derive.Takes.UPSERT,
+    Changes.RETRACT: derive.Takes.CHANGES,
+}
+
+
+def connected_tables() -> derive.Tables:
+    """Return what the installed connectors say of tables, without connecting."""
+
+    def bounded(table: Table) -> bool:
+        found, config, _ = registry.config_of(table)
+        return found.bounded(config)
+
+    def gives(table: Table) -> derive.Mode:
+        changes = registry.connector(table.connector).gives
+        if changes is Changes.UPSERT:
+            return derive.Upsert(table.primary_key)
+        return derive.Retract() if changes is Changes.RETRACT else derive.Append()
+
+    def takes(table: Table) -> derive.Takes:
+        return _TAKES[registry.connector(table.connector).takes]
+
+    return derive.Tables(bounded=bounded, gives=gives, takes=takes)
+
+
+class Job:
+    """One pipeline."""
+
+    def __init__(self, plan: Plan, settings: Settings | None = None) -> None:
+        self.plan = plan
+        self.settings = settings or Settings()
+
+    @cached_property
+    def derived(self) -> derive.Derived:
+        """The finished plan with its properties; raises PlanError for what cannot run."""
+        tables = connected_tables()
+        for node in self.plan.walk():
+            if isinstance(node, Scan):
+                found, _, _ = registry.config_of(node.table)
+                registry.check_metadata(node.table, found)
+        for sink in self.plan.sinks:
+            registry.config_of(sink.table)
+        plan = derive.complete(ids.assign(self.plan), tables)
+        return derive.derive(rewrite(plan), tables)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the job ends by itself."""
+        return all(self.derived.facts(sink.input).bounded for sink in self.derived.plan.sinks)
+
+    def check(self) -> None:
+        """Validate everything that can be known without connecting."""
+        _ = self.derived
+
+    def explain(self) -> str:
+        """Return the plan as text: steps, changes, keys, state bounds and guarantees."""
+        notes = guarantees(self.derived.plan, self.settings)
+        return explain.explain_both(self.plan, self.derived.plan, self.derived, notes=notes)
+
+    def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
+        """Run to the end of the input, or until SIGINT, SIGTERM or a failure."""
+        driver = self._assembled()
+        with _stopped_by_signals(driver):
+            return driver.run(on_progress)
+
+    def start(self) -> Running:
+        """Run in a thread of its own; returns as soon as everything is open."""
+        return Running(self._assembled())
+
+    def _assembled(self) -> Driver:
+        from millstream.engine.assemble import assemble
+
+        return assemble(self.derived, self.settings)
+
+
+class Running:
+    """A job in a thread of its own."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._summary: Summary | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="millstream", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return not self._thread.is_alive()
+
+    def wait(self, timeout_s: float | None = None) -> Summary | None:
+        """Wait for the end; None if it still runs after ``timeout_s``. Raises what failed."""
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return None
+        if isinstance(self._failure, MillstreamError):
+            raise self._failure
+        if self._failure is not None:
+            raise JobError(f"The pipeline failed: {self._failure}") from self._failure
+        return self._summary
+
+    def stop(self, *, drain: bool = False, timeout_s: float | None = None) -> Summary | None:
+        """Ask for the end and wait for it; ``drain`` closes open windows first."""
+        self._driver.stop(drain=drain)
+        return self.wait(timeout_s)
+
+    def progress(self) -> Progress:
+        """Return how things stand."""
+        return self._driver.progress()
+
+    def query(self, sink: str) -> Any:
+        """Return what a live view holds now, as a Polars frame; uncommitted rows included."""
+        return self._driver.view(sink)
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.done:
+            self.stop()
+
+    def _run(self) -> None:
+        try:
+            self._summary = self._driver.run()
+        except BaseException as error:  # noqa: BLE001 (raised again by ``wait``)
+            self._failure = error
+
+
+@contextmanager
+def _stopped_by_signals(driver: Driver) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for a graceful stop; a second one is Python's own again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _: FrameType | None) -> None:
+        driver.stop()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Job", "Running", "connected_tables"]
