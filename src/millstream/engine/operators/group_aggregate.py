@@ -1,0 +1,218 @@
+"""GROUP BY without a window, and DISTINCT: one result row per key, kept up to date.
+
+in      any batches, rows may be taken back (``$op``)
+state   one slot per key: how many rows it has, then its partial results
+out     per batch and touched key at most one old row (-U, or -D when its last row went), then one
+        new row (+I, +U), keys in first-touch order; nothing where the result stays the same.
+        For readers that keep the newest row per key the old rows of updates are left out
+end     without keys there is one row even of no input; it comes at the end of bounded input
+late    never; a row without its insert leaves a negative count that the insert cancels
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from millstream.columns.physical import polars_schema
+from millstream.engine.aggregates.arguments import Arguments
+from millstream.engine.aggregates.group import Aggregates
+from millstream.engine.batch import FINAL_MARK_MS, OP, Batch, Op
+from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
+from millstream.engine.state.arena import Arena
+from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.heap import ByteHeap
+from millstream.engine.state.jit import kernel
+from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.slots import Rows
+from millstream.plan.nodes import Aggregate
+
+# The operator's own words behind the keys of a slot.
+TURN, COUNT = 0, 1
+OWN_WORDS = 2
+
+
+class GroupAggregate(Operator):
+    """One running GROUP BY."""
+
+    def __init__(self, node: Aggregate, lowering: Lowering) -> None:
+        given = node.input.schema
+        self.uid = node.uid
+        self._keys = node.keys
+        self._changes_in = lowering.changes_in[0]
+        self._upsert_out = lowering.upsert_out
+        self._arguments = Arguments.of(
+            node.aggs, node.keys, given, lowering.ctx, seed=lowering.seed, uid=node.uid
+        )
+        self._aggs = Aggregates(self._arguments.aggs, changes=self._changes_in)
+        self._arena = Arena()
+        heap = ByteHeap(self._arena)
+        self._index = KeyIndex(
+            dict(polars_schema(given.select(node.keys))),
+            lowering.seed,
+            arena=self._arena,
+            heap=heap,
+            extra_words=OWN_WORDS + self._aggs.words,
+        )
+        self._own = self._index.extra
+        self._aggs.settle(
+            self._arena, heap, self._index.rows, self._own + OWN_WORDS, lowering.seed
+        )
+        self._turn = 0
+        self._ended = False
+
+    def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
+        assert port == 0, "an aggregate has one input"
+        frame, rejected = self._arguments.prepare(batch)
+        if not frame.height:
+            return Outputs(rejected=rejected) if rejected else NOTHING
+        slots, _ = self._index.upsert(frame.select(self._keys))
+        found = Batch(frame).weights()
+        weights = NO_WORDS if found is None else found.astype(np.int64)
+        self._turn += 1
+        rows = self._index.rows.view
+        touched, was = touch(rows, self._own, slots, weights, self._turn)
+        # Counted by ``touch`` already: ``was`` tells the rows each key had before this batch.
+        old = self._old_results(touched, was)
+        self._aggs.fold(frame, slots, weights)
+        out = self._emit(touched, was, old)
+        return Outputs(out=out, rejected=rejected)
+
+    def on_mark(self, mark_ms: int) -> Outputs:
+        if mark_ms != FINAL_MARK_MS or self._keys or self._ended:
+            return NOTHING
+        self._ended = True
+        if len(self._index):
+            return NOTHING
+        slot = self._index.rows.take(1)
+        row = pl.DataFrame(self._aggs.results(slot))
+        self._aggs.release(slot)
+        self._index.rows.free(slot)
+        return Outputs(out=(row.with_columns(_ops(np.zeros(1, dtype=np.int8))),))
+
+    def snapshot(self) -> Snapshot:
+        slots = self._index.rows.live()
+        counts = pl.Series("$count", self._index.rows.matrix()[slots, self._own + COUNT])
+        tables, facts = self._aggs.save(slots)
+        tables["keys"] = self._index.keys(slots).with_columns(counts)
+        return Snapshot(tables, {**facts, "ended": self._ended})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        keys = snapshot.tables["keys"]
+        slots = self._index.restore(keys.drop("$count"))
+        self._index.rows.matrix()[slots, self._own + COUNT] = keys["$count"].to_numpy()
+        self._aggs.load(slots, snapshot.tables, snapshot.facts)
+        self._ended = bool(snapshot.facts["ended"])
+
+    @property
+    def state_bytes(self) -> int:
+        return self._arena.bytes_used
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._index)
+
+    def _old_results(self, touched: np.ndarray, was: np.ndarray) -> list[pl.Series] | None:
+        if self._upsert_out and not self._changes_in:
+            return None
+        return self._aggs.results(touched[was > 0])
+
+    def _emit(
+        self, touched: np.ndarray, was: np.ndarray, old: list[pl.Series] | None
+    ) -> tuple[pl.DataFrame, ...]:
+        """Return the changes of the touched keys, and forget the keys without rows."""
+        now = self._index.rows.matrix()[touched, self._own + COUNT]
+        before, after = was > 0, now > 0
+        new = self._aggs.results(touched[after])
+        stays = before & after
+        if old is not None and stays.any():
+            same = _same(old, new, stays[before], stays[after])
+            changed = stays.copy()
+            changed[stays] = ~same
+        else:
+            changed = stays
+        give_old = before & ~after
+        if not self._upsert_out:
+            give_old = give_old | changed
+        give_new = (after & ~before) | changed
+        out = self._frame(touched, (before, after), (give_old, give_new), (old, new))
+        gone = touched[now == 0]
+        if gone.size:
+            self._aggs.release(gone)
+            self._index.free(gone)
+        return (out,) if out.height else ()
+
+    def _frame(
+        self,
+        touched: np.ndarray,
+        has: tuple[np.ndarray, np.ndarray],
+        give: tuple[np.ndarray, np.ndarray],
+        results: tuple[list[pl.Series] | None, list[pl.Series]],
+    ) -> pl.DataFrame:
+        """Interleave old and new rows key by key."""
+        (before, after), (give_old, give_new), (old, new) = has, give, results
+        per_key = give_old.astype(np.int64) + give_new
+        ends = np.cumsum(per_key)
+        starts = ends - per_key
+        total = int(ends[-1])
+        olds, news = int(give_old.sum()), int(give_new.sum())
+        ops = np.empty(total, dtype=np.int8)
+        ops[starts[give_old]] = np.where(after[give_old], Op.UPDATE_BEFORE, Op.DELETE)
+        ops[ends[give_new] - 1] = np.where(before[give_new], Op.UPDATE_AFTER, Op.INSERT)
+        keys = self._index.keys(np.repeat(touched, per_key))
+        columns = [pick_rows(column, give_new[after]) for column in new]
+        if olds:
+            assert old is not None, "an old row is given that was not computed"
+            order = np.empty(total, dtype=np.int64)
+            order[starts[give_old]] = np.arange(olds)
+            order[ends[give_new] - 1] = np.arange(olds, olds + news)
+            pairs = zip(old, columns, strict=True)
+            columns = [
+                pl.concat([pick_rows(a, give_old[before]), b], rechunk=True).gather(order)
+                for a, b in pairs
+            ]
+        return pl.DataFrame([*keys.get_columns(), *columns, _ops(ops)])
+
+
+@lowers(Aggregate)
+def _(node: Aggregate, lowering: Lowering) -> Operator:
+    return GroupAggregate(node, lowering)
+
+
+def pick_rows(column: pl.Series, mask: np.ndarray) -> pl.Series:
+    """Return the masked rows, or the column itself where that is all."""
+    return column if mask.all() else column.filter(pl.Series(mask))
+
+
+def _same(
+    old: list[pl.Series], new: list[pl.Series], in_old: np.ndarray, in_new: np.ndarray
+) -> np.ndarray:
+    """Tell which keys have the same results before and after (NULL = NULL, NaN = NaN)."""
+    same = np.ones(int(in_old.sum()), dtype=np.bool_)
+    for a, b in zip(old, new, strict=True):
+        same &= pick_rows(a, in_old).eq_missing(pick_rows(b, in_new)).to_numpy()
+    return same
+
+
+def _ops(codes: np.ndarray) -> pl.Series:
+    return pl.Series(OP, codes)
+
+
+@kernel
+def touch(
+    rows: Rows, at: int, slots: np.ndarray, weights: np.ndarray, turn: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count rows per slot; return each slot once, in first-touch order, with its count before."""
+    touched = np.empty(slots.size, dtype=np.int64)
+    was = np.empty(slots.size, dtype=np.int64)
+    n = 0
+    words = rows.words
+    for i in range(slots.size):
+        p = slots[i] * rows.width + at
+        if words[p + TURN] != turn:
+            words[p + TURN] = turn
+            touched[n] = slots[i]
+            was[n] = words[p + COUNT]
+            n += 1
+        words[p + COUNT] += weights[i] if weights.size else 1
+    return touched[:n].copy(), was[:n].copy()
