@@ -123,9 +123,9 @@ def jars() -> Path:
 
 def start(folder: Path, session: int) -> dict[str, Any]:
     """Start a broker below `folder`; NoServer says what is missing."""
-    for program in ("java", "openssl"):
+    for program, package in (("java", "openjdk-17-jre-headless"), ("openssl", "openssl")):
         if shutil.which(program) is None:
-            raise NoServer(f"{program} is missing (apt-get install openjdk-17-jre-headless openssl)")
+            raise NoServer(f"{program} is missing (apt-get install {package})")
     lib = jars()
     _certificates(folder)
     trouble = ""
@@ -203,8 +203,9 @@ def _certificates(folder: Path) -> None:
         subprocess.run(["openssl", *line], cwd=folder, capture_output=True, check=True)
 
     for name in ("ca", "other"):
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-keyout",
-                f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN=millstream {name}")  # fmt: skip
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
+                "-keyout", f"{name}.key", "-out", f"{name}.pem",
+                "-subj", f"/CN=millstream {name}")  # fmt: skip
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out",
             "server.csr", "-subj", "/CN=127.0.0.1")  # fmt: skip
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")

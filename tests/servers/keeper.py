@@ -21,7 +21,9 @@ from pathlib import Path
 POLL_S = 0.3
 STOP_WAIT_S = 15.0
 
-_launched: list[subprocess.Popen[bytes]] = []  # kept, or a forgotten handle warns of a running child
+_launched: list[
+    subprocess.Popen[bytes]
+] = []  # kept, or a forgotten handle warns of a running child
 
 
 def launch(

@@ -78,9 +78,9 @@ def start(folder: Path, session: int) -> dict[str, Any]:
         command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         held = keeper.launch(command, folder, session=session, stop_with="SIGINT", user=user)
         server = PostgresServer("127.0.0.1", port, USER, PASSWORD, held.pid)
-        if ports.wait_until(lambda h=held, s=server: _settled(h, s), limit_s=START_LIMIT_S):
-            if held.poll() is None:
-                return asdict(server)
+        came = ports.wait_until(lambda h=held, s=server: _settled(h, s), limit_s=START_LIMIT_S)
+        if came and held.poll() is None:
+            return asdict(server)
         trouble = (folder / "server.log").read_text(errors="replace")[-400:].strip()
         keeper.stop(held.pid)
     raise NoServer(f"PostgreSQL did not start: {trouble}")

@@ -1,0 +1,401 @@
+"""The one door to the Kafka client library: clients, look-ups, and its errors in our words.
+
+in      a config of ``kafka_options``
+out     consumers, producers and admin clients that log nothing; topics, partitions and offsets
+bad     every call that waits has a limit; an unreachable broker, a refused password, a wrong
+        certificate or an unknown topic is one ConnectorError that says so
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from millstream.connect.kafka_options import (
+    BOTH,
+    READ,
+    WRITE,
+    Bound,
+    KafkaConfig,
+    Startup,
+    checked_properties,
+    parse_offsets,
+)
+from millstream.errors import ConnectorError, MillstreamError, MissingExtra, Retry
+from millstream.ports.options import Secret
+
+try:
+    import confluent_kafka as client
+    from confluent_kafka import admin as client_admin
+except ImportError:
+    raise MissingExtra("confluent-kafka", "kafka", where="connector 'kafka'") from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+CONNECT_LIMIT_S: Final = 12.0
+"""How long a broker may take to answer the first time; names, ports and passwords fail sooner."""
+DOWN_LIMIT_S: Final = 5.0
+"""The same where every address refuses the connection or has no such name."""
+REQUEST_LIMIT_S: Final = 30.0
+STEP_S: Final = 0.5
+RETRY_S: Final = 0.1
+MESSAGE_BYTES_MAX: Final = 1_000_000
+MESSAGE_BYTES_MIN: Final = 1_000
+FRAMING_BYTES: Final = 100
+"""What the broker counts around one message: the batch's header and the record's."""
+
+Code = client.KafkaError
+TopicPartition = client.TopicPartition
+KafkaException = client.KafkaException
+_AUTH = {Code._AUTHENTICATION, Code.SASL_AUTHENTICATION_FAILED, Code.TOPIC_AUTHORIZATION_FAILED,
+         Code.GROUP_AUTHORIZATION_FAILED, Code.CLUSTER_AUTHORIZATION_FAILED}  # fmt: skip
+_UNREACHABLE = {Code._TRANSPORT, Code._ALL_BROKERS_DOWN, Code._TIMED_OUT, Code._RESOLVE}
+# A consumer prefetches up to these; after a full queue librdkafka would sleep a whole second.
+_CONSUMER: dict[str, Any] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    "fetch.queue.backoff.ms": 10,
+    "fetch.wait.max.ms": 100,
+    "queued.min.messages": 200_000,
+    "queued.max.messages.kbytes": 65_536,
+}
+_PRODUCER: dict[str, Any] = {
+    "enable.idempotence": True,
+    "linger.ms": 20,
+    "queue.buffering.max.messages": 1_000_000,
+    "partitioner": "murmur2_random",
+    "delivery.report.only.error": True,
+}
+
+
+@dataclass(slots=True)
+class Complaints:
+    """What librdkafka said through its error callback; the newest of each kind."""
+
+    by_code: dict[int, Any] = field(default_factory=dict)
+
+    def __call__(self, error: Any) -> None:
+        """Librdkafka's error callback."""
+        self.by_code[error.code()] = error
+
+    def decisive(self) -> Any | None:
+        """An error that waiting cannot mend: a refused login or certificate."""
+        return next((self.by_code[c] for c in (*_AUTH, Code._SSL) if c in self.by_code), None)
+
+    def telling(self) -> Any | None:
+        """The most telling error so far."""
+        names = (Code._RESOLVE, Code._TRANSPORT, *self.by_code)
+        return self.decisive() or next((self.by_code[c] for c in names if c in self.by_code), None)
+
+
+def client_settings(config: KafkaConfig, use: str, complaints: Complaints) -> dict[str, Any]:
+    """The property set of one client; ``use`` is READ, WRITE or BOTH (an admin client)."""
+    base = {READ: _CONSUMER, WRITE: _PRODUCER, BOTH: {}}[use]
+    said = {
+        name: value.reveal() if isinstance(value, Secret) else value
+        for name, (value, who) in checked_properties(config.properties).items()
+        if who in (BOTH, use) and name != "auto.offset.reset"
+    }
+    if use == READ:
+        said.setdefault("group.id", "millstream")
+    return {**base, **said, "log_level": 0, "error_cb": complaints}
+
+
+def consumer(config: KafkaConfig, complaints: Complaints, **more: Any) -> client.Consumer:
+    """A consumer without subscription; partitions are assigned by the caller."""
+    return _made(client.Consumer, {**client_settings(config, READ, complaints), **more}, config)
+
+
+def producer(
+    config: KafkaConfig, complaints: Complaints, *, bytes_max: int | None, **more: Any
+) -> client.Producer:
+    """An idempotent producer; ``more`` adds the transactional id.
+
+    ``bytes_max`` is the topic's limit: kept here, one large row is refused alone, while the broker
+    would refuse the whole batch it travels in.
+    """
+    settings = {**client_settings(config, WRITE, complaints), **more}
+    if bytes_max is not None:
+        own = int(settings.get("message.max.bytes", MESSAGE_BYTES_MAX))
+        limit = max(MESSAGE_BYTES_MIN, min(own, bytes_max - FRAMING_BYTES))
+        batch = int(settings.get("batch.size", MESSAGE_BYTES_MAX))
+        settings |= {"message.max.bytes": limit, "batch.size": min(batch, limit)}
+    return _made(client.Producer, settings, config)
+
+
+def _made(kind: Any, settings: dict[str, Any], config: KafkaConfig) -> Any:
+    try:
+        return kind(settings)
+    except client.KafkaException as error:
+        raise in_our_words(error, config, "The Kafka client does not take its properties") from None
+
+
+def in_our_words(
+    error: Any, config: KafkaConfig, doing: str, complaints: Complaints | None = None
+) -> ConnectorError:
+    """Translate a KafkaException or KafkaError; what librdkafka complained of says more."""
+    found = error.args[0] if isinstance(error, client.KafkaException) else error
+    if complaints is not None and found.code() in _UNREACHABLE:
+        found = complaints.telling() or found
+    code, text = found.code(), str(found.str()).strip()
+    where = f"Kafka at {config.servers}"
+    if code in (Code._AUTHENTICATION, Code.SASL_AUTHENTICATION_FAILED):
+        hint = "Check 'properties.sasl.username', '.sasl.password' and '.sasl.mechanism'."
+        return ConnectorError(f"The broker refused the login: {text}", where=where, hint=hint)
+    if code in _AUTH:
+        hint = "Ask for the right to do this, or use another user."
+        return ConnectorError(f"{doing}: not allowed: {text}", where=where, hint=hint)
+    if code == Code._SSL:
+        hint = "Check 'properties.ssl.ca.location' and the host name in the certificate."
+        return ConnectorError(f"The TLS handshake failed: {text}", where=where, hint=hint)
+    if code in _UNREACHABLE:
+        hint = "Check 'properties.bootstrap.servers', that the broker runs, and "
+        hint += "'properties.security.protocol'."
+        return ConnectorError(
+            f"{doing}: the broker does not answer: {text}",
+            where=where, hint=hint, retry=Retry.LATER,
+        )  # fmt: skip
+    retry = Retry.LATER if found.retriable() else Retry.NEVER
+    return ConnectorError(f"{doing}: {text} ({found.name()})", where=where, retry=retry)
+
+
+class Cluster:
+    """Look-ups that need no group: topics, partitions, offsets. Opened when first asked."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._complaints = Complaints()
+        self._admin: client_admin.AdminClient | None = None
+        self._answered = False
+
+    def _client(self) -> client_admin.AdminClient:
+        if self._admin is None:
+            settings = client_settings(self._config, BOTH, self._complaints)
+            self._admin = _made(client_admin.AdminClient, settings, self._config)
+        return self._admin
+
+    def close(self) -> None:
+        """Forget the client; its threads end with it."""
+        self._admin = None
+
+    def partitions(self, topic: str | None = None) -> dict[str, list[int]]:
+        """Each topic's partitions; asks in short steps, so that a refused login tells at once."""
+        began = time.monotonic()
+        admin = self._client()
+        while True:
+            try:
+                found = admin.list_topics(topic, timeout=STEP_S)
+            except client.KafkaException as error:
+                admin.poll(0)
+                hopeless = self._complaints.decisive() is not None
+                if hopeless or time.monotonic() > began + self._patience_s():
+                    raise in_our_words(
+                        error, self._config, "Topics cannot be listed", self._complaints
+                    ) from None
+            else:
+                self._answered = True
+                return {
+                    name: sorted(about.partitions)
+                    for name, about in found.topics.items()
+                    if about.error is None
+                }
+
+    def _patience_s(self) -> float:
+        if self._answered:
+            return REQUEST_LIMIT_S
+        down = Code._ALL_BROKERS_DOWN in self._complaints.by_code
+        return DOWN_LIMIT_S if down else CONNECT_LIMIT_S
+
+    def read_topics(self) -> dict[str, list[int]]:
+        """Partitions of the topics the config names; ConnectorError for a topic that is not."""
+        there = self.partitions()
+        pattern = self._config.topic_pattern
+        if pattern is not None:
+            return {name: p for name, p in there.items() if re.fullmatch(pattern, name)}
+        for name in self._config.topic:
+            if name not in there:
+                raise unknown_topic(name, there, self._config)
+        return {name: there[name] for name in self._config.topic}
+
+    def offsets(
+        self, places: Iterable[tuple[str, int]], at: int | str, *, committed_only: bool
+    ) -> dict[tuple[str, int], int]:
+        """Offsets at "earliest", "latest" or a time in ms; -1 where nothing is that late."""
+        level = client.IsolationLevel
+        spec: Any = {
+            "earliest": client_admin.OffsetSpec.earliest(),
+            "latest": client_admin.OffsetSpec.latest(),
+        }.get(str(at)) or client_admin.OffsetSpec.for_timestamp(int(at))
+        asked = {client.TopicPartition(t, p): spec for t, p in places}
+
+        def ask() -> dict[tuple[str, int], int]:
+            found = self._client().list_offsets(
+                asked,
+                isolation_level=level.READ_COMMITTED if committed_only else level.READ_UNCOMMITTED,
+                request_timeout=REQUEST_LIMIT_S,
+            )
+            return {(tp.topic, tp.partition): f.result().offset for tp, f in found.items()}
+
+        return self._patiently(ask, "Offsets cannot be read")
+
+    def group_offsets(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The group's committed offsets; -1 where it has none."""
+        group = str(self._config.properties["group.id"])
+        asked = client.ConsumerGroupTopicPartitions(
+            group, [client.TopicPartition(t, p) for t, p in places]
+        )
+
+        def ask() -> dict[tuple[str, int], int]:
+            found = self._client().list_consumer_group_offsets(
+                [asked], request_timeout=REQUEST_LIMIT_S
+            )
+            parts = found[group].result().topic_partitions
+            return {(p.topic, p.partition): p.offset if p.offset >= 0 else -1 for p in parts}
+
+        return self._patiently(ask, f"The offsets of group '{group}' cannot be read")
+
+    def _patiently(
+        self, ask: Callable[[], dict[tuple[str, int], int]], doing: str
+    ) -> dict[tuple[str, int], int]:
+        """Ask again while the error is of the passing kind (a leader or coordinator moves)."""
+        end = time.monotonic() + REQUEST_LIMIT_S
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if not _passes(error.args[0]) or time.monotonic() > end:
+                    raise in_our_words(error, self._config, doing, self._complaints) from None
+            time.sleep(RETRY_S)
+
+    def message_bytes_max(self, topic: str) -> int | None:
+        """The topic's limit for one message or batch; None where this user may not ask."""
+        about = client_admin.ConfigResource(client_admin.ConfigResource.Type.TOPIC, topic)
+        (asked,) = (
+            self._client().describe_configs([about], request_timeout=REQUEST_LIMIT_S).values()
+        )
+        try:
+            return int(asked.result()["max.message.bytes"].value)
+        except (KafkaException, KeyError):
+            return None
+
+    def make_topic(self, name: str, *, partitions: int, config: Mapping[str, str]) -> None:
+        """Create a topic; one that exists already is as good."""
+        topic = client_admin.NewTopic(name, partitions, -1, config=dict(config))
+        (made,) = self._client().create_topics([topic], request_timeout=REQUEST_LIMIT_S).values()
+        try:
+            made.result()
+        except client.KafkaException as error:
+            if error.args[0].code() != Code.TOPIC_ALREADY_EXISTS:
+                raise in_our_words(
+                    error, self._config, f"The topic '{name}' cannot be made"
+                ) from None
+
+
+def _passes(error: Any) -> bool:
+    """Whether a look-up's error goes away by itself; the client marks only produce errors."""
+    return bool(error.retriable()) or error.code() in {
+        Code.NOT_LEADER_FOR_PARTITION, Code.LEADER_NOT_AVAILABLE, Code.UNKNOWN_TOPIC_OR_PART,
+        Code.COORDINATOR_LOAD_IN_PROGRESS, Code.COORDINATOR_NOT_AVAILABLE, Code.NOT_COORDINATOR,
+    }  # fmt: skip
+
+
+def unknown_topic(name: str, there: Mapping[str, Any], config: KafkaConfig) -> MillstreamError:
+    """The error for a topic that does not exist, with the near names."""
+    from millstream.errors import UnknownName
+
+    own = [topic for topic in there if not topic.startswith("_")]
+    near = UnknownName("topic", name, available=own).hint
+    return ConnectorError(
+        f"The topic '{name}' does not exist.", where=f"Kafka at {config.servers}",
+        hint=near or "Create it first.",
+    )  # fmt: skip
+
+
+def start_offsets(
+    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """Where each partition starts by the startup mode."""
+    committed_only = reads_committed(config)
+    match config.startup:
+        case Startup.LATEST:
+            return cluster.offsets(places, "latest", committed_only=committed_only)
+        case Startup.TIMESTAMP:
+            assert config.startup_timestamp_ms is not None, "checked by the config"
+            return _at_time(config, cluster, places, config.startup_timestamp_ms)
+        case Startup.SPECIFIC:
+            named = parse_offsets(config.startup_offsets or "", "scan.startup.specific-offsets")
+            first = cluster.offsets(places, "earliest", committed_only=False)
+            return {(t, p): named.get(p, first[t, p]) for t, p in places}
+        case Startup.GROUP:
+            return _group_start(config, cluster, places)
+        case Startup.EARLIEST:
+            return cluster.offsets(places, "earliest", committed_only=False)
+
+
+def end_offsets(
+    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]]
+) -> dict[tuple[str, int], int] | None:
+    """The offset before which each partition ends by the bounded mode; None = never."""
+    match config.bounded_mode:
+        case Bound.UNBOUNDED:
+            return None
+        case Bound.TIMESTAMP:
+            assert config.bounded_timestamp_ms is not None, "checked by the config"
+            return _at_time(config, cluster, places, config.bounded_timestamp_ms)
+        case Bound.SPECIFIC:
+            named = parse_offsets(config.bounded_offsets or "", "scan.bounded.specific-offsets")
+            for topic, partition in places:
+                if partition not in named:
+                    raise ConnectorError(
+                        f"Partition {partition} of '{topic}' has no end offset.",
+                        where="option 'scan.bounded.specific-offsets'",
+                        hint="Name an offset for every partition.",
+                    )
+            return {(t, p): named[p] for t, p in places}
+        case Bound.GROUP:
+            return {place: max(o, 0) for place, o in cluster.group_offsets(places).items()}
+        case Bound.LATEST:
+            return cluster.offsets(places, "latest", committed_only=reads_committed(config))
+
+
+def reads_committed(config: KafkaConfig) -> bool:
+    """Whether rows of open and aborted transactions stay unseen (our default, unlike Flink's)."""
+    return str(config.properties.get("isolation.level", "read_committed")) == "read_committed"
+
+
+def _at_time(
+    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]], time_ms: int
+) -> dict[tuple[str, int], int]:
+    committed_only = reads_committed(config)
+    found = cluster.offsets(places, time_ms, committed_only=committed_only)
+    late = [place for place, offset in found.items() if offset < 0]
+    if late:  # nothing is that late: the end
+        found.update(cluster.offsets(late, "latest", committed_only=committed_only))
+    return found
+
+
+def _group_start(
+    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    found = cluster.group_offsets(places)
+    new = [place for place, offset in found.items() if offset < 0]
+    if not new:
+        return found
+    reset = str(config.properties.get("auto.offset.reset", "none")).lower()
+    if reset == "none":
+        topic, partition = new[0]
+        raise ConnectorError(
+            f"The group '{config.properties['group.id']}' has no offset for partition "
+            f"{partition} of '{topic}'.",
+            where=f"Kafka at {config.servers}",
+            hint="Say where to start: 'properties.auto.offset.reset' = 'earliest' or 'latest', "
+            "or 'scan.startup.mode' = 'earliest-offset'.",
+        )
+    found.update(cluster.offsets(new, reset, committed_only=reads_committed(config)))
+    return found

@@ -1,0 +1,238 @@
+"""Messages of one partition to typed rows, a chunk at a time.
+
+in      client messages in offset order
+out     a frame: wanted physical columns in schema order, wanted metadata columns, and ``$op`` for
+        upsert tables; the rejected documents; each row's offset
+keys    key columns come from the message key only where the value does not carry them
+        (``value.fields-include`` = 'EXCEPT_KEY', and tombstones, which have no value); a message
+        without a key has NULL key columns, in an upsert table it is rejected
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from millstream.columns.changes import OP, Op
+from millstream.columns.physical import polars_type
+from millstream.connect.kafka_options import KafkaConfig, KeyInValue
+from millstream.errors import OptionError, UnknownName
+from millstream.ports.registry import decoder_for
+from millstream.types import Field, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from millstream.plan.table import Metadata
+    from millstream.ports.connector import SourceSpec
+    from millstream.ports.format import Decoder
+
+REJECTED = {"reason": pl.String(), "offset": pl.Int64(), "raw": pl.Binary()}
+TIMESTAMP_TYPES = ("NoTimestampType", "CreateTime", "LogAppendTime")
+_HEADERS = pl.List(pl.Struct([pl.Field("key", pl.String()), pl.Field("value", pl.Binary())]))
+# Python loops over messages, here and below: the client hands each message over as an object.
+_METADATA: dict[str, Callable[[Sequence[Any]], pl.Series]] = {
+    "topic": lambda ms: pl.Series([m.topic() for m in ms], dtype=pl.String),
+    "partition": lambda ms: pl.Series([m.partition() for m in ms], dtype=pl.Int32),
+    "headers": lambda ms: pl.Series(
+        [[{"key": k, "value": v} for k, v in m.headers() or ()] for m in ms], dtype=_HEADERS
+    ),
+    "leader-epoch": lambda ms: pl.Series([m.leader_epoch() for m in ms], dtype=pl.Int32),
+    "offset": lambda ms: pl.Series([m.offset() for m in ms], dtype=pl.Int64),
+    "timestamp": lambda ms: pl.Series(
+        [m.timestamp()[1] if m.timestamp()[0] else None for m in ms], dtype=pl.Int64
+    ).cast(pl.Datetime("ms", "UTC")),
+    "timestamp-type": lambda ms: pl.Series(
+        [TIMESTAMP_TYPES[m.timestamp()[0]] for m in ms], dtype=pl.String
+    ),
+    "key": lambda ms: pl.Series([m.key() for m in ms], dtype=pl.Binary),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one chunk's messages became."""
+
+    frame: pl.DataFrame
+    rejected: pl.DataFrame | None
+    offsets: pl.Series
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumns:
+    """The key columns of a table, and their names inside the key payload."""
+
+    columns: tuple[str, ...]
+    prefix: str
+
+    @classmethod
+    def of(
+        cls, config: KafkaConfig, physical: Schema, formats: Mapping[str, Any], owner: str
+    ) -> KeyColumns:
+        """Check the key options against the table."""
+        prefix, columns = config.key_fields_prefix, config.key_fields
+        if bool(columns) != ("key.format" in formats):
+            raise OptionError(
+                "'key.format' and 'key.fields' go together.", where=owner,
+                hint="Name both, or neither.",
+            )  # fmt: skip
+        if "format" in formats and "value.format" in formats:
+            raise OptionError(
+                "'format' and 'value.format' are the same option.", where=owner,
+                hint="Leave one of them out.",
+            )  # fmt: skip
+        for name in columns:
+            if name not in physical:
+                raise UnknownName("key column", name, available=physical.names, where=owner)
+            if not name.startswith(prefix):
+                raise OptionError(
+                    f"The key column '{name}' does not start with '{prefix}'.", where=owner,
+                    hint="Every name in 'key.fields' carries 'key.fields-prefix'.",
+                )  # fmt: skip
+        if prefix and config.value_fields_include is KeyInValue.ALL:
+            raise OptionError(
+                "'key.fields-prefix' needs 'value.fields-include' = 'EXCEPT_KEY'.", where=owner
+            )
+        return cls(columns, prefix)
+
+    def inner(self, schema: Schema) -> Schema:
+        """The schema inside the key payload, of those key columns that ``schema`` has."""
+        return Schema(
+            tuple(
+                Field(name.removeprefix(self.prefix), schema.type_of(name))
+                for name in self.columns
+                if name in schema
+            )
+        )
+
+    def outer(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The decoded key under the table's names."""
+        return frame.rename({c: self.prefix + c for c in frame.columns}) if self.prefix else frame
+
+
+class MessageDecoder:
+    """Decodes the messages of one table; holds no state between chunks."""
+
+    def __init__(self, spec: SourceSpec, config: KafkaConfig, *, upsert: bool) -> None:
+        owner = f"table '{spec.table.name}'"
+        key = KeyColumns.of(config, spec.table.physical, spec.formats, owner)
+        self._key = key
+        self._upsert = upsert
+        self._metadata: tuple[Metadata, ...] = spec.metadata
+        in_value = spec.table.physical
+        if config.value_fields_include is KeyInValue.EXCEPT_KEY:
+            in_value = Schema(tuple(f for f in in_value if f.name not in key.columns))
+        wanted = Schema(tuple(f for f in in_value if f.name in spec.physical))
+        if not len(wanted) and len(in_value):
+            # A query for metadata alone must still reject what cannot be decoded.
+            wanted = Schema(in_value.fields[:1])
+        keys_wanted = Schema(tuple(f for f in spec.physical if f.name in key.columns))
+        from_key = upsert or any(f.name not in in_value for f in keys_wanted)
+        option = "value.format" if "value.format" in spec.formats else "format"
+        self._value_decoder = decoder_for(wanted, spec.formats, owner=owner, option=option)
+        self._key_decoder: Decoder | None = None
+        if from_key:
+            inner = key.inner(keys_wanted if len(keys_wanted) else spec.table.physical)
+            self._key_decoder = decoder_for(inner, spec.formats, owner=owner, option="key.format")
+        self._columns = list(spec.physical.names)
+        self._types = {f.name: polars_type(f.type) for f in spec.physical}
+        if not len(spec.table.physical):
+            raise OptionError("The table has no column to decode.", where=owner)
+
+    def decode(self, messages: Sequence[Any]) -> Rows:
+        """Decode a chunk; rows come in offset order."""
+        values = [m.value() for m in messages]
+        payloads = pl.Series("", values, dtype=pl.Binary)
+        offsets = np.fromiter((m.offset() for m in messages), dtype=np.int64, count=len(messages))
+        bad: dict[int, str] = {}
+        docs = np.arange(len(messages), dtype=np.int64)
+        dead = docs[:0]
+        if self._upsert:
+            empty = payloads.is_null().to_numpy()
+            docs, dead = docs[~empty], docs[empty]
+            payloads = payloads.filter(~empty) if len(dead) else payloads
+        decoded = self._value_decoder.decode(payloads)
+        for index, reason in zip(decoded.bad.tolist(), decoded.reasons, strict=True):
+            bad[int(docs[index])] = reason
+        rows = docs if decoded.good is None else docs[decoded.good]
+        frame = decoded.frame
+        if self._upsert and OP not in frame.columns:
+            frame = frame.with_columns(pl.lit(int(Op.UPDATE_AFTER), dtype=pl.Int8).alias(OP))
+        if self._key_decoder is not None:
+            frame, rows = self._with_key(messages, frame, rows, dead, bad)
+        columns = [*self._columns, *([OP] if OP in frame.columns else [])]
+        metadata = [
+            _METADATA[m.key](messages).gather(rows).cast(polars_type(m.type)).alias(m.name)
+            for m in self._metadata
+        ]
+        at = len(self._columns)
+        chosen = [frame[name] for name in columns]
+        return Rows(
+            pl.DataFrame([*chosen[:at], *metadata, *chosen[at:]]),
+            self._rejected(values, offsets, bad) if bad else None,
+            pl.Series("offset", offsets[rows]),
+            sum(map(len, messages)),
+        )
+
+    def _with_key(
+        self,
+        messages: Sequence[Any],
+        frame: pl.DataFrame,
+        rows: np.ndarray,
+        dead: np.ndarray,
+        bad: dict[int, str],
+    ) -> tuple[pl.DataFrame, np.ndarray]:
+        """Add the columns of the key, and the tombstones; a bad key rejects its message."""
+        assert self._key_decoder is not None, "asked for keys without a decoder"
+        keys = pl.Series("", [m.key() for m in messages], dtype=pl.Binary)
+        has_key = keys.is_not_null().to_numpy()
+        docs = np.flatnonzero(has_key)
+        decoded = self._key_decoder.decode(keys.filter(has_key))
+        for index, reason in zip(decoded.bad.tolist(), decoded.reasons, strict=True):
+            bad[int(docs[index])] = f"key: {reason}"
+        if self._upsert:
+            for index in np.flatnonzero(~has_key).tolist():
+                bad.setdefault(index, "a message of an upsert table needs a key")
+        found = self._key.outer(decoded.frame)
+        good = docs if decoded.good is None else docs[decoded.good]
+        place = np.full(len(messages), -1, dtype=np.int64)
+        place[good] = np.arange(len(good))
+        if bad:
+            refused = np.zeros(len(messages), dtype=bool)
+            refused[list(bad)] = True
+            keep = ~refused[rows]
+            frame, rows = frame.filter(keep), rows[keep]
+            dead = dead[~refused[dead]]
+        frame = frame.with_columns(_gather(found, place[rows]).get_columns())
+        if not len(dead):
+            return frame, rows
+        gone = _gather(found, place[dead]).with_columns(
+            pl.lit(int(Op.DELETE), dtype=pl.Int8).alias(OP)
+        )
+        both = pl.concat([frame, gone], how="diagonal")
+        all_rows = np.concatenate([rows, dead])
+        order = np.argsort(all_rows, kind="stable")
+        return both[order], all_rows[order]
+
+    def _rejected(
+        self, values: list[bytes | None], offsets: np.ndarray, bad: dict[int, str]
+    ) -> pl.DataFrame:
+        at = sorted(bad)
+        return pl.DataFrame(
+            {
+                "reason": [bad[i] for i in at],
+                "offset": [int(offsets[i]) for i in at],
+                "raw": [values[i] for i in at],
+            },
+            schema=REJECTED,
+        )
+
+
+def _gather(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
+    """Rows by place; -1 gives a row of NULLs."""
+    index = pl.Series(places)
+    return frame.select(pl.all().gather(index.set(index < 0, None)))
