@@ -1,0 +1,55 @@
+"""Draws what ``show`` asked for while a job runs: live in a terminal, at the end elsewhere.
+
+in      a job and its sinks, of which some are shown
+out     on a terminal: tables that follow the results; else: each table once, when the job ends
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+
+from millstream.frame.conduct import conduct
+from millstream.frame.screen import progress_text, view_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from millstream.engine.progress import Progress, Summary
+    from millstream.frame.sink import Sink
+    from millstream.job import Job
+
+CHROME_LINES = 7
+"""Lines of a table that are not rows: title, header, rules, caption, progress."""
+
+
+def run_shown(
+    job: Job,
+    sinks: Sequence[Sink],
+    on_progress: Callable[[Progress], None] | None = None,
+    console: Console | None = None,
+) -> Summary:
+    """Run a job, drawing its shown sinks."""
+    screen = console or Console()
+    shown = [(s.name, s.view) for s in sinks if s.shown and s.view is not None]
+    if not screen.is_terminal:
+        summary = conduct(job, on_progress).summary
+        for name, view in shown:
+            screen.print(view_table(view, name, rows_max=1_000))
+        return summary
+    each = max(3, (screen.height - 2) // max(1, len(shown)) - CHROME_LINES)
+
+    def drawn(progress: Progress) -> Group:
+        tables = [view_table(view, name, rows_max=each) for name, view in shown]
+        return Group(*tables, progress_text(progress))
+
+    with Live(console=screen, auto_refresh=False, transient=False) as live:
+
+        def look(progress: Progress) -> None:
+            live.update(drawn(progress), refresh=True)
+            if on_progress is not None:
+                on_progress(progress)
+
+        return conduct(job, look).summary

@@ -1,0 +1,114 @@
+"""Figures as people read them: counts, rates, sizes, times; one line about a running pipeline.
+
+in      numbers with their unit in the name
+out     short texts of steady width, so that a line that is redrawn does not dance
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from millstream.engine.progress import Progress, Summary
+
+_STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+LAG_SHOWN_MS_MAX = 366 * 86_400_000
+"""A lag longer than this comes from replaying the past, and says nothing about the pipeline."""
+
+
+def count_text(value: int) -> str:
+    """Return a count with thin groups: ``336 776``."""
+    return f"{value:,}".replace(",", " ")
+
+
+def short_text(value: float) -> str:
+    """Return a number in three digits: ``1.25M``.
+
+    >>> [short_text(v) for v in (0, 7, 999, 1250, 1_250_000)]
+    ['0', '7', '999', '1.25k', '1.25M']
+    """
+    for size, sign in _STEPS:
+        if value >= size:
+            return (
+                f"{value / size:.3g}{sign}" if value / size < 999.5 else f"{value / size:.0f}{sign}"
+            )
+    return f"{value:.0f}"
+
+
+def bytes_text(value: int) -> str:
+    """Return a size: ``12.4 MiB``."""
+    for size, sign in _BYTES:
+        if value >= size:
+            return f"{value / size:.1f} {sign}"
+    return f"{value} B"
+
+
+def seconds_text(value: float) -> str:
+    """Return a length of time: ``850 ms``, ``12.3 s``, ``4 min 05 s``."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(int(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def instant_text(ms: int | None) -> str:
+    """Return an instant in UTC without its zone, or a dash."""
+    if ms is None:
+        return "-"
+    try:
+        at = dt.datetime.fromtimestamp(ms / 1000, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return "end" if ms > 0 else "-"
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def lag_text(lag_ms: int | None) -> str:
+    """Return how far event time is behind the clock, or a dash where that says nothing."""
+    if lag_ms is None or not 0 <= lag_ms <= LAG_SHOWN_MS_MAX:
+        return "-"
+    return seconds_text(lag_ms / 1000)
+
+
+def progress_line(progress: Progress) -> str:
+    """Return one line about a running pipeline."""
+    parts = [
+        f"in {short_text(progress.rows_in)} ({short_text(progress.rows_per_s)}/s)",
+        f"out {short_text(progress.rows_out)}",
+    ]
+    if progress.watermark_ms is not None:
+        parts.append(f"watermark {instant_text(progress.watermark_ms)}")
+        parts.append(f"lag {lag_text(progress.lag_ms)}")
+    if progress.rows_waiting:
+        parts.append(f"waiting {short_text(progress.rows_waiting)}")
+    parts.append(f"late {short_text(progress.rows_late)}")
+    parts.append(f"rejected {short_text(progress.rows_rejected)}")
+    if progress.state_bytes:
+        parts.append(f"state {bytes_text(progress.state_bytes)}")
+    return " · ".join(parts)
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Return what is said when a pipeline has ended."""
+    p = summary.progress
+    rate = p.rows_in / p.elapsed_s if p.elapsed_s > 0 else 0.0
+    lines = [
+        f"{summary.ended} after {seconds_text(p.elapsed_s)}: "
+        f"{count_text(p.rows_in)} rows in ({short_text(rate)}/s), {count_text(p.rows_out)} out, "
+        f"{count_text(p.rows_late)} late, {count_text(p.rows_rejected)} rejected"
+    ]
+    for sink in p.sinks:
+        refused = f", {count_text(sink.rows_refused)} refused" if sink.rows_refused else ""
+        promise = "exactly once" if sink.exactly_once else "at least once"
+        lines.append(f"  {sink.name}: {count_text(sink.rows_accepted)} rows{refused} ({promise})")
+    lines += [f"  rejected {count_text(n)}×: {reason}" for reason, n in summary.reasons]
+    if summary.ended == "stopped" and summary.state_left:
+        where = summary.checkpoint
+        kept = f"kept in {where}" if where else "not kept: there is no checkpoint directory"
+        lines.append(f"  {count_text(summary.state_left)} open windows or groups, {kept}")
+    return lines

@@ -1,0 +1,102 @@
+"""What is drawn: result tables and progress, as rich renderables.
+
+in      views (the newest results) and Progress values
+out     renderables; no terminal is touched here
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from millstream.frame.figures import count_text, progress_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from millstream.engine.progress import Progress
+    from millstream.frame.view import View
+
+CELL_MAX = 60
+_RIGHT = (int, float, Decimal)
+
+
+def cell_text(value: Any) -> str:
+    """Return a value as a cell of a table; NULL where there is none."""
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.6g}" if abs(value) < 1e15 else repr(value)
+        case dt.datetime():
+            shown = value.isoformat(sep=" ", timespec="auto")
+            return shown.rstrip("0") if "." in shown and value.tzinfo is None else shown
+        case bytes():
+            return "0x" + value.hex()
+        case _:
+            return str(value)
+
+
+def rows_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str | None = None,
+    caption: str | None = None,
+) -> Table:
+    """Return rows as a table; numbers stand on the right."""
+    listed = list(rows)
+    table = Table(
+        title=title,
+        caption=caption,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        title_style="bold",
+        header_style="bold cyan",
+        pad_edge=False,
+    )
+    for index, column in enumerate(columns):
+        numeric = any(_is_number(row[index]) for row in listed)
+        table.add_column(
+            Text(column), justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis"
+        )
+    # A loop over rows: as many as fit a screen.
+    for row in listed:
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def view_table(view: View, title: str, rows_max: int) -> Table:
+    """Return the newest result: the first rows of an updating one, else the last ones."""
+    frame = view.frame()
+    rows = view.tail(rows_max)
+    hidden = frame.height - len(rows)
+    total = view.rows_total
+    said = f"{count_text(frame.height)} rows" if view.updating else f"{count_text(total)} rows"
+    if hidden > 0:
+        said += f", {'first' if view.updating else 'last'} {len(rows)} shown"
+    return rows_table(frame.columns or view.columns, rows, title=title, caption=said)
+
+
+def progress_text(progress: Progress) -> Text:
+    """Return the progress line, dimmed."""
+    return Text(progress_line(progress), style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, _RIGHT) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> Text:
+    shown = cell_text(value).replace("\n", "⏎")
+    if len(shown) > CELL_MAX:
+        shown = shown[: CELL_MAX - 1] + "…"
+    return Text(shown, style="dim" if value is None else "")

@@ -1,0 +1,370 @@
+"""A stream: a plan under construction, with the verbs of a table that never stops growing.
+
+in      a plan node
+out     each verb gives a new Stream; nothing runs before a sink is run
+bad     every verb checks itself at once: UnknownName, TypeMismatch, PlanError mark the expression
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from millstream.errors import PlanError, UnknownName
+from millstream.expr import tree
+from millstream.frame.bind import bind_row
+from millstream.frame.expression import Expr, to_tree
+from millstream.frame.group import GroupBy
+from millstream.frame.where import here
+from millstream.frame.writes import Writes
+from millstream.plan import nodes as n
+from millstream.plan.derive import late_node
+from millstream.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import polars as pl
+
+    from millstream.frame.windows import WindowSpec
+    from millstream.types import LogicalType
+
+SchemaLike = Any
+"""A Schema, or a mapping of column names to SQL types (text or LogicalType)."""
+
+
+class Stream(Writes):
+    """Rows that come over time; endless or bounded. Made by ``ms.read_…`` or ``ms.sql``.
+
+    A stream is a description: it holds no rows and can be used any number of times.
+
+    >>> import millstream as ms
+    >>> orders = ms.read_memory([{"id": 1, "amount": 5.0}, {"id": 2, "amount": -1.0}])
+    >>> orders.filter(ms.col("amount") > 0)
+    Stream(id BIGINT, amount DOUBLE)
+    """
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: n.Node):
+        self._node = node
+
+    @property
+    def node(self) -> n.Node:
+        """The plan so far."""
+        return self._node
+
+    @property
+    def schema(self) -> Schema:
+        """The columns with their SQL types, in order.
+
+        >>> import millstream as ms
+        >>> str(ms.read_memory([{"id": 1}]).schema)
+        'id BIGINT'
+        """
+        return self._node.schema
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return self.schema.names
+
+    def __repr__(self) -> str:
+        return f"Stream({self.schema})"
+
+    # ------------------------------------------------------------------ rows
+    def filter(self, *predicates: Expr) -> Stream:
+        """Keep the rows for which every predicate is TRUE; NULL is not TRUE.
+
+        Args:
+            predicates: BOOLEAN expressions.
+
+        Raises:
+            TypeMismatch: if one is not BOOLEAN.
+            UnknownName: if a column does not exist.
+
+        >>> import millstream as ms
+        >>> orders = ms.read_memory([{"id": 1, "amount": 5.0}, {"id": 2, "amount": -1.0}])
+        >>> orders.filter(ms.col("amount") > 0).collect().rows()
+        [(1, 5.0)]
+        """
+        node = self._node
+        for predicate in predicates:
+            bound = bind_row(to_tree(predicate), self.schema, "filter")
+            node = n.Filter(input=node, predicate=bound)
+        return Stream(node)
+
+    def select(self, *columns: Expr | str, **named: Any) -> Stream:
+        """Compute columns; what is not named is gone.
+
+        Args:
+            columns: names or expressions.
+            named: expressions or constants under a new name.
+
+        Raises:
+            UnknownName: if a column does not exist.
+            PlanError: if two columns have one name.
+
+        >>> import millstream as ms
+        >>> orders = ms.read_memory([{"id": 1, "price": 5.0, "qty": 3}])
+        >>> orders.select("id", total=ms.col("price") * ms.col("qty")).collect().rows()
+        [(1, 15.0)]
+        """
+        return self._project(_named(columns, named), "select")
+
+    def with_columns(self, *columns: Expr, **named: Any) -> Stream:
+        """Add columns, or replace those of the same name in their place.
+
+        Args:
+            columns: expressions.
+            named: expressions or constants under a name.
+
+        >>> import millstream as ms
+        >>> orders = ms.read_memory([{"id": 1, "price": 5.0}])
+        >>> orders.with_columns(eur=ms.col("price") * 2).collect().rows()
+        [(1, 5.0, 10.0)]
+        """
+        new = {item.name: item for item in _named(columns, named)}
+        kept = [
+            new.pop(name) if name in new else tree.Named(name, tree.Column(name))
+            for name in self.columns
+        ]
+        return self._project([*kept, *new.values()], "with_columns")
+
+    def drop(self, *columns: str) -> Stream:
+        """Leave columns out.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"id": 1, "price": 5.0}]).drop("price")
+        Stream(id BIGINT)
+        """
+        self._check_known(columns)
+        kept = [tree.Named(c, tree.Column(c)) for c in self.columns if c not in columns]
+        return self._project(kept, "drop")
+
+    def rename(self, names: Mapping[str, str]) -> Stream:
+        """Give columns other names.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"id": 1}]).rename({"id": "order_id"})
+        Stream(order_id BIGINT)
+        """
+        self._check_known(names)
+        return self._project(
+            [tree.Named(names.get(c, c), tree.Column(c)) for c in self.columns], "rename"
+        )
+
+    def union(self, *others: Stream) -> Stream:
+        """Put streams with the same columns together; all rows stay (UNION ALL).
+
+        Args:
+            others: streams with the same column names (in any order) and types.
+
+        Raises:
+            UnknownName: if a column is missing on one side.
+            TypeMismatch: if types differ.
+
+        >>> import millstream as ms
+        >>> a, b = ms.read_memory([{"x": 1}]), ms.read_memory([{"x": 2}])
+        >>> sorted(a.union(b).collect().rows())
+        [(1,), (2,)]
+        """
+        if not others:
+            return self
+        parts: list[n.Node] = [self._node]
+        for other in others:
+            more = [c for c in other.columns if c not in self.schema]
+            if more:
+                raise UnknownName("column", more[0], available=self.columns, where=here())
+            parts.append(
+                (other if other.columns == self.columns else other.select(*self.columns)).node
+            )
+        return Stream(n.Union(parts=tuple(parts)))
+
+    def distinct(self) -> Stream:
+        """Keep each different row once; its state grows with the number of different rows.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"x": 1}, {"x": 1}, {"x": 2}]).distinct().collect().rows()
+        [(1,), (2,)]
+        """
+        return Stream(n.Aggregate(input=self._node, keys=self.columns, aggs=()))
+
+    def limit(self, count: int, *, offset: int = 0) -> Stream:
+        """Keep the first ``count`` rows that come, after the first ``offset``.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"x": 1}, {"x": 2}]).limit(1).collect().rows()
+        [(1,)]
+        """
+        if count < 0 or offset < 0:
+            raise PlanError("A limit counts from 0 upwards.", where=here())
+        return Stream(n.Limit(input=self._node, count=count, offset=offset))
+
+    def sort(
+        self, *by: str, descending: bool | tuple[bool, ...] = False, limit: int | None = None
+    ) -> Stream:
+        """Give everything in order when the input ends; only for bounded streams.
+
+        Args:
+            by: column names, the most important first; NULL is lowest, as in Flink.
+            descending: one answer for all, or one per column.
+            limit: keep only so many.
+
+        >>> import millstream as ms
+        >>> rows = ms.read_memory([{"x": 1}, {"x": 3}, {"x": 2}])
+        >>> rows.sort("x", descending=True, limit=2).collect().rows()
+        [(3,), (2,)]
+        """
+        self._check_known(by)
+        down = (descending,) * len(by) if isinstance(descending, bool) else descending
+        if not by or len(down) != len(by):
+            raise PlanError(
+                f"{len(by)} columns and {len(down)} answers to descending.",
+                where=here(),
+                hint="Name the columns: sort('a', 'b', descending=(True, False)).",
+            )
+        keys = tuple(n.SortKey(c, d) for c, d in zip(by, down, strict=True))
+        return Stream(n.Sort(input=self._node, by=keys, limit=limit))
+
+    def map_batches(
+        self,
+        function: Callable[[pl.DataFrame], pl.DataFrame],
+        *,
+        schema: SchemaLike = None,
+        accepts_changes: bool = False,
+    ) -> Stream:
+        """Run your own function from Polars frame to Polars frame on every batch.
+
+        Args:
+            function: must treat each row alone: the cut into batches is an accident.
+            schema: the columns it gives; without it the same as its input.
+            accepts_changes: it may also see rows that are taken back later.
+
+        Raises:
+            PlanError: at start, if the input changes rows and ``accepts_changes`` is not said.
+
+        >>> import millstream as ms, polars as pl
+        >>> def double(frame: pl.DataFrame) -> pl.DataFrame:
+        ...     return frame.with_columns(pl.col("x") * 2)
+        >>> ms.read_memory([{"x": 21}]).map_batches(double).collect().rows()
+        [(42,)]
+        """
+        if not callable(function):
+            raise PlanError("map_batches needs a function from frame to frame.", where=here())
+        gives = self.schema if schema is None else schema_of(schema)
+        return Stream(
+            n.MapBatches(
+                input=self._node, fn=function, gives=gives, accepts_changes=accepts_changes
+            )
+        )
+
+    # ------------------------------------------------------------------ groups
+    def group_by(self, *keys: Expr | str, window: WindowSpec | None = None) -> GroupBy:
+        """Group rows, for ``agg``; with a window each group is closed by the watermark.
+
+        Args:
+            keys: names or expressions; none of them groups everything together.
+            window: ``ms.tumble``, ``ms.hop`` or ``ms.cumulate``; without one the results are
+                updated with every row.
+
+        Returns:
+            a GroupBy, whose ``agg`` gives the stream.
+
+        Raises:
+            PlanError: if there is a window and the stream has no event time.
+
+        >>> import millstream as ms
+        >>> orders = ms.read_memory(
+        ...     [
+        ...         {"k": "a", "v": 1, "ts": "2026-01-01 00:00:05"},
+        ...         {"k": "a", "v": 2, "ts": "2026-01-01 00:00:59"},
+        ...     ],
+        ...     schema={"k": "STRING", "v": "BIGINT", "ts": "TIMESTAMP(3)"},
+        ...     event_time="ts",
+        ... )
+        >>> totals = orders.group_by("k", window=ms.tumble("1m")).agg(total=ms.col("v").sum())
+        >>> totals.select("k", "total").collect().rows()
+        [('a', 3)]
+        """
+        return GroupBy(self._node, tuple(_named(keys, {})), window, Stream)
+
+    # ------------------------------------------------------------------ what fell aside
+    @property
+    def late(self) -> Stream:
+        """The rows that came too late for the nearest window below, with its input columns.
+
+        Raises:
+            PlanError: at start, if no step below can have late rows.
+        """
+        return Stream(n.LateRows(input=late_node(self._node)))
+
+    @property
+    def rejected(self) -> Stream:
+        """The rows that could not be read or computed up to here, with reason and position.
+
+        Columns: reason, operator, split, offset, raw (the bytes), row (the columns as JSON).
+        """
+        return Stream(n.RejectedRows(input=self._node))
+
+    def named(self, name: str) -> Stream:
+        """Name the last step: its state keeps this id in checkpoints, whatever else changes."""
+        return Stream(replace(self._node, name=name))
+
+    # ------------------------------------------------------------------ helpers
+    def _project(self, columns: list[tree.Named], what: str) -> Stream:
+        bound = tuple(tree.Named(c.name, bind_row(c.expr, self.schema, what)) for c in columns)
+        return Stream(n.Project(input=self._node, columns=bound))
+
+    def _check_known(self, names: Any) -> None:
+        for name in names:
+            if name not in self.schema:
+                raise UnknownName("column", name, available=self.columns, where=here())
+
+
+def _named(columns: tuple[Expr | str, ...], named: Mapping[str, Any]) -> list[tree.Named]:
+    place = here()
+    made: list[tree.Named] = []
+    for column in columns:
+        if isinstance(column, str):
+            made.append(tree.Named(column, tree.Column(column, place=place)))
+        elif isinstance(column, Expr):
+            made.append(column.named())
+        else:
+            raise PlanError(
+                f"{column!r} is not a column.",
+                where=place,
+                hint="Give a name, an expression, or a constant under a name: x=1.",
+            )
+    made.extend(tree.Named(name, to_tree(value)) for name, value in named.items())
+    return made
+
+
+def schema_of(given: SchemaLike) -> Schema:
+    """Return the schema that a user's value describes."""
+    if isinstance(given, Schema):
+        return given
+    columns: dict[str, LogicalType | str] = {}
+    for name, kind in dict(given).items():
+        columns[name] = _type_of(name, kind)
+    return Schema.of(columns)
+
+
+_PYTHON_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "STRING", bytes: "BYTES"}
+
+
+def _type_of(name: str, kind: Any) -> LogicalType | str:
+    if isinstance(kind, type) and kind in _PYTHON_TYPES:
+        return _PYTHON_TYPES[kind]
+    if isinstance(kind, str) or hasattr(kind, "with_nullable"):
+        return kind  # type: ignore[no-any-return] # told apart by what it can do
+    from millstream.columns.physical import logical_type
+
+    try:
+        return logical_type(kind() if isinstance(kind, type) else kind)
+    except (TypeError, AttributeError, KeyError, PlanError):
+        raise PlanError(
+            f"The type of the column '{name}' is {kind!r}.",
+            where=here(),
+            hint="Write a SQL type: 'BIGINT', 'STRING', 'DOUBLE', 'TIMESTAMP(3)' …",
+        ) from None

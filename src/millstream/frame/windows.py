@@ -1,0 +1,111 @@
+"""Windows over event time, for ``group_by(window=…)``.
+
+A window adds the ordinary columns ``window_start`` and ``window_end`` (TIMESTAMP(3)); its rows come
+once, when the watermark passes its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millstream.plan.windows import Cumulate, Hop, Tumble
+from millstream.types.time import duration_ms
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    Length = str | timedelta | float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """A window and the event-time column it looks at (None = the stream's own).
+
+    ``keep_time`` names a further column holding ``window_end`` - 1 ms, the event time for a second
+    window over the results of the first.
+    """
+
+    window: Tumble | Hop | Cumulate
+    on: str | None = None
+    keep_time: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.window)
+
+
+def tumble(
+    size: Length, *, offset: Length = 0, on: str | None = None, keep_time: str | None = None
+) -> WindowSpec:
+    """Windows of a fixed size, side by side.
+
+    Args:
+        size: ``"1m"``, ``"1h 30m"``, a timedelta or seconds.
+        offset: shifts the bounds, which otherwise lie on the epoch.
+        on: the event-time column, where it is not the stream's own.
+        keep_time: name of a column with the event time of the results.
+
+    Raises:
+        PlanError: if the size is not a duration above zero.
+
+    >>> import millstream as ms
+    >>> print(ms.tumble("1m"))
+    TUMBLE(1m)
+    """
+    return WindowSpec(Tumble(duration_ms(size), duration_ms(offset)), on, keep_time)
+
+
+def hop(
+    size: Length,
+    slide: Length,
+    *,
+    offset: Length = 0,
+    on: str | None = None,
+    keep_time: str | None = None,
+) -> WindowSpec:
+    """Windows of a fixed size that overlap: a new one starts every ``slide``.
+
+    Args:
+        size: the length of a window, a multiple of ``slide``.
+        slide: the distance of two starts.
+        offset: shifts the bounds, which otherwise lie on the epoch.
+        on: the event-time column, where it is not the stream's own.
+        keep_time: name of a column with the event time of the results.
+
+    Raises:
+        PlanError: if the slide does not divide the size.
+
+    >>> import millstream as ms
+    >>> print(ms.hop("1h", slide="10m"))
+    HOP(10m, 1h)
+    """
+    spec = Hop(duration_ms(size), duration_ms(slide), duration_ms(offset))
+    return WindowSpec(spec, on, keep_time)
+
+
+def cumulate(
+    size: Length,
+    step: Length,
+    *,
+    offset: Length = 0,
+    on: str | None = None,
+    keep_time: str | None = None,
+) -> WindowSpec:
+    """Windows that share a start and grow by ``step`` up to ``size``: today so far, every hour.
+
+    Args:
+        size: the length of the longest window, a multiple of ``step``.
+        step: how much each window is longer than the one before.
+        offset: shifts the bounds, which otherwise lie on the epoch.
+        on: the event-time column, where it is not the stream's own.
+        keep_time: name of a column with the event time of the results.
+
+    Raises:
+        PlanError: if the step does not divide the size.
+
+    >>> import millstream as ms
+    >>> print(ms.cumulate("1d", step="1h"))
+    CUMULATE(1h, 1d)
+    """
+    spec = Cumulate(duration_ms(size), duration_ms(step), duration_ms(offset))
+    return WindowSpec(spec, on, keep_time)

@@ -1,0 +1,270 @@
+"""Where a stream can go: one method per system.
+
+Each ``write_…`` and ``show`` declares a :class:`Sink` and returns it; nothing is written before
+the sink runs. ``key`` names the columns a row is stored under: a new row replaces the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from millstream.errors import UnknownName
+from millstream.frame.facts import facts_of
+from millstream.frame.sink import Sink
+from millstream.frame.tables import sink_table
+from millstream.frame.where import here
+from millstream.plan import nodes as n
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from millstream.frame.view import View
+
+Key = str | Sequence[str]
+
+
+class Writes:
+    """The sinks of a stream."""
+
+    __slots__ = ()
+
+    @property
+    def node(self) -> n.Node:
+        """The plan so far."""
+        raise AssertionError("a stream knows its node")
+
+    def write_table(
+        self,
+        connector: str,
+        *,
+        name: str | None = None,
+        key: Key = (),
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Sink:
+        """Write to any connector.
+
+        Args:
+            connector: its name; ``millstream connectors`` lists them.
+            name: name of the table in messages, plans and checkpoints.
+            key: the primary key.
+            options: options under their SQL names.
+            more: options as Python names: ``scan_startup_mode`` for ``scan.startup.mode``.
+
+        Raises:
+            UnknownName: for an unknown connector, option or key column, with the near names.
+            OptionError: for a value an option cannot have.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"x": 1}]).write_table("blackhole")
+        Sink(blackhole [blackhole])
+        """
+        return Sink(self._write(connector, name or connector, key, {**(options or {}), **more}))
+
+    def write_kafka(
+        self,
+        servers: str,
+        *,
+        topic: str,
+        format: str = "json",  # noqa: A002 (the option's own name)
+        key: Key = (),
+        properties: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Sink:
+        """Write to a Kafka topic.
+
+        An updating stream needs a ``key``: each change becomes a message, a row that goes away a
+        tombstone (the connector ``upsert-kafka``).
+
+        Args:
+            servers: ``"host:9092,other:9092"``.
+            topic: the topic.
+            format: how values are encoded: ``json``, ``csv`` or ``raw``.
+            key: columns that become the message key.
+            properties: client properties, such as ``{"security.protocol": "SSL"}``.
+            options: further options under their SQL names.
+            more: further options as Python names.
+
+        Raises:
+            MissingExtra: if the Kafka client is not installed.
+            UnknownName: for an unknown column or option.
+        """
+        given: dict[str, Any] = {"properties.bootstrap.servers": servers, "topic": topic}
+        given |= {f"properties.{k}": v for k, v in (properties or {}).items()}
+        keys = _names(key)
+        if facts_of(self.node).updates:
+            given |= {"key.format": format, "value.format": format}
+            return Sink(
+                self._write("upsert-kafka", topic, keys, {**given, **(options or {}), **more})
+            )
+        given["format"] = format
+        if keys:
+            given |= {"key.format": format, "key.fields": ";".join(keys)}
+        self._check_key(keys)
+        return Sink(self._write("kafka", topic, (), {**given, **(options or {}), **more}))
+
+    def write_files(
+        self,
+        path: str | Path,
+        *,
+        format: str = "json",  # noqa: A002 (the option's own name)
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Sink:
+        """Write files into a directory; each appears whole, or not at all.
+
+        Args:
+            path: the directory.
+            format: ``json`` (lines), ``csv`` or ``parquet``.
+            options: further options under their SQL names.
+            more: further options as Python names.
+
+        Raises:
+            PlanError: at start, if the stream is updating: files only grow.
+        """
+        given = {"path": str(path), "format": format, **(options or {}), **more}
+        return Sink(self._write("filesystem", _stem(path, "files"), (), given))
+
+    def write_duckdb(self, path: str | Path, *, table: str, key: Key = (), **more: Any) -> Sink:
+        """Write to a table of a DuckDB file, made if it is not there.
+
+        Args:
+            path: the file.
+            table: the table.
+            key: its primary key; an updating stream needs one.
+            more: further options as Python names.
+        """
+        return Sink(self._write("duckdb", table, key, {"path": str(path), "table": table, **more}))
+
+    def write_sqlite(self, path: str | Path, *, table: str, key: Key = (), **more: Any) -> Sink:
+        """Write to a table of a SQLite file, made if it is not there.
+
+        Args:
+            path: the file.
+            table: the table.
+            key: its primary key; an updating stream needs one.
+            more: further options as Python names.
+        """
+        return Sink(self._write("sqlite", table, key, {"path": str(path), "table": table, **more}))
+
+    def write_postgres(self, url: str, *, table: str, key: Key = (), **more: Any) -> Sink:
+        """Write to a PostgreSQL table: COPY for rows that only come, upsert by ``key`` else.
+
+        Args:
+            url: ``"postgresql://user:password@host/database"``.
+            table: the table.
+            key: its primary key; an updating stream needs one.
+            more: further options as Python names.
+
+        Raises:
+            MissingExtra: if the PostgreSQL client is not installed.
+        """
+        return Sink(self._write("postgres", table, key, {"url": url, "table": table, **more}))
+
+    def write_print(self, *, prefix: str | None = None, to_stderr: bool = False) -> Sink:
+        """Print every row, or change of a row: ``+I[1, abc]``.
+
+        >>> import millstream as ms
+        >>> summary = ms.read_memory([{"x": 1}]).write_print().run()
+        +I[1]
+        """
+        given = {"print-identifier": prefix, "standard-error": to_stderr}
+        return Sink(self._write("print", "print", (), given))
+
+    def write_blackhole(self) -> Sink:
+        """Throw the rows away, but count them.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"x": 1}]).write_blackhole().run().progress.rows_out
+        1
+        """
+        return Sink(self._write("blackhole", "blackhole", (), {}))
+
+    def write_memory(self, name: str = "memory", *, rows_max: int | None = None) -> Sink:
+        """Keep the result in this process: ``sink.frame()`` gives it as it stands.
+
+        Args:
+            name: name of the table.
+            rows_max: keep only so many of the newest rows of an append-only stream.
+
+        >>> import millstream as ms
+        >>> sink = ms.read_memory([{"x": 1}]).write_memory()
+        >>> summary = sink.run()
+        >>> sink.frame().rows()
+        [(1,)]
+        """
+        view = self._view(rows_max)
+        return Sink(self._write("memory", name, (), {"target": view}), view)
+
+    def show(self, name: str = "result", *, rows_max: int = 10_000) -> Sink:
+        """Show the result: a table that follows it while it runs, in a terminal or a notebook.
+
+        Args:
+            name: the title.
+            rows_max: keep only so many of the newest rows of an append-only stream.
+        """
+        view = self._view(rows_max)
+        return Sink(self._write("memory", name, (), {"target": view}), view, shown=True)
+
+    def collect(self, **settings: Any) -> pl.DataFrame:
+        """Run a bounded stream to its end and return its result as a Polars frame.
+
+        Args:
+            settings: as in ``ms.run``.
+
+        Raises:
+            PlanError: if the stream never ends.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"x": 1}, {"x": 2}]).filter(ms.col("x") > 1).collect().rows()
+        [(2,)]
+        """
+        from millstream.frame.run import collect
+
+        return collect(self.node, settings)
+
+    def explain(self) -> str:
+        """Return the plan of this stream as text: steps, time, changes, state.
+
+        >>> import millstream as ms
+        >>> print(ms.read_memory([{"x": 1}], name="numbers").limit(1).explain().splitlines()[0])
+        Write result [memory]
+        """
+        from millstream.frame.run import explain_node
+
+        return explain_node(self._write("memory", "result", (), {"target": "result"}))
+
+    # ------------------------------------------------------------------ helpers
+    def _write(self, connector: str, name: str, key: Key, options: Mapping[str, Any]) -> n.Write:
+        keys = _names(key)
+        self._check_key(keys)
+        schema = self.node.schema
+        table = sink_table(connector, name, schema, options, primary_key=keys)
+        return n.Write(input=self.node, table=table)
+
+    def _check_key(self, keys: tuple[str, ...]) -> None:
+        for column in keys:
+            if column not in self.node.schema:
+                raise UnknownName(
+                    "key column", column, available=self.node.schema.names, where=here()
+                )
+
+    def _view(self, rows_max: int | None) -> View:
+        from millstream.frame.view import View
+
+        facts = facts_of(self.node)
+        key = facts.keys[0] if facts.updates and facts.keys else None
+        return View(self.node.schema.names, key=key, updating=facts.updates, rows_max=rows_max)
+
+
+def _names(key: Key) -> tuple[str, ...]:
+    return (key,) if isinstance(key, str) else tuple(key)
+
+
+def _stem(path: str | Path, otherwise: str) -> str:
+    last = str(path).rstrip("/").rsplit("/", 1)[-1]
+    return last.split(".")[0] or otherwise
