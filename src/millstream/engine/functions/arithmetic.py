@@ -14,7 +14,7 @@ import polars as pl
 
 from millstream import types as t
 from millstream.columns.physical import polars_type
-from millstream.engine.functions import Context, Fail, Lowered, decimal, lowers, moments
+from millstream.engine.functions import Context, Fail, Lowered, chance, decimal, lowers, moments
 from millstream.engine.functions.rounding import round_double, truncate_double
 from millstream.engine.functions.series import constant_of, on_series
 from millstream.expr.tree import Call
@@ -213,6 +213,13 @@ def _pi(_call: Call, _ctx: Context) -> pl.Expr:
 @lowers("E")
 def _e(_call: Call, _ctx: Context) -> pl.Expr:
     return pl.lit(math.e)
+
+
+# --- chance
+
+lowers("RAND")(chance.rand)
+lowers("RAND_INTEGER")(chance.rand_integer)
+lowers("UUID")(chance.uuid)
 
 
 # --- digits
