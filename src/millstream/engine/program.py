@@ -141,9 +141,9 @@ def _reason(lowered: list[Lowered]) -> pl.Expr | None:
     fails: list[Fail] = [f for low in lowered for f in low.fails]
     if not fails:
         return None
-    reason = pl.when(fails[0].when).then(pl.lit(fails[0].reason))
+    reason = pl.when(fails[0].when).then(fails[0].text)
     for fail in fails[1:]:
-        reason = reason.when(fail.when).then(pl.lit(fail.reason))
+        reason = reason.when(fail.when).then(fail.text)
     return reason.otherwise(pl.lit(None, dtype=pl.String))
 
 
