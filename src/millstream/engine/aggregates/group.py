@@ -45,10 +45,16 @@ class Aggregates:
             part.settle(Home(arena, heap, rows, at, seed + 0x9E3779B9 * (place + 1)))
             at += part.words
 
-    def inputs(self, frame: pl.DataFrame, slots: np.ndarray, weights: np.ndarray) -> list[Fold]:
-        """Return what each accumulator has to fold; counts the rows as arrived."""
-        arrived = np.arange(self._rows_seen, self._rows_seen + frame.height)
-        self._rows_seen += frame.height
+    def arrive(self, rows: int) -> np.ndarray:
+        """Return the arrival numbers of new rows."""
+        arrived = np.arange(self._rows_seen, self._rows_seen + rows)
+        self._rows_seen += rows
+        return arrived
+
+    def inputs(
+        self, frame: pl.DataFrame, slots: np.ndarray, weights: np.ndarray, arrived: np.ndarray
+    ) -> list[Fold]:
+        """Return what each accumulator has to fold."""
         out: list[Fold] = []
         for call, part in zip(self._calls, self.parts, strict=True):
             values = frame[_column(call.args[0])] if call.args else None
@@ -64,16 +70,21 @@ class Aggregates:
 
     def fold(self, frame: pl.DataFrame, slots: np.ndarray, weights: np.ndarray) -> None:
         """Take rows in, in arrival order."""
-        for part, batch in zip(self.parts, self.inputs(frame, slots, weights), strict=True):
+        inputs = self.inputs(frame, slots, weights, self.arrive(frame.height))
+        for part, batch in zip(self.parts, inputs, strict=True):
             part.fold(batch)
 
     def results(self, slots: np.ndarray) -> list[pl.Series]:
         """Return the result columns of slots."""
+        return self.results_of([slots] * len(self.parts))
+
+    def results_of(self, slots: list[np.ndarray]) -> list[pl.Series]:
+        """Return the result columns, each accumulator's from its own slots."""
         out = []
-        for name, part, dtype, call in zip(
-            self.names, self.parts, self._dtypes, self._calls, strict=True
+        for name, part, dtype, call, where in zip(
+            self.names, self.parts, self._dtypes, self._calls, slots, strict=True
         ):
-            values = part.result(slots)
+            values = part.result(where)
             values = values if values.dtype == dtype else values.cast(dtype)
             out.append((values.fill_null(0) if call.function == "$SUM0" else values).alias(name))
         return out
