@@ -32,6 +32,7 @@ from millstream.engine.state import panes as p
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.key_index import key_frame
 from millstream.engine.wall_clock import WallClock
 from millstream.expr.tree import AggCall, Named
 from millstream.plan.nodes import WindowAggregate
@@ -204,8 +205,11 @@ class FixedWindow(Operator):
         if OP in frame.columns:
             found = Batch(frame).weights()
             weights = NO_WORDS if found is None else found.astype(np.int64)
-        names = dict(zip(self._keys, self._panes.keys.schema, strict=True))
-        keys, _ = self._panes.keys.upsert(frame.select(pl.col(k).alias(n) for k, n in names.items()))
+        renamed = [
+            frame[key].alias(name)
+            for key, name in zip(self._keys, self._panes.keys.schema, strict=True)
+        ]
+        keys, _ = self._panes.keys.upsert(key_frame(renamed, frame.height))
         arrived = self._aggs.arrive(frame.height)
         behind = panes <= self._entered if self._spec.length > 1 else None
         if behind is None or not behind.any():

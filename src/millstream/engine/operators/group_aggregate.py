@@ -23,7 +23,7 @@ from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.key_index import KeyIndex, key_frame
 from millstream.engine.state.slots import Rows
 from millstream.plan.nodes import Aggregate
 
@@ -66,7 +66,8 @@ class GroupAggregate(Operator):
         frame, rejected = self._arguments.prepare(batch)
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
-        slots, _ = self._index.upsert(frame.select(self._keys))
+        keys = key_frame([frame[key] for key in self._keys], frame.height)
+        slots, _ = self._index.upsert(keys)
         found = Batch(frame).weights()
         weights = NO_WORDS if found is None else found.astype(np.int64)
         self._turn += 1

@@ -113,7 +113,7 @@ class KeyIndex:
             second = matrix[slots, at + 1] if store.kind.words == 2 else NO_WORDS
             column = store.get(matrix[slots, at], second, None if valid.all() else valid)
             out.append(column.alias(name))
-        return pl.DataFrame(out) if out else pl.DataFrame(height=slots.size)
+        return key_frame(out, slots.size)
 
     def free(self, slots: np.ndarray) -> None:
         """Forget keys; each slot must be live and named once."""
@@ -206,6 +206,11 @@ class KeyIndex:
         for name, store in self._stores.items():
             if store.kind >= Kind.BYTES:
                 free_blocks(self._heap.view, self.rows.view, slots, self._at[name])
+
+
+def key_frame(columns: list[pl.Series], rows: int) -> pl.DataFrame:
+    """Return key columns as a frame; without a key it still has its rows."""
+    return pl.DataFrame(columns) if columns else pl.DataFrame(height=rows)
 
 
 @kernel
