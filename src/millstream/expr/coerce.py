@@ -86,7 +86,8 @@ def _merge_numbers(a: Numeric, b: Numeric) -> t.LogicalType:
             return t.Float()
         return t.Double()
     x, y = as_decimal(a), as_decimal(b)
-    assert x is not None and y is not None, "exact numbers are decimals"
+    assert x is not None, "exact numbers are decimals"
+    assert y is not None, "exact numbers are decimals"
     whole = max(x.precision - x.scale, y.precision - y.scale)
     scale = min(max(x.scale, y.scale), MAX_PRECISION - whole)
     return t.Decimal(whole + scale, scale)
@@ -95,7 +96,8 @@ def _merge_numbers(a: Numeric, b: Numeric) -> t.LogicalType:
 def _merge_texts(a: t.LogicalType, b: t.LogicalType) -> t.LogicalType:
     """Return the longer one; two fixed lengths give a varying one, so nothing is padded."""
     texts = (t.Char, t.VarChar, t.Binary, t.VarBinary)
-    assert isinstance(a, texts) and isinstance(b, texts), "texts have a length"
+    assert isinstance(a, texts), "texts have a length"
+    assert isinstance(b, texts), "texts have a length"
     length = max(a.length, b.length)
     return t.VarChar(length) if isinstance(a, CharacterString) else t.VarBinary(length)
 
@@ -221,6 +223,8 @@ def decimal_result(operator: str, a: t.Decimal, b: t.Decimal) -> t.Decimal:
             return adjusted(p1 - s1 + s2 + scale, scale)
         case "%":
             scale = max(s1, s2)
+            if scale == 0:
+                return b.with_nullable(True)
             return adjusted(max(1, min(p1 - s1, p2 - s2) + scale), scale)
         case _:
             raise AssertionError(f"no decimal rule for {operator}")

@@ -38,6 +38,11 @@ def _operator(call: Call, ctx: Context, a: pl.Expr, b: pl.Expr) -> pl.Expr | Low
     match call.typed:
         case t.Decimal():
             return _decimal(call, a, b)
+        case Integer() if any(isinstance(kind, t.Decimal) for kind in kinds):
+            whole = pl.Decimal(38, 0)
+            rest = on_series(lambda x, y: decimal.remainder(x, y, whole), [a, b], whole)
+            small = rest.to_physical().cast(polars_type(call.typed), strict=False)
+            return _unless_zero(small, a, b)
         case Integer():
             return _integer(call, a, b)
         case _:

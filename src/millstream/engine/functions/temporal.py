@@ -52,11 +52,11 @@ _CLOCK_PARTS = {
     "HOUR": (3600 * 10**9, 24 * 3600 * 10**9),
     "MINUTE": (60 * 10**9, 3600 * 10**9),
     "SECOND": (10**9, 60 * 10**9),
-    "MILLISECOND": (10**6, 60 * 10**9),
-    "MICROSECOND": (10**3, 60 * 10**9),
-    "NANOSECOND": (1, 60 * 10**9),
+    "MILLISECOND": (10**6, 10**9),
+    "MICROSECOND": (10**3, 10**9),
+    "NANOSECOND": (1, 10**9),
 }
-"""Unit and modulus in nanoseconds; parts of a second count the whole second, as Calcite's do."""
+"""Unit and modulus in nanoseconds."""
 
 
 @lowers(*PART_FUNCTIONS)

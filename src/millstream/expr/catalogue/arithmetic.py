@@ -28,7 +28,7 @@ from millstream.types.logical import CharacterString, Integer, Interval, Numeric
 
 def _operator(name: str) -> Infer:
     says = f"number {name} number" + (
-        ", time {0} interval, interval {0} interval".format(name) if name in "+-" else ""
+        f", time {name} interval, interval {name} interval" if name in "+-" else ""
     )
 
     def infer(args: tuple[Expr, ...]) -> Signature:
@@ -55,9 +55,14 @@ def numeric_signature(name: str, a: t.LogicalType, b: t.LogicalType) -> Signatur
         return None
     null = nullable_any([a, b])
     if isinstance(met, t.Decimal):
-        x, y = as_decimal(_or(a, met)), as_decimal(_or(b, met))
-        assert x is not None and y is not None, "a decimal meets only exact numbers"
-        return Signature((_or(a, met), _or(b, met)), decimal_result(name, x, y).with_nullable(null))
+        left, right = _or(a, met), _or(b, met)
+        x, y = as_decimal(left), as_decimal(right)
+        assert x is not None, "a decimal meets only exact numbers"
+        assert y is not None, "a decimal meets only exact numbers"
+        found: t.LogicalType = decimal_result(name, x, y)
+        if name == "%" and x.scale == y.scale == 0:
+            found = right  # two whole numbers: the divisor's own type, as for integers
+        return Signature((left, right), found.with_nullable(null))
     both = (met.with_nullable(a.nullable), met.with_nullable(b.nullable))
     result = b if name == "%" and isinstance(b, Integer) else met
     return Signature(both, result.with_nullable(null))
