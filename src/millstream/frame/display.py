@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, Group
 from rich.live import Live
 
-from millstream.frame.conduct import conduct
+from millstream.frame.conduct import Conducted, conduct
 from millstream.frame.screen import progress_text, view_table
 
 if TYPE_CHECKING:
@@ -29,27 +29,30 @@ def run_shown(
     job: Job,
     sinks: Sequence[Sink],
     on_progress: Callable[[Progress], None] | None = None,
-    console: Console | None = None,
 ) -> Summary:
     """Run a job, drawing its shown sinks."""
+    return conduct_shown(job, sinks, on_progress).summary
+
+
+def conduct_shown(
+    job: Job,
+    sinks: Sequence[Sink],
+    on_progress: Callable[[Progress], None] | None = None,
+    console: Console | None = None,
+) -> Conducted:
+    """Run a job, drawing its shown sinks; tells the signal that ended it too."""
     screen = console or Console()
     shown = [(s.name, s.view) for s in sinks if s.shown and s.view is not None]
     if not screen.is_terminal:
-        summary = conduct(job, on_progress).summary
+        done = conduct(job, on_progress)
         for name, view in shown:
             screen.print(view_table(view, name, rows_max=1_000))
-        return summary
+        return done
     each = max(3, (screen.height - 2) // max(1, len(shown)) - CHROME_LINES)
 
     def drawn(progress: Progress) -> Group:
         tables = [view_table(view, name, rows_max=each) for name, view in shown]
         return Group(*tables, progress_text(progress))
 
-    with Live(console=screen, auto_refresh=False, transient=False) as live:
-
-        def look(progress: Progress) -> None:
-            live.update(drawn(progress), refresh=True)
-            if on_progress is not None:
-                on_progress(progress)
-
-        return conduct(job, look).summary
+    with Live(console=screen, auto_refresh=False) as live:
+        return conduct(job, lambda progress: live.update(drawn(progress), refresh=True))

@@ -28,6 +28,7 @@ CONNECTORS: dict[str, str] = {
     "memory": "millstream.connect.memory",
     "postgres": "millstream.connect.postgres",
     "print": "millstream.connect.print",
+    "replay": "millstream.connect.replay",
     "socket": "millstream.connect.socket",
     "sqlite": "millstream.connect.sqlite",
     "stdio": "millstream.connect.stdio",

@@ -1,0 +1,14 @@
+"""The command line: ``millstream run``, ``sql``, ``check``, ``explain``, ``connectors``, ``demo`` …
+
+Exit codes are those of :class:`millstream.cli.failure.Exit`. A command imports what it needs when
+it is called, so that ``--help`` and a wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    from millstream.cli.app import app
+
+    app()

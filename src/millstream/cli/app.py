@@ -1,0 +1,200 @@
+"""The commands and their options; what they do is one module each, imported when called."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from millstream.cli.failure import leave, told
+
+EPILOG = (
+    "Exit codes: 0 ok, 1 the pipeline failed, 2 something in the program or the options is wrong, "
+    "70 a bug of ours, 130 Ctrl-C, 143 SIGTERM. MILLSTREAM_DEBUG=1 shows tracebacks."
+)
+
+app = typer.Typer(
+    name="millstream",
+    help="Real-time data processing: SQL and Python over streams, in one package.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class RowsFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class ListFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Engine(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
+    """Where a pipeline runs."""
+
+    EMBEDDED = "embedded"
+
+
+Program = Annotated[Path, typer.Argument(metavar="FILE", help="A .sql or .py file.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, as SET in SQL; may be repeated."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        from millstream import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    file: Program,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="Where it runs: in this process.")
+    ] = Engine.EMBEDDED,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="DIR", help="Keep checkpoints; go on from the last."),
+    ] = None,
+    settings: Settings = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
+) -> None:
+    """Run a pipeline to its end, or until Ctrl-C."""
+    with told():
+        from millstream.cli.run import run_file
+
+        assert engine is Engine.EMBEDDED, "the only engine of this version"
+        leave(run_file(file, checkpoint, settings or [], quiet=quiet))
+
+
+@app.command()
+def sql(
+    text: Annotated[
+        str | None, typer.Argument(metavar="[SQL]", help="Statements; none opens a shell.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read them from a file.")
+    ] = None,
+    rows_format: Annotated[
+        RowsFormat, typer.Option("--format", help="How rows are printed.")
+    ] = RowsFormat.TABLE,
+    changelog: Annotated[
+        bool, typer.Option("--changelog", help="Print each change: +I, -U, +U, -D.")
+    ] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", metavar="DIR", help="Keep checkpoints.")
+    ] = None,
+    settings: Settings = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
+) -> None:
+    """Run SQL and print its rows on standard output; without SQL open a shell."""
+    with told():
+        from millstream.cli.query import query
+
+        leave(
+            query(
+                text,
+                file,
+                rows_format.value,
+                checkpoint,
+                settings or [],
+                changelog=changelog,
+                quiet=quiet,
+            )
+        )
+
+
+@app.command()
+def shell(settings: Settings = None) -> None:
+    """Open the interactive SQL shell."""
+    with told():
+        from millstream.cli.shell import open_shell
+
+        leave(open_shell(settings or []))
+
+
+@app.command()
+def check(file: Program, settings: Settings = None) -> None:
+    """Validate a pipeline without connecting to anything."""
+    with told():
+        from millstream.cli.inspect import check_file
+
+        leave(check_file(file, settings or []))
+
+
+@app.command()
+def explain(file: Program, settings: Settings = None) -> None:
+    """Print the plan of a pipeline: steps, time, changes, state, guarantees."""
+    with told():
+        from millstream.cli.inspect import explain_file
+
+        leave(explain_file(file, settings or []))
+
+
+@app.command()
+def connectors(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show the options of one.")
+    ] = None,
+    list_format: Annotated[
+        ListFormat, typer.Option("--format", help="How the list is printed.")
+    ] = ListFormat.TABLE,
+) -> None:
+    """List the connectors, or the options of one."""
+    with told():
+        from millstream.cli.listing import list_connectors
+
+        leave(list_connectors(name, list_format.value))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", min=0, help="Play the year in so many; 0 = as fast as it can."),
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option("--speed", min=0, help="Instead: event seconds per second (3600 = an hour)."),
+    ] = None,
+    database: Annotated[
+        Path, typer.Option("--database", metavar="FILE", help="The DuckDB file of the results.")
+    ] = Path("flights.duckdb"),
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a screen.")] = False,
+) -> None:
+    """Replay a year of real departures from New York as a live stream."""
+    with told():
+        from millstream.cli.demo import play
+
+        leave(play(seconds, speed, database, plain=plain))
+
+
+@app.command()
+def warmup() -> None:
+    """Compile the engine's kernels into the cache, for images and first starts."""
+    with told():
+        from millstream.cli.warm import warm_up
+
+        leave(warm_up())

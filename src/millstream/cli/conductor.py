@@ -1,0 +1,96 @@
+"""Runs jobs for the command line: progress on standard error, results on standard output.
+
+in      a job and its sinks
+out     its summary on standard error; tables of ``show`` on standard output
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from millstream.cli.failure import Exit, exit_of_signal
+
+if TYPE_CHECKING:
+    from millstream.engine.progress import Progress, Summary
+    from millstream.frame.conduct import Conducted
+    from millstream.job import Job
+
+REDRAW_S = 0.25
+
+
+class ProgressLine:
+    """One line on standard error: redrawn on a terminal, repeated at an interval elsewhere."""
+
+    def __init__(self, *, quiet: bool, interval_s: float) -> None:
+        self._quiet = quiet
+        self._live = sys.stderr.isatty()
+        self._interval_s = interval_s
+        self._told_at_s = time.monotonic()
+        self._drawn = False
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how things stand."""
+        from millstream.frame.figures import progress_line
+
+        if self._quiet:
+            return
+        now_s = time.monotonic()
+        if self._live:
+            self._draw(progress_line(progress))
+        elif now_s - self._told_at_s >= self._interval_s:
+            self._told_at_s = now_s
+            print(progress_line(progress), file=sys.stderr, flush=True)
+
+    def wipe(self) -> None:
+        """Remove the line, so that something else can be printed."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+            self._drawn = False
+
+    def _draw(self, line: str) -> None:
+        import shutil
+
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write("\r\x1b[2K" + line[:width])
+        sys.stderr.flush()
+        self._drawn = True
+
+
+class Conductor:
+    """Runs each job of a program and remembers how it went."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.exit = Exit.OK
+        self.runs = 0
+
+    def __call__(self, job: Job, sinks: Sequence[Any]) -> Summary:
+        """Run a job; a signal ends the whole program after it."""
+        conducted = self.conduct(job, sinks)
+        if conducted.signal is not None:
+            raise SystemExit(int(exit_of_signal(conducted.signal)))
+        return conducted.summary
+
+    def conduct(self, job: Job, sinks: Sequence[Any] = ()) -> Conducted:
+        """Run a job, with its shown results and a progress line, and tell how it ended."""
+        from millstream.frame.conduct import conduct
+        from millstream.frame.display import conduct_shown
+        from millstream.frame.figures import summary_lines
+
+        self.runs += 1
+        line = ProgressLine(quiet=self.quiet, interval_s=job.settings.progress_interval_ms / 1000)
+        try:
+            if any(s.shown for s in sinks):
+                done = conduct_shown(job, sinks, line)
+            else:
+                done = conduct(job, line, interval_s=REDRAW_S)
+        finally:
+            line.wipe()
+        if not self.quiet:
+            print("\n".join(summary_lines(done.summary)), file=sys.stderr, flush=True)
+        self.exit = exit_of_signal(done.signal)
+        return done

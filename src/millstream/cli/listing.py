@@ -1,0 +1,132 @@
+"""``millstream connectors [NAME]``: what there is, from the typed configs themselves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import Enum
+from typing import Any
+
+from millstream.cli.failure import Exit
+from millstream.errors import MissingExtra
+from millstream.ports import registry
+from millstream.ports.connector import Connector
+from millstream.ports.options import OptionField, options_of
+
+
+def list_connectors(name: str | None, shape: str) -> Exit:
+    """Print all connectors, or the options of one."""
+    if name is None:
+        found = [_short(n) for n in registry.connector_names()]
+        if shape == "json":
+            print(json.dumps(found, indent=2, ensure_ascii=False))
+        else:
+            _table([(c["name"], c["directions"], c["about"]) for c in found],
+                   ("connector", "", "about"))  # fmt: skip
+            print("\nmillstream connectors NAME shows its options.", file=sys.stderr)
+        return Exit.OK
+    full = describe(registry.connector(name))
+    if shape == "json":
+        print(json.dumps(full, indent=2, ensure_ascii=False))
+    else:
+        _print_full(full)
+    return Exit.OK
+
+
+def describe(found: Connector) -> dict[str, Any]:
+    """Return everything that can be said of a connector, as plain values."""
+    return {
+        "name": found.name,
+        "about": found.doc,
+        "directions": _directions(found),
+        "extra": found.extra,
+        "guarantee": found.guarantee,
+        "gives": found.gives.value if found.source else None,
+        "takes": found.takes.value if found.sink else None,
+        "formats": sorted(registry.FORMATS) if found.payload else [],
+        "metadata": dict(found.metadata),
+        "options": [_option(o) for o in options_of(found.config)],
+    }
+
+
+def _short(name: str) -> dict[str, Any]:
+    try:
+        found = registry.connector(name)
+    except MissingExtra as error:
+        # The list is for choosing: what is not installed is listed with how to get it.
+        return {"name": name, "directions": "", "about": f"not installed: {error.hint}"}
+    return {"name": name, "directions": _directions(found), "about": found.doc}
+
+
+def _directions(found: Connector) -> str:
+    ways = [w for w, there in (("read", found.source), ("write", found.sink)) if there]
+    return ", ".join(ways)
+
+
+def _option(o: OptionField) -> dict[str, Any]:
+    return {
+        "name": o.option.name,
+        "kind": o.option.kind,
+        "required": o.required,
+        "default": None if o.required else _plain(o.default),
+        "choices": _choices(o),
+        "secret": o.option.secret,
+        "about": o.option.doc,
+    }
+
+
+def _choices(o: OptionField) -> list[str]:
+    if o.option.kind != "enum":
+        return []
+    kinds = [o.type, *getattr(o.type, "__args__", ())]
+    found = next((k for k in kinds if isinstance(k, type) and issubclass(k, Enum)), None)
+    return [] if found is None else [str(m.value) for m in found]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, str | int | float | bool | list | dict) else None
+
+
+def _print_full(full: dict[str, Any]) -> None:
+    print(f"{full['name']}: {full['about']}")
+    print(f"  {full['directions']}; delivery: {full['guarantee'] or 'see the docs'}")
+    if full["extra"]:
+        print(f"  needs: pip install 'millstream[{full['extra']}]'")
+    if full["formats"]:
+        print(f"  format: {', '.join(full['formats'])}")
+    print()
+    rows = []
+    for o in full["options"]:
+        default = "required" if o["required"] else _shown(o["default"])
+        kind = " | ".join(o["choices"]) if o["choices"] else o["kind"].removesuffix("_ms")
+        rows.append((o["name"], kind, default, o["about"]))
+    _table(rows, ("option", "kind", "default", "about"))
+    if full["metadata"]:
+        print()
+        _table(list(full["metadata"].items()), ("metadata", "type"))
+
+
+def _shown(default: Any) -> str:
+    if default is None or default in ([], {}):
+        return "-"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _table(rows: list[tuple[Any, ...]], heads: tuple[str, ...]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold cyan")
+    for index, head in enumerate(heads):
+        table.add_column(head, no_wrap=index == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console()
+    # A reader that is no terminal gets whole lines: nothing is cut to a width it has not.
+    Console(width=console.width if console.is_terminal else 160).print(table)

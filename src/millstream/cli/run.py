@@ -1,0 +1,39 @@
+"""``millstream run FILE``: a program runs to its end, or until a signal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from millstream.cli.conductor import Conductor
+from millstream.cli.failure import Exit
+from millstream.cli.program import execute, kind_of, settings_of, text_of
+from millstream.errors import PlanError
+from millstream.frame import context
+
+
+def run_file(file: Path, checkpoint: Path | None, pairs: list[str], *, quiet: bool) -> Exit:
+    """Run a .sql or .py file; returns the exit code."""
+    kind = kind_of(file)
+    options = {"pipeline.name": file.stem, **settings_of(pairs)}
+    if checkpoint is not None:
+        options["execution.checkpointing.dir"] = str(checkpoint)
+    conductor = Conductor(quiet=quiet)
+    around = context.Surroundings(options=options, runner=conductor)
+    if kind == "sql":
+        from millstream.cli.query import run_script
+
+        return run_script(text_of(file), str(file), around, conductor)
+    left = execute(file, around)
+    if left:
+        from millstream.frame.run import run
+
+        with context.surrounded(around):
+            run(*left)
+    if conductor.runs == 0:
+        raise PlanError(
+            f"'{file}' declares nothing to run.",
+            hint="End a stream with .write_…(…) or .show().",
+        )
+    sys.stdout.flush()
+    return conductor.exit
