@@ -86,8 +86,8 @@ class KafkaSink(Sink):
         """Look up the topic; for exactly once also fence older owners and read the progress."""
         self._find_topic()
         self._owner = _Owner(pipeline, incarnation)
-        if self.delivery is not Delivery.EXACTLY_ONCE:
-            return None
+        if self.delivery is not Delivery.EXACTLY_ONCE or incarnation == 0:
+            return None  # start 0 keeps no checkpoints: its rows are written, never delivered
         self._log = ProgressLog(self._config, self._cluster, key=self._transactional_id())
         self._owner.last = self._take_over()
         return self._owner.last
