@@ -29,7 +29,7 @@ test-servers: env servers  ## the tests on a real Kafka and a real PostgreSQL, s
 	$(PYTEST) -q -n $(WORKERS) -m "$(WITH_SERVERS)"
 
 check: env  ## format, lint, types, layers, examples in docstrings
-	$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . | tail -20; exit 1; }
+	$(BIN)/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
