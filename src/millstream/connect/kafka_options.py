@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
@@ -208,46 +208,21 @@ def parse_offsets(text: str, name: str) -> dict[int, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaConfig:
-    """Options of the connector 'kafka'."""
+class _Shared:
+    """What both connectors are told."""
 
-    topic: tuple[str, ...] = option(
-        "topic", "Topic, or several with ';' between them.", default=(), kind="list"
-    )
-    topic_pattern: str | None = option(
-        "topic-pattern", "Regular expression; every topic it matches is read.", default=None
-    )
     properties: Mapping[str, Any] = option(
         "properties.*",
         "Client properties (bootstrap.servers, group.id, security.protocol, sasl.*, ssl.* …).",
         default={},
         kind="properties",
     )
-    key_fields: tuple[str, ...] = option(
-        "key.fields", "Columns that make the message key, with 'key.format'.", default=(),
-        kind="list",
-    )  # fmt: skip
     key_fields_prefix: str = option(
         "key.fields-prefix", "Put before each key column's name in the table.", default=""
     )
     value_fields_include: KeyInValue = option(
         "value.fields-include", "ALL, or EXCEPT_KEY: the value does not repeat the key columns.",
         default=KeyInValue.ALL, kind="enum",
-    )  # fmt: skip
-    startup_mode: Startup | None = option(
-        "scan.startup.mode",
-        "Where to start; without it the group's offsets if 'properties.group.id' is set, else "
-        "the earliest.",
-        default=None,
-        kind="enum",
-    )
-    startup_offsets: str | None = option(
-        "scan.startup.specific-offsets", "'partition:0,offset:42;partition:1,offset:300'.",
-        default=None,
-    )  # fmt: skip
-    startup_timestamp_ms: int | None = option(
-        "scan.startup.timestamp-millis", "Start at the first message of this time or later.",
-        default=None, kind="int",
     )  # fmt: skip
     bounded_mode: Bound = option(
         "scan.bounded.mode", "Where to end.", default=Bound.UNBOUNDED, kind="enum"
@@ -281,6 +256,37 @@ class KafkaConfig:
         "Compacted topic in which each sink notes its last epoch; made when missing.",
         default="_millstream_progress",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaConfig(_Shared):
+    """Options of the connector 'kafka'."""
+
+    topic: tuple[str, ...] = option(
+        "topic", "Topic, or several with ';' between them.", default=(), kind="list"
+    )
+    topic_pattern: str | None = option(
+        "topic-pattern", "Regular expression; every topic it matches is read.", default=None
+    )
+    key_fields: tuple[str, ...] = option(
+        "key.fields", "Columns that make the message key, with 'key.format'.", default=(),
+        kind="list",
+    )  # fmt: skip
+    startup_mode: Startup | None = option(
+        "scan.startup.mode",
+        "Where to start; without it the group's offsets if 'properties.group.id' is set, else "
+        "the earliest.",
+        default=None,
+        kind="enum",
+    )
+    startup_offsets: str | None = option(
+        "scan.startup.specific-offsets", "'partition:0,offset:42;partition:1,offset:300'.",
+        default=None,
+    )  # fmt: skip
+    startup_timestamp_ms: int | None = option(
+        "scan.startup.timestamp-millis", "Start at the first message of this time or later.",
+        default=None, kind="int",
+    )  # fmt: skip
     partitioner: Partitioner = option(
         "sink.partitioner",
         "'default' by key hash as Java clients do, 'fixed' (one partition), 'round-robin'.",
@@ -337,52 +343,10 @@ class KafkaConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpsertKafkaConfig:
+class UpsertKafkaConfig(_Shared):
     """Options of the connector 'upsert-kafka': the newest value of each key is the table."""
 
     topic: tuple[str, ...] = option("topic", "The topic.", kind="list")
-    properties: Mapping[str, Any] = option(
-        "properties.*", "Client properties, as for 'kafka'.", default={}, kind="properties"
-    )
-    key_fields_prefix: str = option(
-        "key.fields-prefix", "Put before each key column's name in the table.", default=""
-    )
-    value_fields_include: KeyInValue = option(
-        "value.fields-include", "ALL, or EXCEPT_KEY: the value does not repeat the key columns.",
-        default=KeyInValue.ALL, kind="enum",
-    )  # fmt: skip
-    bounded_mode: Bound = option(
-        "scan.bounded.mode", "Where to end.", default=Bound.UNBOUNDED, kind="enum"
-    )
-    bounded_offsets: str | None = option(
-        "scan.bounded.specific-offsets", "End before these offsets.", default=None
-    )
-    bounded_timestamp_ms: int | None = option(
-        "scan.bounded.timestamp-millis", "End before the first message of this time or later.",
-        default=None, kind="int",
-    )  # fmt: skip
-    discovery_interval_ms: int = option(
-        "scan.topic-partition-discovery.interval",
-        "How often to look for new partitions; 0 = never.",
-        default=300_000,
-        kind="duration_ms",
-    )
-    guarantee: Guarantee = option(
-        "sink.delivery-guarantee",
-        "'exactly-once' takes effect where checkpoints are kept.",
-        default=Guarantee.EXACTLY_ONCE,
-        kind="enum",
-    )
-    transactional_id_prefix: str = option(
-        "sink.transactional-id-prefix",
-        "Start of the transactional id; one per application and cluster.",
-        default="millstream",
-    )
-    progress_topic: str = option(
-        "sink.progress-topic",
-        "Compacted topic in which each sink notes its last epoch; made when missing.",
-        default="_millstream_progress",
-    )
 
     def __post_init__(self) -> None:
         self.common(())  # says now what is wrong with the properties and modes
@@ -390,20 +354,9 @@ class UpsertKafkaConfig:
 
     def common(self, key: tuple[str, ...]) -> KafkaConfig:
         """The same table as the connector 'kafka' would be told to read or write it."""
+        shared = {f.name: getattr(self, f.name) for f in fields(_Shared)}
         return KafkaConfig(
-            topic=self.topic,
-            properties=self.properties,
-            key_fields=key,
-            key_fields_prefix=self.key_fields_prefix,
-            value_fields_include=self.value_fields_include,
-            startup_mode=Startup.EARLIEST,
-            bounded_mode=self.bounded_mode,
-            bounded_offsets=self.bounded_offsets,
-            bounded_timestamp_ms=self.bounded_timestamp_ms,
-            discovery_interval_ms=self.discovery_interval_ms,
-            guarantee=self.guarantee,
-            transactional_id_prefix=self.transactional_id_prefix,
-            progress_topic=self.progress_topic,
+            topic=self.topic, key_fields=key, startup_mode=Startup.EARLIEST, **shared
         )
 
 
