@@ -27,8 +27,8 @@ Gives = Callable[[t.LogicalType], t.LogicalType]
 class Aggregate:
     """One aggregate function; ``gives`` maps the first argument's type to the result's.
 
-    ``invertible`` tells that a −1 takes a +1 back exactly (for exact numbers), so that windows may
-    subtract; ``ordered`` that the result depends on the order of the rows.
+    ``invertible`` tells that a row can be taken back exactly (of exact numbers), so that windows
+    may subtract; ``ordered`` that the result depends on the order of the rows.
     """
 
     name: str

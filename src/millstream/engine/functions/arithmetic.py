@@ -16,7 +16,7 @@ from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered, chance, decimal, lowers, moments
 from millstream.engine.functions.rounding import round_double, truncate_double
-from millstream.engine.functions.series import constant_of, on_series
+from millstream.engine.functions.series import constant_of, on_series, quotient
 from millstream.expr.tree import Call
 from millstream.types.logical import Integer, Interval, Numeric, Temporal
 
@@ -46,7 +46,7 @@ def _operator(call: Call, ctx: Context, a: pl.Expr, b: pl.Expr) -> pl.Expr | Low
         case Integer():
             return _integer(call, a, b)
         case _:
-            return _float(call.function, a, b)
+            return _float(call, a, b)
 
 
 def _decimal(call: Call, a: pl.Expr, b: pl.Expr) -> pl.Expr | Lowered:
@@ -92,8 +92,8 @@ def _unless_zero(value: pl.Expr, a: pl.Expr, b: pl.Expr) -> pl.Expr | Lowered:
     return Lowered(value, (Fail((b == 0) & a.is_not_null(), BY_ZERO),))
 
 
-def _float(name: str, a: pl.Expr, b: pl.Expr) -> pl.Expr:
-    match name:
+def _float(call: Call, a: pl.Expr, b: pl.Expr) -> pl.Expr:
+    match call.function:
         case "+":
             return a + b
         case "-":
@@ -101,7 +101,7 @@ def _float(name: str, a: pl.Expr, b: pl.Expr) -> pl.Expr:
         case "*":
             return a * b
         case "/":
-            return a / b
+            return quotient(a, b, polars_type(call.typed))
         case _:
             return _remainder(a, b)
 
@@ -174,7 +174,7 @@ _REAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "EXP": pl.Expr.exp,
     "LN": lambda x: x.log(),
     "LOG10": pl.Expr.log10,
-    "LOG2": lambda x: x.log() / math.log(2.0),
+    "LOG2": lambda x: quotient(x.log(), pl.lit(math.log(2.0)), pl.Float64()),
     "SIN": pl.Expr.sin,
     "COS": pl.Expr.cos,
     "TAN": pl.Expr.tan,
@@ -202,7 +202,7 @@ def _power(_call: Call, _ctx: Context, x: pl.Expr, y: pl.Expr) -> pl.Expr:
 
 @lowers("LOG")
 def _log(_call: Call, _ctx: Context, a: pl.Expr, b: pl.Expr | None = None) -> pl.Expr:
-    return a.log() if b is None else b.log() / a.log()
+    return a.log() if b is None else quotient(b.log(), a.log(), pl.Float64())
 
 
 @lowers("ATAN2")

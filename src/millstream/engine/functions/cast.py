@@ -232,8 +232,8 @@ def _to_nested(x: pl.Expr, have: t.LogicalType, want: t.LogicalType, ctx: Contex
         case t.Array(element=a), t.Array(element=b):
             return _each_element(x, converted(pl.element(), a, b, ctx), want)
         case t.Multiset(element=a), t.Multiset(element=b):
-            pairs = (("key", a, b), ("value", t.Int(), t.Int()))
-            return _each_element(x, _fields(pl.element(), pairs, ctx), want)
+            counted = (("key", a, b), ("value", t.Int(), t.Int()))
+            return _each_element(x, _fields(pl.element(), counted, ctx), want)
         case t.Map(), t.Map():
             pairs = (("key", have.key, want.key), ("value", have.value, want.value))
             return _each_element(x, _fields(pl.element(), pairs, ctx), want)

@@ -76,7 +76,7 @@ def stamp(x: pl.Expr, precision: int) -> pl.Expr:
 
 def _fraction(x: pl.Expr, precision: int) -> pl.Expr:
     nanos = x.dt.nanosecond().cast(pl.Int64)
-    return (nanos // 10 ** (9 - precision)).cast(pl.String).str.zfill(precision)
+    return (nanos // int(10 ** (9 - precision))).cast(pl.String).str.zfill(precision)
 
 
 def _clock(x: pl.Expr, precision: int) -> pl.Expr:

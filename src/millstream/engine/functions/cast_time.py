@@ -1,7 +1,8 @@
 """Casts between times, and times read from text.
 
-text     DATE '2026-1-5' (a time of day after a space is allowed and left out), TIME '9:05[:07[.12]]',
-         TIMESTAMP '2026-01-05[ 09:05:07[.123456789]]'; a day that does not exist fails
+text     DATE '2026-1-5' (a time of day after a space is allowed and left out),
+         TIME '9:05[:07[.12]]', TIMESTAMP '2026-01-05[ 09:05:07[.123456789]]';
+         a day that does not exist fails
 zones    TIMESTAMP_LTZ is an instant; the session's zone shows it. A local time in a gap moves
          forward by the gap, one that happens twice is the earlier (as java.time does)
 digits   cut, never rounded, also before 1970
@@ -73,10 +74,9 @@ def instant(x: pl.Expr, zone: str) -> pl.Expr:
     # In a gap the offset before it holds: that of some hours earlier.
     hours = pl.duration(hours=12, time_unit="ms")
     before = (x - hours).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    found = pl.coalesce(
+    return pl.coalesce(
         found.dt.convert_time_zone("UTC"), before.dt.convert_time_zone("UTC") + hours
     )
-    return found
 
 
 def to_digits(x: pl.Expr, precision: int) -> pl.Expr:
@@ -97,7 +97,7 @@ def _step(unit: str, precision: int) -> str:
 
 
 def _cut_clock(x: pl.Expr, precision: int) -> pl.Expr:
-    step = 10 ** (9 - min(precision, 9))
+    step = int(10 ** (9 - min(precision, 9)))
     return (x.cast(pl.Int64) // step * step).cast(pl.Time)
 
 
@@ -137,7 +137,7 @@ def _read_stamp(text: pl.Expr, precision: int) -> pl.Expr:
 
 
 def _day(parts: object) -> pl.Expr:
-    """Return the date of the groups 1–3; NULL where it does not exist."""
+    """Return the date of the groups 1 to 3; NULL where it does not exist."""
     text = pl.concat_str(
         _group(parts, 1),
         pl.lit("-"),

@@ -13,7 +13,7 @@ import polars as pl
 
 from millstream import types as t
 from millstream.engine.functions import Context, Fail, Lowered, lowers
-from millstream.engine.functions.patterns import BadPattern, like_regex, similar_regex
+from millstream.engine.functions.patterns import BadPatternError, like_regex, similar_regex
 from millstream.engine.functions.series import constant_of, on_series
 from millstream.errors import PlanError
 from millstream.expr.tree import Call
@@ -151,7 +151,7 @@ def _matches(
             return pl.lit(None, dtype=pl.Boolean)
         try:
             return x.str.contains(regex_of(text, mark))
-        except BadPattern as error:
+        except BadPatternError as error:
             raise PlanError(str(error), where=call.args[1].place) from None
     return _matches_each(x, pattern, pl.lit("") if escape is None else escape, regex_of)
 
@@ -166,7 +166,7 @@ def _matches_each(x: pl.Expr, pattern: pl.Expr, escape: pl.Expr, regex_of: objec
         for text, mark in {pair for pair in pairs if None not in pair}:
             try:
                 known[text, mark] = regex_of(text, mark or None)
-            except BadPattern:
+            except BadPatternError:
                 known[text, mark] = None
         return pl.Series(patterns.name, [known.get(pair) for pair in pairs], dtype=pl.String)
 

@@ -31,10 +31,10 @@ def _case(_call: Call, args: tuple[Lowered, ...], _ctx: Context) -> Lowered:
         fails += _within(then, taken if open_still is None else open_still & taken)
         open_still = ~taken if open_still is None else open_still & ~taken
     fails += _within(args[-1], open_still)
-    chain = pl.when(branches[0][0].value).then(branches[0][1].value)
-    for condition, then in branches[1:]:
-        chain = chain.when(condition.value).then(then.value)
-    return Lowered(chain.otherwise(args[-1].value), tuple(fails))
+    value = args[-1].value
+    for condition, then in reversed(branches):
+        value = pl.when(condition.value).then(then.value).otherwise(value)
+    return Lowered(value, tuple(fails))
 
 
 def _within(arg: Lowered, rows: pl.Expr | None) -> tuple[Fail, ...]:

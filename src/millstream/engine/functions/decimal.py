@@ -1,8 +1,8 @@
 """Exact decimal arithmetic on scaled integers.
 
-in      Series of Decimal (any precision and scale), Polars' own arithmetic is never used
-out     Series of Decimal(precision, scale), rounded half away from zero; a result of too many digits
-        is NULL, as in Flink
+in      Series of Decimal (any precision and scale); Polars' own arithmetic is never used
+out     Series of Decimal(precision, scale), rounded half away from zero; a result of too many
+        digits is NULL, as in Flink
 method  Polars keeps a decimal as a 128-bit integer times 10^-scale. Where the values at hand cannot
         leave 127 bits the work is done on those integers; else on Python integers, row by row
         (no wider machine integer exists). The bound is taken from the data, not from the types:
@@ -18,7 +18,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 import polars as pl
 import pyarrow as pa
 
-from millstream.engine.functions.series import picked
+from millstream.engine.functions.series import divided, picked
 
 LIMIT = 2**126
 """Intermediates below this never leave a 128-bit integer, twice over."""
@@ -247,7 +247,8 @@ def to_double(column: pl.Series) -> pl.Series:
     integers = unscaled(column)
     if largest(integers) < 2**53 and scale_of(column) <= 22:
         # Both are exact doubles, so that one division rounds correctly.
-        return integers.cast(pl.Float64) / float(10 ** scale_of(column))
+        by = pl.Series([float(10 ** scale_of(column))])
+        return divided(integers.cast(pl.Float64), by)
     return column.cast(pl.String).cast(pl.Float64)
 
 

@@ -12,6 +12,7 @@ from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered
 from millstream.engine.functions.cast_time import instant, local
+from millstream.engine.functions.series import quotient
 from millstream.expr.catalogue.intervals import ROUND_UNITS, unit_of
 from millstream.expr.tree import Call
 from millstream.types.logical import Interval, Temporal
@@ -64,7 +65,11 @@ def _times(call: Call, amount: pl.Expr, factor: pl.Expr) -> pl.Expr | Lowered:
     if call.function == "*":
         return (wide * factor).cast(pl.Int64).cast(dtype)
     if not whole:
-        return (wide / factor).cast(pl.Int64, strict=False).cast(dtype)
+        return (
+            quotient(wide.cast(pl.Float64), factor, pl.Float64())
+            .cast(pl.Int64, strict=False)
+            .cast(dtype)
+        )
     down = wide // factor
     uneven = (down * factor != wide) & ((wide < 0) != (factor < 0))
     value = pl.when(uneven).then(down + 1).otherwise(down).cast(dtype)
@@ -90,7 +95,8 @@ def moved(
         days = by.to_physical() // DAY_MS * sign
         return (x.cast(pl.Int32).cast(pl.Int64) + days).cast(pl.Int32, strict=False).cast(pl.Date)
     instant_ = x.cast(dtype) if isinstance(base, t.Date) else x
-    unit = getattr(dtype, "time_unit", "ms")
+    assert isinstance(dtype, pl.Datetime), "a time moved by an interval is a timestamp"
+    unit = dtype.time_unit
     factor = {"ms": 1, "us": 10**3, "ns": 10**6}[unit]
     start = instant_.dt.cast_time_unit(unit) if not isinstance(base, t.Date) else instant_
     moved_ = start.to_physical() + by.to_physical() * (sign * factor)

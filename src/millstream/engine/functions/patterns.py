@@ -2,7 +2,7 @@
 
 in      the pattern and the escape character (None: there is none, as in Flink)
 out     a regular expression for the whole text, in which any character may be a line end
-bad     BadPattern: an escape before something else, a class that does not end
+bad     BadPatternError: an escape before something else, a class that does not end
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 
-class BadPattern(Exception):
+class BadPatternError(Exception):
     """A pattern that means nothing."""
 
 
@@ -37,7 +37,7 @@ def like_regex(pattern: str, escape: str | None) -> str:
         if escape is not None and char == escape:
             at += 1
             if at == len(pattern) or pattern[at] not in (escape, "%", "_"):
-                raise BadPattern(
+                raise BadPatternError(
                     f"In the pattern '{pattern}' the escape stands before nothing special."
                 )
             out.append(re.escape(pattern[at]))
@@ -57,7 +57,7 @@ def similar_regex(pattern: str, escape: str | None) -> str:
         if escape is not None and char == escape:
             at += 1
             if at == len(pattern):
-                raise BadPattern(f"The pattern '{pattern}' ends with its escape.")
+                raise BadPatternError(f"The pattern '{pattern}' ends with its escape.")
             out.append(re.escape(pattern[at]))
             at += 1
         elif char == "[":
@@ -71,7 +71,7 @@ def similar_regex(pattern: str, escape: str | None) -> str:
     try:
         re.compile(result.replace("[:", "").replace(":]", ""))
     except re.error as error:
-        raise BadPattern(f"The pattern '{pattern}' cannot be read: {error}.") from None
+        raise BadPatternError(f"The pattern '{pattern}' cannot be read: {error}.") from None
     return result
 
 
@@ -86,7 +86,7 @@ def _class(pattern: str, start: int) -> tuple[str, int]:
             end = pattern.find(":]", at)
             name = pattern[at + 2 : end].upper() if end > 0 else ""
             if name not in _CLASSES:
-                raise BadPattern(
+                raise BadPatternError(
                     f"The pattern '{pattern}' names an unknown class; known: {', '.join(_CLASSES)}."
                 )
             out.append(f"[:{'space' if name == 'WHITESPACE' else name.lower()}:]")
@@ -95,10 +95,12 @@ def _class(pattern: str, start: int) -> tuple[str, int]:
         out.append("-" if pattern[at] == "-" else re.escape(pattern[at]))
         at += 1
     if at == len(pattern):
-        raise BadPattern(f"The pattern '{pattern}' opens a class with '[' and does not close it.")
+        raise BadPatternError(
+            f"The pattern '{pattern}' opens a class with '[' and does not close it."
+        )
     return "".join([*out, "]"]), at + 1
 
 
 def _check_escape(escape: str | None) -> None:
     if escape is not None and len(escape) != 1:
-        raise BadPattern(f"ESCAPE '{escape}' is not one character.")
+        raise BadPatternError(f"ESCAPE '{escape}' is not one character.")

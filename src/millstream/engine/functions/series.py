@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import polars as pl
 
 OnSeries = Callable[..., pl.Series]
@@ -44,3 +45,22 @@ def constant_of(expr: pl.Expr) -> pl.Series | None:
 def picked(when: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
     """Return ``yes`` where ``when`` is true, else ``no``."""
     return yes.zip_with(when.fill_null(False), no)
+
+
+def divided(a: pl.Series, b: pl.Series) -> pl.Series:
+    """Return a / b of floats, each quotient rounded correctly.
+
+    Polars multiplies by the reciprocal where the divisor is one value: 3.0 / 10.0 is then
+    0.30000000000000004, and a batch of one row differs from a batch of two.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        found = pl.Series(a.name, np.divide(a.to_numpy(), b.to_numpy()), dtype=a.dtype)
+    if not a.null_count() and not b.null_count():
+        return found
+    nothing = pl.Series([None], dtype=a.dtype).new_from_index(0, len(a))
+    return picked(a.is_not_null() & b.is_not_null(), found, nothing)
+
+
+def quotient(a: pl.Expr, b: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return a / b of two floats of one dtype, exactly rounded also by a constant."""
+    return a / b if constant_of(b) is None else on_series(divided, [a, b], dtype)

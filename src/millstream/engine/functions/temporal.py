@@ -324,8 +324,7 @@ def _to_ltz(
         zone = pl.lit("UTC") if zone is None else zone
         return _per_value(wall, zone, dtype, lambda w, name: instant(w, _zone(name)))
     digits = pl.lit(3) if second is None else second
-    factor = pl.when(digits == 0).then(pl.lit(1000)).when(digits == 3).then(pl.lit(1))
-    factor = factor.otherwise(pl.lit(None, dtype=pl.Int32)).cast(pl.Int64)
+    factor = digits.replace_strict({0: 1000, 3: 1}, default=None, return_dtype=pl.Int64)
     if isinstance(kind, t.BigInt):
         return (x * factor).cast(dtype)
     real = x.cast(pl.Float64) * factor.cast(pl.Float64)

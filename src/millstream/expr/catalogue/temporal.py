@@ -67,6 +67,7 @@ def _extract(args: tuple[Expr, ...]) -> Signature:
     if len(args) != 2:
         raise mismatch("EXTRACT", args, _EXTRACT)
     unit, kind = unit_of("EXTRACT", args[0], PARTS), args[1].typed
+    fits = True
     match kind:
         case t.Null():
             kind = t.Timestamp(3)
@@ -78,7 +79,7 @@ def _extract(args: tuple[Expr, ...]) -> Signature:
             fits = unit in CLOCK_PARTS or unit in ("DAY", "EPOCH")
         case _:
             fits = isinstance(kind, Temporal)
-    if not isinstance(args[1].typed, t.Null) and not fits:
+    if not fits:
         raise TypeMismatch(
             f"{args[1].typed.with_nullable(True)} has no {unit}.", where=args[1].place
         )
