@@ -18,7 +18,7 @@ import polars as pl
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.slots import Rows, SlotRows
+from millstream.engine.state.slots import Rows, SlotRows, gather_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,7 @@ class Accumulator(ABC):
 
     def cells(self, slots: np.ndarray) -> np.ndarray:
         """Return this accumulator's words of some slots, as (slot, word)."""
-        at = self.home.at
-        return self.home.rows.matrix()[slots, at : at + self.words]
+        return gather_words(self.rows, self.home.at, self.words, slots).T
 
     @abstractmethod
     def fold(self, batch: Fold) -> None:

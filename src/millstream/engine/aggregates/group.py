@@ -89,10 +89,11 @@ class Aggregates:
             out.append((values.fill_null(0) if call.function == "$SUM0" else values).alias(name))
         return out
 
-    def release(self, slots: np.ndarray) -> None:
-        """Forget what slots hold."""
+    def drop(self, slots: np.ndarray) -> None:
+        """Give back what slots hold outside of their words; the slots are freed next."""
         for part in self.parts:
-            part.release(slots)
+            if not part.plain:
+                part.release(slots)
 
     def save(self, slots: np.ndarray) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
         """Return the state of slots, in order, and what is not in a slot."""

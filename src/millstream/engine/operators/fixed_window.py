@@ -322,9 +322,9 @@ class FixedWindow(Operator):
             return []
         cells = self._panes.cells_of(panes)
         keys = self._panes.keys_of(cells)
-        numbers = self._panes.cells.matrix()[cells, p.PANE]
+        numbers = self._panes.panes_of(cells)
         frame = self._frame(keys, [cells] * len(self._aggs.parts), numbers)
-        self._aggs.release(cells)
+        self._aggs.drop(cells)
         self._panes.close(panes, cells)
         return [frame] if frame.height else []
 
@@ -345,7 +345,7 @@ class FixedWindow(Operator):
             part.merge(totals, cells)
         self._entered = pane
         if self._spec.grows:
-            self._aggs.release(cells)
+            self._aggs.drop(cells)
             self._panes.close(np.array([pane]), cells)
         return self._window(pane, block_start)
 
@@ -385,10 +385,10 @@ class FixedWindow(Operator):
         for part in self._running:
             part.merge(self._panes.totals(keys), cells, -1)
         gone = self._panes.leave(keys)
-        self._aggs.release(gone)
+        self._aggs.drop(gone)
         self._panes.cells.free(gone)
         self._active = self._active[self._panes.key_words(self._active, p.ENTERED) > 0]
-        self._aggs.release(cells)
+        self._aggs.drop(cells)
         self._panes.close(panes, cells)
 
     def _finish_block(self, panes: np.ndarray) -> None:
@@ -408,7 +408,7 @@ class FixedWindow(Operator):
         matrix = self._panes.keys.rows.matrix()
         matrix[keys, self._panes.x + p.TOTAL] = 0
         matrix[keys, self._panes.x + p.ENTERED] = 0
-        self._aggs.release(totals)
+        self._aggs.drop(totals)
         self._panes.cells.free(totals)
         self._active = NO_WORDS
         self._panes.forget_idle(keys)
@@ -458,7 +458,7 @@ class FixedWindow(Operator):
         totals = store.totals(self._active)
         slots = np.concatenate([cells, totals])
         tables, facts = self._aggs.save(slots)
-        numbers = np.concatenate([store.cells.matrix()[cells, p.PANE], np.zeros_like(totals)])
+        numbers = np.concatenate([store.panes_of(cells), np.zeros_like(totals)])
         entered = np.concatenate(
             [np.zeros_like(cells), store.key_words(self._active, p.ENTERED)]
         )

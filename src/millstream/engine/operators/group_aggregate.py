@@ -24,7 +24,7 @@ from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex, key_frame
-from millstream.engine.state.slots import Rows
+from millstream.engine.state.slots import Rows, gather_words
 from millstream.plan.nodes import Aggregate
 
 # The operator's own words behind the keys of a slot.
@@ -87,7 +87,7 @@ class GroupAggregate(Operator):
             return NOTHING
         slot = self._index.rows.take(1)
         row = pl.DataFrame(self._aggs.results(slot))
-        self._aggs.release(slot)
+        self._aggs.drop(slot)
         self._index.rows.free(slot)
         return Outputs(out=(row.with_columns(_ops(np.zeros(1, dtype=np.int8))),))
 
@@ -122,7 +122,7 @@ class GroupAggregate(Operator):
         self, touched: np.ndarray, was: np.ndarray, old: list[pl.Series] | None
     ) -> tuple[pl.DataFrame, ...]:
         """Return the changes of the touched keys, and forget the keys without rows."""
-        now = self._index.rows.matrix()[touched, self._own + COUNT]
+        now = gather_words(self._index.rows.view, self._own + COUNT, 1, touched)[0]
         before, after = was > 0, now > 0
         new = self._aggs.results(touched[after])
         stays = before & after
@@ -139,7 +139,7 @@ class GroupAggregate(Operator):
         out = self._frame(touched, (before, after), (give_old, give_new), (old, new))
         gone = touched[now == 0]
         if gone.size:
-            self._aggs.release(gone)
+            self._aggs.drop(gone)
             self._index.free(gone)
         return (out,) if out.height else ()
 

@@ -28,7 +28,7 @@ from millstream.engine.state.codec import (
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap, Heap, free_block
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.slots import LIVE, Rows, SlotRows
+from millstream.engine.state.slots import LIVE, Rows, SlotRows, gather_words
 
 KEY_COLUMNS_MAX = 60
 
@@ -104,14 +104,14 @@ class KeyIndex:
 
     def keys(self, slots: np.ndarray) -> pl.DataFrame:
         """Return the key columns of live slots."""
-        matrix = self.rows.matrix()
-        bits = matrix[slots, 0]
+        words = gather_words(self.rows.view, 0, self.extra, slots)
+        some_null = bool((words[0] != LIVE).any())
         out: list[pl.Series] = []
         for place, (name, store) in enumerate(self._stores.items()):
             at = self._at[name]
-            valid = (bits >> (place + 1)) & 1 == 0
-            second = matrix[slots, at + 1] if store.kind.words == 2 else NO_WORDS
-            column = store.get(matrix[slots, at], second, None if valid.all() else valid)
+            valid = (words[0] >> (place + 1)) & 1 == 0 if some_null else None
+            second = words[at + 1] if store.kind.words == 2 else NO_WORDS
+            column = store.get(words[at], second, valid)
             out.append(column.alias(name))
         return key_frame(out, slots.size)
 
@@ -190,16 +190,15 @@ class KeyIndex:
                 matrix[slots, self._at[name] + 1] = second
 
     def _forget(self, slots: np.ndarray) -> None:
-        matrix = self.rows.matrix()
         if self._exact:
             if self._null_slot >= 0 and (slots == self._null_slot).any():
                 slots = slots[slots != self._null_slot]
                 self._null_slot = -1
-            words = matrix[slots, 1]
+            words = gather_words(self.rows.view, 1, 1, slots)[0]
             self._table.remove(words, self._no_second(words.size))
             return
         if self._exact_pair:
-            self._table.remove(matrix[slots, 1], matrix[slots, 2])
+            self._table.remove(*gather_words(self.rows.view, 1, 2, slots))
             return
         # The hashes are not kept: 16 bytes per key are dearer than hashing again when it goes.
         self._table.remove(*self._hashes(self.keys(slots)))

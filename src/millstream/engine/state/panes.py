@@ -17,14 +17,22 @@ from millstream.engine.state.arena import Arena
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex
-from millstream.engine.state.slots import Rows, SlotRows, free_slot, take_slot
+from millstream.engine.state.slots import (
+    Rows,
+    SlotRows,
+    free_slot,
+    gather_words,
+    take_slot,
+)
 
 # Words of a key behind its columns; links are slot + 1, 0 = none.
 NEWEST, OLDEST, TOTAL, ENTERED = range(4)
 KEY_WORDS = 4
 # Words of a cell.
-PANE, KEY, NEWER, OLDER, NEXT = range(1, 6)
+PANE, KEY, NEWER, OLDER, NEXT = range(1, 6)  # the key as a link, too: totals have none
 CELL_WORDS = 6
+# Words of an open pane.
+CELLS_HEAD, CELLS = range(2)
 PANE_COLUMN = "pane"
 
 
@@ -38,7 +46,7 @@ class Panes:
         )
         self.cells = SlotRows(arena, CELL_WORDS + words)
         self._open = KeyIndex(
-            {PANE_COLUMN: pl.Int64()}, seed, arena=arena, heap=self.heap, extra_words=1
+            {PANE_COLUMN: pl.Int64()}, seed, arena=arena, heap=self.heap, extra_words=2
         )
 
     @property
@@ -64,17 +72,26 @@ class Panes:
     def cells_of(self, panes: np.ndarray) -> np.ndarray:
         """Return the cells of open panes, pane by pane, in the order they were made."""
         slots = self._open.lookup(pl.DataFrame({PANE_COLUMN: panes}))
-        return pane_cells(
-            self._open.rows.view, self._open.extra, self.cells.view, slots[slots >= 0]
-        )
+        slots = slots[slots >= 0]
+        rows = self.cells.view
+        counts = self._open.rows.matrix()[slots, self._open.extra + CELLS]
+        total = int(counts.sum())
+        if panes.size == 1 and 2 * total > int(self.cells.meta[0]):
+            # Most cells are wanted: reading them all in a row beats following a chain.
+            return cells_in_pane(rows, int(panes[0]), total)
+        return pane_cells(self._open.rows.view, self._open.extra, rows, slots, total)
 
     def keys_of(self, cells: np.ndarray) -> np.ndarray:
         """Return the key slots of cells."""
-        return self.cells.matrix()[cells, KEY]
+        return gather_words(self.cells.view, KEY, 1, cells)[0] - 1
+
+    def panes_of(self, cells: np.ndarray) -> np.ndarray:
+        """Return the pane numbers of cells."""
+        return gather_words(self.cells.view, PANE, 1, cells)[0]
 
     def key_words(self, keys: np.ndarray, word: int) -> np.ndarray:
         """Return one word of keys."""
-        return self.keys.rows.matrix()[keys, self.x + word]
+        return gather_words(self.keys.rows.view, self.x + word, 1, keys)[0]
 
     def enter(self, keys: np.ndarray) -> np.ndarray:
         """Count one more pane in the window of each key; returns keys that had none."""
@@ -126,7 +143,7 @@ def locate(
         cell = take_slot(cells)
         c = cell * width
         words[c + PANE] = pane
-        words[c + KEY] = rows[i]
+        words[c + KEY] = rows[i] + 1
         words[c + NEWER] = newer
         words[c + OLDER] = link
         if newer > 0:
@@ -149,18 +166,27 @@ def list_cells(panes: Rows, x: int, cells: Rows, slots: np.ndarray, made: np.nda
     for i in range(made.size):
         p = slots[i] * panes.width + x
         cells.words[made[i] * cells.width + NEXT] = panes.words[p]
-        panes.words[p] = made[i] + 1
+        panes.words[p + CELLS_HEAD] = made[i] + 1
+        panes.words[p + CELLS] += 1
 
 
 @kernel
-def pane_cells(panes: Rows, x: int, cells: Rows, slots: np.ndarray) -> np.ndarray:
+def cells_in_pane(cells: Rows, pane: int, total: int) -> np.ndarray:
+    """Return the cells of one pane by looking at all cells; totals have no key."""
+    out = np.empty(total, dtype=np.int64)
+    n = 0
+    for cell in range(cells.meta[0]):
+        c = cell * cells.width
+        if cells.words[c] > 0 and cells.words[c + PANE] == pane and cells.words[c + KEY] > 0:
+            out[n] = cell
+            n += 1
+    assert n == total, "a pane counts other cells than it has"
+    return out
+
+
+@kernel
+def pane_cells(panes: Rows, x: int, cells: Rows, slots: np.ndarray, total: int) -> np.ndarray:
     """Return the cells of panes, each pane's oldest first."""
-    total = 0
-    for slot in slots:
-        link = panes.words[slot * panes.width + x]
-        while link > 0:
-            total += 1
-            link = cells.words[(link - 1) * cells.width + NEXT]
     out = np.empty(total, dtype=np.int64)
     end = 0
     for slot in slots:
@@ -212,7 +238,7 @@ def unlink(keys: Rows, x: int, cells: Rows, rows: np.ndarray) -> np.ndarray:
     words = cells.words
     for cell in rows:
         c = cell * cells.width
-        key = words[c + KEY]
+        key = words[c + KEY] - 1
         k = key * keys.width + x
         newer, older = words[c + NEWER], words[c + OLDER]
         if newer > 0:

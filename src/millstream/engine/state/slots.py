@@ -112,3 +112,14 @@ def free_slots(rows: Rows, slots: np.ndarray) -> None:
     """Take many slots back, the last first so that they are reused in the order given."""
     for i in range(slots.size - 1, -1, -1):
         free_slot(rows, slots[i])
+
+
+@kernel
+def gather_words(rows: Rows, at: int, count: int, slots: np.ndarray) -> np.ndarray:
+    """Return some words of slots, one contiguous row per word."""
+    out = np.empty((count, slots.size), dtype=np.int64)
+    for i in range(slots.size):
+        p = slots[i] * rows.width + at
+        for j in range(count):
+            out[j, i] = rows.words[p + j]
+    return out
