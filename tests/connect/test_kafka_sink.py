@@ -253,6 +253,7 @@ def test_a_start_older_than_the_recorded_one_is_shut_out(kafka: KafkaServer) -> 
     old = sink_for(table, updating=False)
     with pytest.raises(ConnectorError, match="started again elsewhere"):
         old.open("p", 4)
+    assert new.deliver(1, [rows(1)]).accepted == 1
     new.close()
     old.close()
 

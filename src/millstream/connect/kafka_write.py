@@ -166,16 +166,19 @@ class KafkaSink(Sink):
         return f"{self._config.transactional_id_prefix}-{self._owner.pipeline}-{self._name}"
 
     def _take_over(self) -> int | None:
-        """Fence every older producer, then read what they had committed, then say we are here."""
+        """Fence every older producer, then read what they had committed, then say we are here.
+
+        ``init_transactions`` would fence a newer start as well, so a glance comes first.
+        """
         owner, log = self._owner, self._log
         assert owner is not None, "take over before open"
         assert log is not None, "take over without a progress log"
         producer = self._producer(**{"transactional.id": self._transactional_id()})
         try:
+            self._give_way_to(log.read(glance=True))
             producer.init_transactions(TRANSACTION_LIMIT_S)
             found = log.read()
-            if found.incarnation > owner.incarnation:
-                raise fenced(owner.pipeline, self._name, owner.incarnation, found.incarnation)
+            self._give_way_to(found)
             mine = Progress(found.epoch, owner.incarnation)
             producer.begin_transaction()
             log.write(producer, mine)
@@ -184,6 +187,12 @@ class KafkaSink(Sink):
             raise self._error(error, "The transactional producer cannot start") from None
         self._transactional = producer
         return found.epoch
+
+    def _give_way_to(self, found: Progress) -> None:
+        owner = self._owner
+        assert owner is not None, "progress before open"
+        if found.incarnation > owner.incarnation:
+            raise fenced(owner.pipeline, self._name, owner.incarnation, found.incarnation)
 
     def _transaction(
         self, epoch: int, parts: list[Messages], *, watch: bool
