@@ -87,12 +87,14 @@ def say_error(error: MillstreamError) -> None:
     head, _, rest = text.partition("\n")
     print(f"\x1b[1;31merror:\x1b[0m\x1b[1m{head.removeprefix('error:')}\x1b[0m", file=sys.stderr)
     for line in rest.splitlines():
-        marked = line.rpartition("|")[2].strip()
-        if marked and set(marked) == {"^"}:
-            line = line.replace(marked, f"\x1b[1;31m{marked}\x1b[0m")
-        elif line.startswith("  → "):
-            line = f"  \x1b[36m→\x1b[0m {line[4:]}"
-        print(line, file=sys.stderr)
+        print(_coloured(line), file=sys.stderr)
+
+
+def _coloured(line: str) -> str:
+    marked = line.rpartition("|")[2].strip()
+    if marked and set(marked) == {"^"}:
+        return line.replace(marked, f"\x1b[1;31m{marked}\x1b[0m")
+    return f"  \x1b[36m→\x1b[0m {line[4:]}" if line.startswith("  → ") else line
 
 
 def _debug() -> bool:

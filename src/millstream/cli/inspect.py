@@ -1,4 +1,4 @@
-"""``millstream check FILE`` and ``explain FILE``: a program is looked at; nothing is connected to."""
+"""``millstream check FILE`` and ``explain FILE``: a program is looked at, nothing is touched."""
 
 from __future__ import annotations
 

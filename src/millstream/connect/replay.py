@@ -167,17 +167,18 @@ def _source(spec: SourceSpec) -> ReplaySource:
             hint=f"frame.drop_nulls('{config.time}').sort('{config.time}', maintain_order=True)",
         )
     # The times pace the record even where no query reads their column.
-    return ReplaySource(typed.select(spec.physical.names), times, _speed(config, times))
+    pace = events_per_second(config.speed, config.seconds, times)
+    return ReplaySource(typed.select(spec.physical.names), times, pace)
 
 
-def _speed(config: ReplayConfig, times: pl.Series) -> float:
-    """Return event seconds per second; 0 = no pace."""
-    if config.speed is not None:
-        return float(config.speed)
-    if not config.seconds or times.len() < 2:
+def events_per_second(speed: float | None, seconds: float | None, times: pl.Series) -> float:
+    """Return how many event seconds pass in one of the clock; 0 = no pace."""
+    if speed is not None:
+        return float(speed)
+    if not seconds or times.len() < 2:
         return 0.0
-    first, last = times.dt.epoch("ms")[0], times.dt.epoch("ms")[-1]
-    return float((last - first) / 1000 / config.seconds)
+    at_ms = times.dt.epoch("ms")
+    return float((at_ms[-1] - at_ms[0]) / 1000 / seconds)
 
 
 CONNECTOR = Connector(

@@ -26,6 +26,7 @@ CONNECTORS: dict[str, str] = {
     "filesystem": "millstream.connect.files",
     "kafka": "millstream.connect.kafka",
     "memory": "millstream.connect.memory",
+    "nycflights": "millstream.connect.nycflights",
     "postgres": "millstream.connect.postgres",
     "print": "millstream.connect.print",
     "replay": "millstream.connect.replay",
