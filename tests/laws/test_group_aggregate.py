@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -164,9 +165,7 @@ def toward_zero(a: int, b: int) -> int:
 
 
 def operator(keys: bool, retracts: bool, upsert: bool, aggs: tuple[Named, ...]) -> GroupAggregate:
-    node = Aggregate(
-        input=Values(columns=SCHEMA, rows=()), keys=("k",) if keys else (), aggs=aggs
-    )
+    node = Aggregate(input=Values(columns=SCHEMA, rows=()), keys=("k",) if keys else (), aggs=aggs)
     return GroupAggregate(node, Lowering(Context(), (retracts,), upsert, 0x1234_5678_9ABC, True))
 
 
@@ -194,7 +193,7 @@ def run(
     table: dict[Any, tuple[Any, ...]] = {}
     tables: list[dict[Any, tuple[Any, ...]]] = []
     bounds = [0, *sorted(set(cuts)), len(rows)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         for frame in made.on_batch(Batch(frame_of(rows[start:end], retracts))).out:
             fold(table, frame, keys=keys, upsert=upsert)
         tables.append(dict(table))
@@ -296,7 +295,7 @@ def run_last(
     made = operator(keys=True, retracts=False, upsert=True, aggs=aggs)
     table: dict[Any, tuple[Any, ...]] = {}
     bounds = [0, *sorted(set(cuts)), len(rows)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         for frame in made.on_batch(Batch(frame_of(rows[start:end], retracts=False))).out:
             for row in frame.drop(OP).rows():
                 table[row[0]] = row[1:]

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -179,7 +180,7 @@ def run(
     late: list[pl.DataFrame] = []
     mark = NO_MARK
     bounds = [0, *sorted(set(cuts)), len(rows)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         piece = rows[start:end]
         for row in piece:
             mark = max(mark, row.ts - delay)
@@ -307,6 +308,6 @@ def test_a_day_of_23_hours_is_one_window() -> None:
     assert made.on_mark(mark - 1).out == ()
     (day,) = made.on_mark(mark).out
     assert day["n"].to_list() == [2]
-    assert day["window_start"].to_list() == [dt.datetime(2026, 3, 29)]
+    assert day["window_start"].to_list() == [dt.datetime(2026, 3, 29)]  # noqa: DTZ001
     (rest,) = made.on_mark(FINAL_MARK_MS).out
-    assert rest["window_start"].to_list() == [dt.datetime(2026, 3, 30)]
+    assert rest["window_start"].to_list() == [dt.datetime(2026, 3, 30)]  # noqa: DTZ001

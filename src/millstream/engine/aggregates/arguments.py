@@ -8,14 +8,16 @@ out     the same aggregates over columns, and the program that computes those co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from millstream.engine.batch import Batch
 from millstream.engine.functions import Context
 from millstream.engine.program import Compute, Program
 from millstream.expr.tree import AggCall, Column, Expr, Literal, Named
 from millstream.types import Schema
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Arguments:
     program: Program | None
 
     @classmethod
-    def of(  # noqa: PLR0913 (what a program needs)
+    def of(
         cls,
         aggs: tuple[Named, ...],
         keep: tuple[str, ...],

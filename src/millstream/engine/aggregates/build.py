@@ -6,7 +6,7 @@ out     the accumulator that fits
 
 from __future__ import annotations
 
-import polars as pl
+from typing import TYPE_CHECKING
 
 from millstream.columns.physical import polars_type
 from millstream.engine.aggregates.bags import Collect, Distinct, Ranked
@@ -18,6 +18,9 @@ from millstream.engine.aggregates.picks import Pick, Wanted
 from millstream.engine.aggregates.sums import FloatSum, IntSum
 from millstream.engine.aggregates.wide import WideSum
 from millstream.expr.tree import AggCall, Literal
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SPREADS = {
     "VAR_POP": (False, False),

@@ -5,12 +5,16 @@ state   one word
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from millstream.engine.aggregates.base import Accumulator, Fold, add_words
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.slots import Rows
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Count(Accumulator):

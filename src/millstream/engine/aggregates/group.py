@@ -8,10 +8,9 @@ out     result columns by slot; state as frames
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from millstream.columns.physical import polars_type
 from millstream.engine.aggregates.base import Accumulator, Fold, Home
@@ -20,6 +19,9 @@ from millstream.engine.state.arena import Arena
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.slots import SlotRows
 from millstream.expr.tree import AggCall, Column, Named
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ROWS = "rows_seen"
 

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from millstream.engine.aggregates.base import Accumulator, Fold, add_words
-from millstream.engine.aggregates.sums import _NUMPY, nulls_at
+from millstream.engine.aggregates.sums import NUMPY_INTS, nulls_at
 from millstream.engine.state.codec import encode, floats
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.slots import Rows
@@ -42,7 +42,7 @@ class IntSpread(Accumulator):
         cells = self.cells(slots)
         rows = cells[:, 0]
         count = np.where(rows == 0, 1, rows)
-        width = _NUMPY[self._out]
+        width = NUMPY_INTS[self._out]
         total, squares = cells[:, 1].astype(width), cells[:, 2].astype(width)
         mean = toward_zero((total * total).astype(np.int64), count).astype(width)
         by, empty = _divisor(count, rows, sample=self._sample)
@@ -94,9 +94,7 @@ def toward_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return down + ((a < 0) & (down * b != a))
 
 
-def _divisor(
-    count: np.ndarray, rows: np.ndarray, *, sample: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _divisor(count: np.ndarray, rows: np.ndarray, *, sample: bool) -> tuple[np.ndarray, np.ndarray]:
     if not sample:
         return count, rows == 0
     return np.where(count == 1, 1, count - 1), rows <= 1

@@ -118,7 +118,7 @@ class Pick(Accumulator):
 
 
 @kernel
-def pick_number(  # noqa: PLR0913
+def pick_number(
     rows: Rows,
     at: int,
     slots: np.ndarray,
@@ -147,7 +147,7 @@ def pick_number(  # noqa: PLR0913
 
 
 @kernel
-def order_of(  # noqa: PLR0913
+def order_of(
     rows: Rows, p: int, heap: Heap, kind: int, first: int, second: int, data: np.ndarray
 ) -> int:
     """Compare a given value with the one at ``p``: -1, 0 or 1."""
@@ -163,7 +163,7 @@ def order_of(  # noqa: PLR0913
 
 
 @kernel
-def pick(  # noqa: PLR0913
+def pick(
     rows: Rows,
     at: int,
     heap: Heap,

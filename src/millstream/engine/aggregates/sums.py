@@ -16,7 +16,12 @@ from millstream.engine.state.codec import encode, floats
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.slots import Rows
 
-_NUMPY = {pl.Int8(): np.int8, pl.Int16(): np.int16, pl.Int32(): np.int32, pl.Int64(): np.int64}
+NUMPY_INTS: dict[pl.DataType, type[np.signedinteger]] = {
+    pl.Int8(): np.int8,
+    pl.Int16(): np.int16,
+    pl.Int32(): np.int32,
+    pl.Int64(): np.int64,
+}
 
 
 class IntSum(Accumulator):
@@ -36,7 +41,7 @@ class IntSum(Accumulator):
 
     def result(self, slots: np.ndarray) -> pl.Series:
         cells = self.cells(slots)
-        return nulls_at(pl.Series(cells[:, 1].astype(_NUMPY[self._out])), cells[:, 0] == 0)
+        return nulls_at(pl.Series(cells[:, 1].astype(NUMPY_INTS[self._out])), cells[:, 0] == 0)
 
 
 class FloatSum(Accumulator):
@@ -107,9 +112,7 @@ def rounded(value: float, single: bool) -> float:
 
 
 @kernel
-def add_floats(
-    rows: Rows, at: int, slots: np.ndarray, values: np.ndarray, single: bool
-) -> None:
+def add_floats(rows: Rows, at: int, slots: np.ndarray, values: np.ndarray, single: bool) -> None:
     """Add values in arrival order."""
     for i in range(slots.size):
         p = slots[i] * rows.width + at
@@ -140,9 +143,7 @@ def add_changed_floats(
 
 
 @kernel
-def merge_floats(
-    rows: Rows, at: int, into: np.ndarray, given: np.ndarray, single: bool
-) -> None:
+def merge_floats(rows: Rows, at: int, into: np.ndarray, given: np.ndarray, single: bool) -> None:
     """Add partial sums, pair by pair."""
     for i in range(into.size):
         p = into[i] * rows.width + at

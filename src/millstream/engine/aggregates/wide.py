@@ -79,7 +79,7 @@ def subtract_from(rows: Rows, p: int, low: int, high: int, top: int) -> None:
 
 
 @kernel
-def add_wide(  # noqa: PLR0913
+def add_wide(
     rows: Rows,
     at: int,
     slots: np.ndarray,
@@ -115,7 +115,7 @@ def merge_wide(rows: Rows, at: int, into: np.ndarray, given: np.ndarray, sign: i
 
 
 @kernel
-def quotients(  # noqa: PLR0913
+def quotients(
     rows: Rows, at: int, slots: np.ndarray, divisor: np.ndarray, factor: int, half_up: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return sum * factor / divisor as 128-bit halves, and whether 38 digits hold it."""
@@ -141,7 +141,7 @@ def quotients(  # noqa: PLR0913
 
 
 @kernel
-def divide(  # noqa: PLR0913
+def divide(
     words: np.ndarray, p: int, divisor: int, factor: int, half_up: bool, digits: np.ndarray
 ) -> bool:
     """Leave |words * factor / divisor| in ``digits`` (32 bits each); tells whether it is < 0."""

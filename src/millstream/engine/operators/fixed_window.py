@@ -413,9 +413,7 @@ class FixedWindow(Operator):
         self._active = NO_WORDS
         self._panes.forget_idle(keys)
 
-    def _frame(
-        self, keys: np.ndarray, slots: list[np.ndarray], panes: np.ndarray
-    ) -> pl.DataFrame:
+    def _frame(self, keys: np.ndarray, slots: list[np.ndarray], panes: np.ndarray) -> pl.DataFrame:
         """Return result rows, in the order of the plan node's columns."""
         node, spec = self._node, self._spec
         names = [*node.keys, *([self._attached.start] if self._attached else [])]
@@ -459,9 +457,7 @@ class FixedWindow(Operator):
         slots = np.concatenate([cells, totals])
         tables, facts = self._aggs.save(slots)
         numbers = np.concatenate([store.panes_of(cells), np.zeros_like(totals)])
-        entered = np.concatenate(
-            [np.zeros_like(cells), store.key_words(self._active, p.ENTERED)]
-        )
+        entered = np.concatenate([np.zeros_like(cells), store.key_words(self._active, p.ENTERED)])
         tables["cells"] = store.keys.keys(keys).with_columns(
             pl.Series("$pane", numbers), pl.Series("$entered", entered)
         )

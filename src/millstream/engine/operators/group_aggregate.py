@@ -55,9 +55,7 @@ class GroupAggregate(Operator):
             extra_words=OWN_WORDS + self._aggs.words,
         )
         self._own = self._index.extra
-        self._aggs.settle(
-            self._arena, heap, self._index.rows, self._own + OWN_WORDS, lowering.seed
-        )
+        self._aggs.settle(self._arena, heap, self._index.rows, self._own + OWN_WORDS, lowering.seed)
         self._turn = 0
         self._ended = False
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,9 +30,14 @@ class Arena:
 
     regions: list[Region] = field(default_factory=list)
 
-    def region(self, dtype: type[np.generic], reserve_bytes: int = RESERVE_BYTES) -> Region:
-        """Return a new, empty region."""
-        made = Region(dtype, reserve_bytes)
+    def region(
+        self,
+        dtype: type[np.generic],
+        used: Callable[[], int],
+        reserve_bytes: int = RESERVE_BYTES,
+    ) -> Region:
+        """Return a new region; ``used`` tells how many items its owner has touched."""
+        made = Region(dtype, used, reserve_bytes)
         self.regions.append(made)
         return made
 
@@ -48,28 +54,30 @@ class Arena:
 class Region:
     """One zeroed array that grows in place."""
 
-    __slots__ = ("_dtype", "array", "items")
+    __slots__ = ("_dtype", "_used", "array")
 
-    def __init__(self, dtype: type[np.generic], reserve_bytes: int) -> None:
+    def __init__(
+        self, dtype: type[np.generic], used: Callable[[], int], reserve_bytes: int
+    ) -> None:
         self._dtype = np.dtype(dtype)
-        self.items = 0
+        self._used = used
         self.array = _reserve(self._dtype, reserve_bytes)
 
     def ensure(self, items: int) -> np.ndarray:
-        """Return the array with room for ``items``; counts them as used."""
-        if items > self.items:
-            self.items = items
-            if items > self.array.size:
-                bytes_now = self.array.nbytes
-                grown = _reserve(self._dtype, max(2 * bytes_now, items * self._dtype.itemsize))
-                grown[: self.array.size] = self.array
-                self.array = grown
+        """Return the array with room for ``items``."""
+        if items > self.array.size:
+            bytes_wanted = max(2 * self.array.nbytes, items * self._dtype.itemsize)
+            grown = _reserve(self._dtype, bytes_wanted)
+            if items > grown.size:
+                raise MemoryError(f"no address space for {bytes_wanted} bytes of state")
+            grown[: self.array.size] = self.array
+            self.array = grown
         return self.array
 
     @property
     def bytes_used(self) -> int:
-        """Bytes the region has handed out."""
-        return self.items * self._dtype.itemsize
+        """Bytes that have been touched."""
+        return self._used() * self._dtype.itemsize
 
 
 def _reserve(dtype: np.dtype[Any], reserve_bytes: int) -> np.ndarray:

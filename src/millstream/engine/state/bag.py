@@ -35,7 +35,7 @@ class Changes:
 class Bag:
     """The multisets of all slots of one owner; ``at`` is where its OWNER_WORDS lie there."""
 
-    def __init__(  # noqa: PLR0913 (a spec in one call)
+    def __init__(
         self,
         dtype: pl.DataType,
         seed: int,
@@ -79,9 +79,7 @@ class Bag:
         changed, signs, gone = k.add(rows, x, owners, self._at, slots, entries, weights)
         if self._sign and changed.size:
             heap, kind = self._heap.view, int(self._store.kind)
-            k.rank(
-                rows, x, owners, self._at, heap, kind, self._sign, entries[changed], signs
-            )
+            k.rank(rows, x, owners, self._at, heap, kind, self._sign, entries[changed], signs)
         if gone.size:
             k.unchain(rows, x, owners, self._at, gone)
             self._index.free(gone)

@@ -38,7 +38,7 @@ def chain(rows: Rows, x: int, owners: Rows, at: int, owner: np.ndarray, made: np
 
 
 @kernel
-def add(  # noqa: PLR0913
+def add(
     rows: Rows,
     x: int,
     owners: Rows,
@@ -134,9 +134,7 @@ def is_before(rows: Rows, heap: Heap, kind: int, sign: int, a: int, b: int) -> b
             low, other = np.uint64(words[p]), np.uint64(words[q])
             order = -1 if low < other else int(low > other)
     else:
-        order = compare_bytes(
-            heap.data, words[p], words[p + 1], heap.data, words[q], words[q + 1]
-        )
+        order = compare_bytes(heap.data, words[p], words[p + 1], heap.data, words[q], words[q + 1])
     return order * sign < 0
 
 
@@ -188,7 +186,7 @@ def pair_up(rows: Rows, x: int, heap: Heap, kind: int, sign: int, first: int) ->
 
 
 @kernel
-def rank(  # noqa: PLR0913
+def rank(
     rows: Rows,
     x: int,
     owners: Rows,

@@ -79,9 +79,7 @@ def encode(series: pl.Series) -> Cells:
         return Cells(floats(series).view(np.int64), NO_WORDS, NO_BYTES)
     if kind is Kind.DECIMAL:
         limbs = _limbs(series)
-        return Cells(
-            np.ascontiguousarray(limbs[:, 0]), np.ascontiguousarray(limbs[:, 1]), NO_BYTES
-        )
+        return Cells(np.ascontiguousarray(limbs[:, 0]), np.ascontiguousarray(limbs[:, 1]), NO_BYTES)
     return _text(_messages(series) if kind is Kind.NESTED else series)
 
 

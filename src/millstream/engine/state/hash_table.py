@@ -9,7 +9,7 @@ cost    follows the rows of the call, never the number of keys held
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Tables(NamedTuple):
 
     new: np.ndarray
     old: np.ndarray
-    seed: int
+    seed: np.uint64
 
 
 class HashTable:
@@ -64,8 +64,8 @@ class HashTable:
         return self._tables
 
     def _table(self, capacity: int) -> Region:
-        region = self._arena.region(np.int64, capacity * ENTRY * 8)
-        region.ensure(capacity * ENTRY)
+        words = capacity * ENTRY
+        region = self._arena.region(np.int64, lambda: words, words * 8)
         if region.array.size != capacity * ENTRY:
             raise MemoryError(f"no address space for a key index of {capacity} entries")
         return region
@@ -97,7 +97,7 @@ class HashTable:
 
 
 @kernel
-def home_of(a: int, b: int, seed: int, mask: int) -> int:
+def home_of(a: int, b: int, seed: np.uint64, mask: int) -> Any:
     """Return the first position to try; two rounds of multiply and shift mix all bits."""
     h = np.uint64(a) ^ seed
     h = (h ^ (h >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
@@ -107,7 +107,7 @@ def home_of(a: int, b: int, seed: int, mask: int) -> int:
 
 
 @kernel
-def find(table: np.ndarray, a: int, b: int, seed: int) -> int:
+def find(table: np.ndarray, a: int, b: int, seed: np.uint64) -> int:
     """Return the word position of the key's entry, or -(position of the empty one) - 1."""
     mask = table.size // ENTRY - 1
     i = home_of(a, b, seed, mask)

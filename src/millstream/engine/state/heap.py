@@ -32,8 +32,8 @@ class ByteHeap:
     """Blocks of bytes with free lists."""
 
     def __init__(self, arena: Arena) -> None:
-        self._region = arena.region(np.int64)
         self.meta = np.zeros(CLASSES + 1, dtype=np.int64)
+        self._region = arena.region(np.int64, lambda: int(self.meta[USED]) // 8)
 
     @property
     def view(self) -> Heap:

@@ -36,7 +36,7 @@ KEY_COLUMNS_MAX = 60
 class KeyIndex:
     """Slots of keys, with room for the owner's words in each slot's row."""
 
-    def __init__(  # noqa: PLR0913 (a spec in one call)
+    def __init__(
         self,
         schema: dict[str, pl.DataType],
         seed: int,
@@ -213,9 +213,7 @@ def key_frame(columns: list[pl.Series], rows: int) -> pl.DataFrame:
 
 
 @kernel
-def put_word(
-    rows: Rows, slots: np.ndarray, made: np.ndarray, words: np.ndarray, at: int
-) -> None:
+def put_word(rows: Rows, slots: np.ndarray, made: np.ndarray, words: np.ndarray, at: int) -> None:
     """Write one word of each new slot."""
     for i in made:
         rows.words[slots[i] * rows.width + at] = words[i]

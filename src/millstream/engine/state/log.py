@@ -36,7 +36,7 @@ class Log:
     Without ``exact_pair`` values may be NULL.
     """
 
-    def __init__(  # noqa: PLR0913 (a spec in one call)
+    def __init__(
         self,
         dtype: pl.DataType,
         seed: int,
@@ -129,9 +129,7 @@ class Log:
 
 
 @kernel
-def put(  # noqa: PLR0913
-    rows: Rows, entries: Rows, x: int, owners: Rows, q: int, entry: int, arrived: int
-) -> None:
+def put(rows: Rows, entries: Rows, x: int, owners: Rows, q: int, entry: int, arrived: int) -> None:
     """Add one instance, keeping the owner's and the value's lists sorted by arrival."""
     words = rows.words
     link = take_slot(rows) + 1
@@ -174,9 +172,7 @@ def put(  # noqa: PLR0913
 
 
 @kernel
-def drop(  # noqa: PLR0913
-    rows: Rows, entries: Rows, x: int, owners: Rows, q: int, entry: int, arrived: int
-) -> bool:
+def drop(rows: Rows, entries: Rows, x: int, owners: Rows, q: int, entry: int, arrived: int) -> bool:
     """Remove the value's oldest instance, or the one of ``arrived`` where that is not negative."""
     words = rows.words
     e = entry * entries.width + x + OLDEST
@@ -211,7 +207,7 @@ def drop(  # noqa: PLR0913
 
 
 @kernel
-def fold(  # noqa: PLR0913
+def fold(
     rows: Rows,
     entries: Rows,
     x: int,

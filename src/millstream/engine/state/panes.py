@@ -41,9 +41,7 @@ class Panes:
 
     def __init__(self, schema: dict[str, pl.DataType], seed: int, arena: Arena, words: int) -> None:
         self.heap = ByteHeap(arena)
-        self.keys = KeyIndex(
-            schema, seed, arena=arena, heap=self.heap, extra_words=KEY_WORDS
-        )
+        self.keys = KeyIndex(schema, seed, arena=arena, heap=self.heap, extra_words=KEY_WORDS)
         self.cells = SlotRows(arena, CELL_WORDS + words)
         self._open = KeyIndex(
             {PANE_COLUMN: pl.Int64()}, seed, arena=arena, heap=self.heap, extra_words=2

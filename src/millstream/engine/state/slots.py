@@ -35,7 +35,7 @@ class SlotRows:
     def __init__(self, arena: Arena, width: int) -> None:
         self.width = width
         self.meta = np.zeros(3, dtype=np.int64)
-        self._region = arena.region(np.int64)
+        self._region = arena.region(np.int64, lambda: int(self.meta[USED]) * width)
         self._view: Rows | None = None
 
     @property
