@@ -213,9 +213,54 @@ def test_a_pattern_reads_what_it_wrote(stamps: list[dt.datetime]) -> None:
         "yyyyMMddHHmmssSSS",
         "k:m:s.SSS D/yyyy",
     ):
-        text = java_time.written(pl.col("a"), pattern)
-        back = java_time.read(text, pattern, lenient=False).wall.dt.cast_time_unit("ms")
-        assert frame.select(back.alias("a"))["a"].to_list() == stamps, pattern
+        text = frame.select(t=java_time.written(pl.col("a"), pattern))["t"]
+        back = java_time.read(text, pattern, lenient=False)["wall"]
+        assert back.to_list() == stamps, pattern
+
+
+@given(
+    st.lists(
+        st.tuples(st.datetimes(dt.datetime(1, 1, 1)), st.integers(0, 6), st.booleans()),
+        min_size=1,
+        max_size=6,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_timestamps_are_read_from_bytes_and_from_patterns_alike(
+    rows: list[tuple[dt.datetime, int, bool]],
+) -> None:
+    """The fast path knows one layout; what it leaves to the slow one must mean the same."""
+    texts: list[str | None] = [
+        None,
+        "x",
+        "2020-13-01",
+        "2020-02-30 00:00:00",
+        "2020-01-01 24:00:00",
+    ]
+    want: list[dt.datetime | None] = [None] * len(texts)
+    for stamp, digits, short in rows:
+        cut = stamp.replace(
+            microsecond=stamp.microsecond // 10 ** (6 - digits) * 10 ** (6 - digits)
+        )
+        part = f".{cut.microsecond:06d}"[: digits + 1] if digits else ""
+        day = f"{cut.year:04d}-{cut.month}-{cut.day}" if short else f"{cut:%Y-%m-%d}".zfill(10)
+        texts.append(f" {day} {cut:%H:%M:%S}{part}")
+        want.append(cut)
+    got = values(cast(A, "TIMESTAMP(6)", safe=True), {"a": "STRING"}, {"a": texts})
+    assert got == want
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=5), st.integers(-3, 6), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_rounding_agrees_with_pythons_decimals(
+    numbers: list[float], digits: int, cut: bool
+) -> None:
+    """Most rows are rounded by one multiplication; near a border their digits decide."""
+    numbers += [round(n, digits) + 0.5 * 10.0**-digits for n in numbers]
+    got = values(call("TRUNCATE" if cut else "ROUND", A, digits), {"a": "DOUBLE"}, {"a": numbers})
+    unit = Decimal(1).scaleb(-digits)
+    mode = "ROUND_DOWN" if cut else "ROUND_HALF_UP"
+    assert got == [float(Decimal(repr(n)).quantize(unit, mode)) for n in numbers]
 
 
 @pytest.mark.parametrize("zone", ["UTC", BERLIN, "Asia/Kolkata"])

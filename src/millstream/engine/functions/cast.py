@@ -14,7 +14,7 @@ import polars as pl
 from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered, cast_text, cast_time, decimal
-from millstream.engine.functions.series import on_series
+from millstream.engine.functions.series import on_series, picked
 from millstream.expr.tree import Cast
 from millstream.types.logical import (
     BinaryString,
@@ -27,7 +27,7 @@ from millstream.types.logical import (
 
 _TRUE = ("t", "true", "y", "yes", "1")
 _FALSE = ("f", "false", "n", "no", "0")
-_WHOLE = r"^([+-]?)(\d*)(?:\.\d*)?$"
+_WHOLE = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)$"
 _REAL = r"^[+-]?(?:NaN|Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?)$"
 
 
@@ -192,13 +192,8 @@ def _read_number(x: pl.Expr, want: Numeric) -> Lowered:
             fail = Fail(wrong, f"this is no {want.name()}", cast_text.quoted(x))
             return Lowered(value, (fail,))
         case Integer():
-            digits = text.str.replace(_WHOLE, "${1}${2}")
-            fine = text.str.contains(r"^[+-]?(\d+(\.\d*)?|\.\d+)$")
-            digits = pl.when(text.str.contains(r"^[+-]?\.")).then(pl.lit("0")).otherwise(digits)
-            whole = pl.when(fine).then(digits.str.strip_prefix("+"))
-            value = whole.otherwise(pl.lit(None, dtype=pl.String)).cast(
-                polars_type(want), strict=False
-            )
+            dtype = polars_type(want)
+            value = on_series(lambda s: _read_whole(s, dtype), [x], dtype)
             return _or_fails(x, value, want)
         case _:
             fine = pl.when(text.str.contains(_REAL)).then(text.str.strip_chars_end("fFdD"))
@@ -206,6 +201,18 @@ def _read_number(x: pl.Expr, want: Numeric) -> Lowered:
             plain = plain.str.replace("Infinity", "inf", literal=True)
             value = plain.cast(pl.Float64, strict=False).cast(polars_type(want))
             return _or_fails(x, value, want)
+
+
+def _read_whole(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return the integers texts spell: plain digits at once, spaces and fractions where left."""
+    found = texts.cast(dtype, strict=False)
+    if found.null_count() == texts.null_count():
+        return found
+    rest = texts.str.strip_chars()
+    fine = rest.str.contains(_WHOLE)
+    whole = rest.str.replace(r"\..*$", "").str.replace(r"^([+-]?)$", "${1}0")
+    whole = picked(fine, whole, pl.Series([None], dtype=pl.String).new_from_index(0, len(texts)))
+    return picked(found.is_not_null(), found, whole.cast(dtype, strict=False))
 
 
 def _to_interval(x: pl.Expr, have: t.LogicalType, want: t.LogicalType) -> Lowered:

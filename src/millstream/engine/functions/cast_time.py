@@ -10,12 +10,15 @@ digits   cut, never rounded, also before 1970
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from millstream import types as t
-from millstream.columns.physical import polars_type, time_unit
+from millstream.columns.physical import TimeUnit, polars_type, time_unit
 from millstream.engine.functions import Context, Fail, Lowered
 from millstream.engine.functions.cast_text import quoted
+from millstream.engine.functions.series import on_series, picked
+from millstream.engine.functions.stamps import read_fixed
 from millstream.types.logical import CharacterString, Temporal
 
 _DATE = r"^(\d{4})-(\d{1,2})-(\d{1,2})(?: .*)?$"
@@ -123,17 +126,33 @@ def read_time(x: pl.Expr, want: Temporal, ctx: Context) -> pl.Expr:
 
 
 def _read_stamp(text: pl.Expr, precision: int) -> pl.Expr:
+    unit = time_unit(precision)
+    stamps = on_series(lambda s: _stamps(s, unit), [text], pl.Datetime(unit))
+    return stamps if precision in (3, 6, 9) else to_digits(stamps, precision)
+
+
+def _stamps(texts: pl.Series, unit: TimeUnit) -> pl.Series:
+    """Return the timestamps of texts: the common form on bytes, what is left by a pattern."""
+    seconds, nanos, done = read_fixed(texts)
+    a_second = _UNITS_A_SECOND[unit]
+    ticks = pl.Series(texts.name, seconds * a_second + nanos // (10**9 // a_second))
+    if done.all():
+        return ticks.cast(pl.Datetime(unit))
+    known = pl.Series(done)
+    rest = texts.filter(~known).to_frame("t").select(_by_pattern(pl.col("t"), unit).alias("t"))["t"]
+    nothing = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(texts))
+    ticks = picked(known, ticks, nothing)
+    where = np.flatnonzero(~done)
+    return ticks.scatter(where, rest).cast(pl.Datetime(unit))
+
+
+def _by_pattern(text: pl.Expr, unit: TimeUnit) -> pl.Expr:
     parts = text.str.extract_groups(_STAMP).struct
-    day, unit = _day(parts), time_unit(precision)
-    nanos = (
-        pl.when(parts.field("4").is_null())
-        .then(pl.lit(0, dtype=pl.Int64))
-        .otherwise(_clock_ns(parts, 4))
-    )
-    per_second = _UNITS_A_SECOND[unit]
-    clock = nanos // (10**9 // per_second)
-    stamp = day.cast(pl.Int64) * (86_400 * per_second) + clock
-    return to_digits(stamp.cast(pl.Datetime(unit)), precision)
+    a_second = _UNITS_A_SECOND[unit]
+    clock = _clock_ns(parts, 4) // (10**9 // a_second)
+    none = parts.field("4").is_null()
+    clock = pl.when(none).then(pl.lit(0, dtype=pl.Int64)).otherwise(clock)
+    return _day(parts).cast(pl.Int64) * (86_400 * a_second) + clock
 
 
 def _day(parts: object) -> pl.Expr:

@@ -81,8 +81,24 @@ def _quoted(pattern: str, start: int) -> tuple[str, int]:
 
 def written(x: pl.Expr, pattern: str, zoned: pl.Expr | None = None) -> pl.Expr:
     """Return the text of a wall clock's time; ``zoned`` is its instant in the zone, where known."""
-    pieces = [_piece(x, part, pattern, zoned) for part in parts_of(pattern)]
+    parts = parts_of(pattern)
+    if parts and all(_chrono(part) is not None for part in parts):
+        return x.dt.to_string("".join(_chrono(part) or "" for part in parts))
+    pieces = [_piece(x, part, pattern, zoned) for part in parts]
     return pl.concat_str(*pieces) if pieces else x.is_null().replace_strict({False: "", True: None})
+
+
+_CHRONO = {
+    ("y", 4): "%Y", ("M", 2): "%m", ("d", 2): "%d", ("H", 2): "%H", ("m", 2): "%M",
+    ("s", 2): "%S", ("S", 3): "%3f", ("S", 6): "%6f", ("S", 9): "%9f",
+}  # fmt: skip
+"""The parts Polars writes itself, several at once."""
+
+
+def _chrono(part: Part) -> str | None:
+    if not part.letter:
+        return part.text.replace("%", "%%")
+    return _CHRONO.get((part.letter, part.count))
 
 
 def _number(value: pl.Expr, width: int) -> pl.Expr:
@@ -157,29 +173,31 @@ def _zone(zoned: pl.Expr, letter: str, count: int) -> pl.Expr:
 # --- reading
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a text spelled: a wall clock's time (Datetime ns) and its own offset in seconds."""
-
-    wall: pl.Expr
-    offset_s: pl.Expr | None
-
-
 _TWO = {"d", "H", "h", "K", "k", "m", "s", "M", "L", "D"}
 
 
-def read(text: pl.Expr, pattern: str, *, lenient: bool) -> Reading:
-    """Return the times that texts spell; ``lenient`` allows fewer digits and text behind."""
+def read(texts: pl.Series, pattern: str, *, lenient: bool) -> pl.DataFrame:
+    """Return ``wall`` (Datetime us) and ``offset_s`` (the text's own zone, or NULL) of each text.
+
+    ``lenient`` allows fewer digits and text behind, as SimpleDateFormat does.
+    """
     regex, names = _regex(parts_of(pattern), lenient=lenient)
-    groups = text.str.extract_groups(regex).struct
     if not names:
-        return Reading(pl.lit(None, dtype=pl.Datetime("ns")), None)
-    field = {name: groups.field(str(i + 1)) for i, name in enumerate(names)}
-    matched = groups.field("1").is_not_null()
-    day, clock = _day_of(field), _clock_of(field)
-    wall = day.cast(pl.Int64) * 86_400_000_000_000 + clock
-    wall = pl.when(matched).then(wall).otherwise(pl.lit(None, dtype=pl.Int64))
-    return Reading(wall.cast(pl.Datetime("ns")), _offset_of(field))
+        empty = {"wall": pl.Datetime("us"), "offset_s": pl.Int64()}
+        return pl.DataFrame({"wall": [None], "offset_s": [None]}, schema=empty).select(
+            pl.all().repeat_by(len(texts)).explode()
+        )
+    groups = texts.str.extract_groups(regex).struct.unnest()
+    field = {name: pl.col(groups.columns[i]) for i, name in enumerate(names)}
+    matched = pl.col(groups.columns[0]).is_not_null()
+    wall = _day_of(field).cast(pl.Int64) * 86_400_000_000 + _clock_of(field) // 1000
+    return groups.select(
+        wall=pl.when(matched)
+        .then(wall)
+        .otherwise(pl.lit(None, dtype=pl.Int64))
+        .cast(pl.Datetime("us")),
+        offset_s=_offset_of(field),
+    )
 
 
 def _regex(parts: tuple[Part, ...], *, lenient: bool) -> tuple[str, list[str]]:
@@ -268,9 +286,9 @@ def _clock_of(field: dict[str, pl.Expr]) -> pl.Expr:
     return pl.when(fine).then(total).otherwise(pl.lit(None, dtype=pl.Int64))
 
 
-def _offset_of(field: dict[str, pl.Expr]) -> pl.Expr | None:
+def _offset_of(field: dict[str, pl.Expr]) -> pl.Expr:
     if "offset" not in field:
-        return None
+        return pl.lit(None, dtype=pl.Int64)
     digits = field["offset"].str.replace("Z", "+0000").str.replace_all(":", "")
     digits = digits.str.pad_end(5, "0")
     size = digits.str.slice(1, 2).cast(pl.Int64) * 3600 + digits.str.slice(3, 2).cast(pl.Int64) * 60

@@ -15,7 +15,7 @@ from millstream.columns.physical import polars_type, time_unit
 from millstream.engine.functions import NOW, Context, Lowered, java_time, lowers, moments
 from millstream.engine.functions.cast_time import instant, local, read_time, to_digits
 from millstream.engine.functions.comparison import compared
-from millstream.engine.functions.series import constant_of, on_series
+from millstream.engine.functions.series import constant_of, on_series, picked
 from millstream.errors import PlanError
 from millstream.expr.catalogue.intervals import unit_of
 from millstream.expr.catalogue.temporal import (
@@ -296,7 +296,11 @@ def _read_wall(x: pl.Expr, pattern: pl.Expr | None, ctx: Context, dtype: pl.Data
         return read_time(x, t.Timestamp(3), ctx)
 
     def read(text: pl.Expr, pattern: str) -> pl.Expr:
-        return to_digits(java_time.read(text, pattern, lenient=False).wall, 3)
+        return on_series(
+            lambda s: java_time.read(s, pattern, lenient=False)["wall"].dt.cast_time_unit("ms"),
+            [text],
+            pl.Datetime("ms"),
+        )
 
     return _per_value(x, pattern, dtype, read)
 
@@ -307,7 +311,9 @@ def _to_date(_call: Call, ctx: Context, x: pl.Expr, pattern: pl.Expr | None = No
         return read_time(x, t.Date(), ctx)
 
     def read(text: pl.Expr, pattern: str) -> pl.Expr:
-        return java_time.read(text, pattern, lenient=True).wall.dt.date()
+        return on_series(
+            lambda s: java_time.read(s, pattern, lenient=True)["wall"].dt.date(), [text], pl.Date()
+        )
 
     return _per_value(x, pattern, pl.Date(), read)
 
@@ -339,19 +345,20 @@ def _unix(
         return pl.col(NOW).cast(pl.Int64) // 1000
 
     def read(text: pl.Expr, pattern: str) -> pl.Expr:
-        found = java_time.read(text, pattern, lenient=True)
-        wall = found.wall.dt.cast_time_unit("ms")
-        if found.offset_s is not None:
-            seconds = wall.cast(pl.Int64) // 1000 - found.offset_s
-        else:
-            seconds = instant(wall, ctx.time_zone).cast(pl.Int64) // 1000
-        return (
-            pl.when(text.is_not_null())
-            .then(seconds.fill_null(_NO_TIME))
-            .otherwise(pl.lit(None, dtype=pl.Int64))
-        )
+        return on_series(lambda s: _unix_of(s, pattern, ctx.time_zone), [text], pl.Int64())
 
     return _per_value(x, _or(pattern), pl.Int64(), read)
+
+
+def _unix_of(texts: pl.Series, pattern: str, zone: str) -> pl.Series:
+    wall = pl.col("wall").dt.cast_time_unit("ms")
+    own = wall.cast(pl.Int64) // 1000 - pl.col("offset_s")
+    ours = instant(wall, zone).cast(pl.Int64) // 1000
+    found = java_time.read(texts, pattern, lenient=True).select(
+        r=pl.coalesce(own, ours, pl.lit(_NO_TIME, dtype=pl.Int64))
+    )["r"]
+    nothing = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(texts))
+    return picked(texts.is_not_null(), found, nothing)
 
 
 @lowers("CONVERT_TZ")
