@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.plan import build as b
 
 from millstream.expr.tree import Named
 from millstream.plan import nodes as n
@@ -20,6 +19,7 @@ from millstream.plan.derive import (
     late_node,
 )
 from millstream.plan.windows import Tumble
+from tests.unit.plan import build as b
 
 if TYPE_CHECKING:
     from millstream.plan.derive import Facts, Mode

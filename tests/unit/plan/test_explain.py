@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tests.unit.plan import build as b
-
 from millstream.plan import nodes as n
 from millstream.plan.derive import complete, derive
 from millstream.plan.explain import describe, explain, explain_both, schema_text
 from millstream.plan.ids import assign
+from tests.unit.plan import build as b
 
 SHARED = """\
 Write kept [postgres]

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.plan import build as b
 
 from millstream.errors import PlanError
 from millstream.plan import nodes as n
 from millstream.plan.derive import complete
 from millstream.plan.ids import assign
+from tests.unit.plan import build as b
 
 
 def stateful(plan: n.Plan) -> set[str]:

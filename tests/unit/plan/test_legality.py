@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.plan import build as b
 
 from millstream.errors import Place, PlanError
 from millstream.expr.tree import Named, Udf, UdfCall
@@ -11,6 +10,7 @@ from millstream.plan import nodes as n
 from millstream.plan.derive import complete
 from millstream.plan.windows import Attached, Tumble
 from millstream.types import Int
+from tests.unit.plan import build as b
 
 
 def refused(*tops: n.Node, bounded: bool = False) -> PlanError:
