@@ -110,8 +110,8 @@ def jars() -> Path:
             command, cwd=work, capture_output=True, text=True, timeout=FETCH_LIMIT_S, check=False
         )
         if done.returncode != 0:
-            told = next((t for t in done.stdout.splitlines() if t.startswith("[ERROR]")), "?")
-            raise NoServer(f"Maven could not bring Kafka {VERSION}: {told}")
+            lines = [t for t in done.stdout.splitlines() if "ERROR" in t and len(t) > 30]
+            raise NoServer(f"Maven could not bring Kafka {VERSION}: {' '.join(lines[:1])}")
         (work / "complete").touch()
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
