@@ -71,7 +71,7 @@ def _on_screen(job: Job, program: Flights, console: Console, pace: str) -> Condu
     with Live(console=console, screen=True, auto_refresh=False) as live:
 
         def look(progress: Progress) -> None:
-            live.update(screen.draw(progress, console.height), refresh=True)
+            live.update(screen.draw(progress, console.width, console.height), refresh=True)
 
         return conduct(job, look, interval_s=REDRAW_S)
 

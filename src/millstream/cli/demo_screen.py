@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.align import Align
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.layout import Layout
 from rich.panel import Panel
@@ -38,7 +37,9 @@ AIRLINES = {
     "OO": "SkyWest", "UA": "United", "US": "US Airways", "VX": "Virgin America",
     "WN": "Southwest", "YV": "Mesa",
 }  # fmt: skip
-HEADER_LINES, SPARK_DAYS = 6, 42
+HEADER_LINES, SPARK_DAYS_MAX = 6, 90
+AIRPORT_COLUMNS_WIDE, AIRLINE_COLUMNS_WIDE, HEADER_WIDE = 48, 44, 130
+"""What the columns before the bars take, and the width from which the figures fit one line."""
 GOOD_MIN, BAD_MIN = 10.0, 25.0
 """Mean delays up to the first are green, from the second on red."""
 
@@ -67,32 +68,36 @@ class Screen:
         self._pace = pace
         self._rates: deque[float] = deque(maxlen=RATES_KEPT)
 
-    def draw(self, progress: Progress, height: int) -> RenderableType:
-        """Return the whole screen for a terminal of so many lines."""
+    def draw(self, progress: Progress, width: int, height: int) -> RenderableType:
+        """Return the whole screen for a terminal of this size."""
         self._rates.append(progress.rows_per_s)
         body = max(12, height - HEADER_LINES - 1)
         upper = max(7, min(body // 2, 14))
         lower = body - upper
+        inner = width // 2 - 4
+        header = HEADER_LINES if width >= HEADER_WIDE else HEADER_LINES + 1
         layout = Layout()
         layout.split_column(
-            Layout(self._header(progress), size=HEADER_LINES),
+            Layout(self._header(progress), size=header),
             Layout(name="upper", size=upper),
             Layout(name="lower", size=lower),
             Layout(Text(" Ctrl-C ends the demo", style="dim"), size=1),
         )
         layout["upper"].split_row(
-            _panel("Airports: each day, a tumbling window", self._airports(), "cyan"),
+            _panel("Airports by day, minutes (tumbling)", self._airports(inner), "cyan"),
             _panel(
-                "Airlines: the last seven days, a hopping window", self._airlines(upper - 3), "cyan"
+                "Airlines in seven days, minutes (hopping)",
+                self._airlines(inner, upper - 3),
+                "cyan",
             ),
         )
         layout["lower"].split_row(
             _panel(
-                "Worst routes so far, updated with every departure",
+                "Worst routes so far, minutes",
                 self._routes(lower - 3),
                 "magenta",
             ),
-            _panel("Unusual delays, by a rule for each airline", self._alerts(lower - 3), "yellow"),
+            _panel("Unusual delays, by airline's rule", self._alerts(lower - 3), "yellow"),
         )
         return layout
 
@@ -107,52 +112,64 @@ class Screen:
                 ("Departures from New York ", "bold"),
                 (at, "bold green"),
                 ("  " + self._pace, "dim"),
+                no_wrap=True,
             ),
             Text(f"{count_text(p.rows_in)} of {count_text(DEPARTURES)}", style="bold"),
         )
+        bar = Table.grid(expand=True)  # by itself a bar does not end its line
+        bar.add_row(ProgressBar(total=1.0, completed=min(done, 1.0), complete_style="green"))
+        rates = Text(sparkline(list(self._rates), low=0.0), style="green")
         return Panel(
-            Group(title, ProgressBar(total=1.0, completed=min(done, 1.0), complete_style="green"),
-                  self._figures(p), Text(sparkline(list(self._rates), low=0.0), style="green")),
-            box=box.ROUNDED, title="Millstream", title_align="left", border_style="blue",
-        )  # fmt: skip
+            Group(title, bar, self._figures(p), rates),
+            box=box.ROUNDED,
+            title="Millstream",
+            title_align="left",
+            border_style="blue",
+        )
 
-    def _figures(self, p: Progress) -> Columns:
+    def _figures(self, p: Progress) -> Text:
         lag_s = (p.rows_waiting or 0) / p.rows_per_s if p.rows_per_s > 0 else 0.0
         pairs = [
             ("rate", f"{short_text(p.rows_per_s)}/s"),
             ("lag", seconds_text(lag_s)),
             ("watermark", _event_time(p.watermark_ms, p.rows_in / DEPARTURES)),
-            ("state", f"{bytes_text(p.state_bytes)}, {count_text(p.state_rows)} rows"),
+            ("state", f"{bytes_text(p.state_bytes)}, {short_text(p.state_rows)} rows"),
             ("written", count_text(p.rows_out)),
             ("late", count_text(p.rows_late)),
             ("rejected", count_text(p.rows_rejected)),
         ]
-        return Columns(
-            [Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in pairs],
-            padding=(0, 3),
-        )
+        parts = [Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in pairs]
+        return Text("   ").join(parts)
 
-    def _airports(self) -> Table:
+    def _airports(self, width: int) -> Table:
         frame = _frame(self._flights.by_origin)
-        table = _table("airport", "flights>", "cancelled>", "mean>", "worst>", "mean delay, by day")
+        wide = width >= AIRPORT_COLUMNS_WIDE + 7
+        more = ("cancelled>", "mean by day") if wide else ()
+        table = _table("airport", "flights>", "mean>", "worst>", *more)
         if frame is None:
             return table
-        rows = frame.tail(3 * SPARK_DAYS).to_dicts()
+        days_shown = max(7, min(SPARK_DAYS_MAX, width - AIRPORT_COLUMNS_WIDE))
+        rows = frame.tail(3 * days_shown).to_dicts()
         # A loop over rows: three airports and the days of a sparkline.
         for origin in sorted({r["origin"] for r in rows}):
             days = [r for r in rows if r["origin"] == origin]
             last = days[-1]
+            line = sparkline([r["mean_delay"] or 0.0 for r in days])
+            rest = (str(last["cancelled"]), Text(line, style="cyan")) if wide else ()
             table.add_row(
-                Text.assemble((origin, "bold"), (f" {AIRPORTS.get(origin, '')}", "dim")),
-                count_text(last["flights"]), str(last["cancelled"]), _minutes(last["mean_delay"]),
+                Text(origin, style="bold"),
+                count_text(last["flights"]),
+                _minutes(last["mean_delay"]),
                 _plain_minutes(last["worst_delay"]),
-                Text(sparkline([r["mean_delay"] or 0.0 for r in days]), style="cyan"),
-            )  # fmt: skip
+                *rest,
+            )
         return table
 
-    def _airlines(self, rows_max: int) -> Table:
+    def _airlines(self, width: int, rows_max: int) -> Table:
         frame = _frame(self._flights.by_carrier)
-        table = _table("airline", "flights>", "mean>", "over 15 min late>", "")
+        longest = min(40, width - AIRLINE_COLUMNS_WIDE)
+        more = ("over 15 min late",) if longest >= 16 else ()
+        table = _table("airline", "flights>", "mean>", "late>", *more)
         if frame is None:
             return table
         newest = frame["window_end"].max()
@@ -160,11 +177,15 @@ class Screen:
         rows.sort(key=lambda r: -(r["mean_delay"] or 0.0))
         for r in rows[:rows_max]:
             share = r["late_share"] or 0.0
+            name = f" {AIRLINES.get(r['carrier'])}" if width >= AIRLINE_COLUMNS_WIDE else ""
+            bar = Text("█" * round(share * longest), style="red" if share > 0.3 else "cyan")
             table.add_row(
-                Text.assemble((r["carrier"], "bold"), (f" {AIRLINES.get(r['carrier'])}", "dim")),
-                count_text(r["flights"]), _minutes(r["mean_delay"]), f"{share:.0%}",
-                Text("█" * round(share * 20), style="red" if share > 0.3 else "cyan"),
-            )  # fmt: skip
+                Text.assemble((r["carrier"], "bold"), (name, "dim")),
+                count_text(r["flights"]),
+                _minutes(r["mean_delay"]),
+                f"{share:.0%}",
+                *((bar,) if more else ()),
+            )
         return table
 
     def _routes(self, rows_max: int) -> Table:
@@ -224,11 +245,11 @@ def _minutes(value: float | None) -> Text:
     if value is None:
         return Text("-", style="dim")
     style = "green" if value <= GOOD_MIN else "red" if value >= BAD_MIN else "yellow"
-    return Text(f"{value:+.1f} min", style=style)
+    return Text(f"{value:+.1f}", style=style)
 
 
 def _plain_minutes(value: int | None) -> str:
-    return "-" if value is None else f"{value} min"
+    return "-" if value is None else str(value)
 
 
 def _event_time(watermark_ms: int | None, done: float) -> str:
