@@ -100,6 +100,34 @@ def test_a_cast_tells_the_value_it_could_not_read() -> None:
     assert values(cast(A, "INT", safe=True), {"a": "STRING"}, rows) == [1, None, None, 3]
 
 
+def test_bytes_that_are_no_text_are_shown_all_the_same() -> None:
+    """Polars raises for the whole column where one value is no UTF-8."""
+    rows = {"a": [b"ok", b"\xffx", None]}
+    assert values(cast(A, "STRING"), {"a": "BYTES"}, rows) == ["ok", "\ufffdx", None]
+
+
+def test_nested_values_as_text_and_compared() -> None:
+    """Lists, rows and maps in columns, with NULL inside and outside."""
+    types = {"a": "ARRAY<INT>", "b": "MAP<STRING, BOOLEAN>", "c": "ROW<x INT, y STRING>"}
+    rows = {
+        "a": [[1, None], [], None],
+        "b": [[{"key": "k", "value": True}], [], None],
+        "c": [{"x": 1, "y": None}, {"x": None, "y": "z"}, None],
+    }
+    c = Column("c")
+    assert values(cast(A, "STRING"), types, rows) == ["[1, NULL]", "[]", None]
+    assert values(cast(B, "STRING"), types, rows) == ["{k=TRUE}", "{}", None]
+    assert values(cast(c, "STRING"), types, rows) == ["(1, NULL)", "(NULL, z)", None]
+    assert values(call("=", A, A), types, rows) == [True, True, None]
+    assert values(cast(A, "ARRAY<STRING>"), types, rows) == [["1", None], [], None]
+
+
+def test_a_nested_value_that_cannot_be_cast_rejects_its_row() -> None:
+    """The failure is inside the list, the row is what goes."""
+    found = reasons(cast(A, "ARRAY<INT>"), {"a": "ARRAY<STRING>"}, {"a": [["1"], ["1", "x"], None]})
+    assert found == [None, "this is no INT (inside)", None]
+
+
 def test_decimal_with_a_constant_over_an_empty_and_a_long_column() -> None:
     """Constants have length 1 beside columns of any length."""
     product = call("*", A, Decimal("1.10"))

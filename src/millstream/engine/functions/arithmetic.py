@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import polars as pl
 
 from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered, chance, decimal, lowers, moments
 from millstream.engine.functions.rounding import round_double, truncate_double
-from millstream.engine.functions.series import constant_of, on_series, quotient
+from millstream.engine.functions.series import constant_of, on_series, picked, quotient
 from millstream.expr.tree import Call
 from millstream.types.logical import Integer, Interval, Numeric, Temporal
 
@@ -169,11 +170,20 @@ def _round(call: Call, _ctx: Context, x: pl.Expr, digits: pl.Expr | None = None)
 
 # --- real functions
 
+
+def _log10(column: pl.Series) -> pl.Series:
+    """Return the logarithm to base 10; Polars divides two natural ones: log10(1000) < 3 there."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = pl.Series(column.name, np.log10(column.to_numpy()))
+    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(column))
+    return picked(column.is_not_null(), found, nothing) if column.null_count() else found
+
+
 _REAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "SQRT": pl.Expr.sqrt,
     "EXP": pl.Expr.exp,
     "LN": lambda x: x.log(),
-    "LOG10": pl.Expr.log10,
+    "LOG10": lambda x: on_series(_log10, [x], pl.Float64()),
     "LOG2": lambda x: quotient(x.log(), pl.lit(math.log(2.0)), pl.Float64()),
     "SIN": pl.Expr.sin,
     "COS": pl.Expr.cos,

@@ -78,7 +78,8 @@ def _to_text(x: pl.Expr, have: t.LogicalType, want: t.LogicalType, ctx: Context)
         text = text if longest <= want.length else text.str.slice(0, want.length)
         return text.str.pad_end(want.length)
     assert isinstance(want, t.VarChar), "text is CHAR or VARCHAR"
-    return text if longest <= want.length else text.str.slice(0, want.length)
+    unbounded = want.length == t.logical.MAX_LENGTH
+    return text if unbounded or longest <= want.length else text.str.slice(0, want.length)
 
 
 def _to_bytes(x: pl.Expr, have: t.LogicalType, want: t.LogicalType) -> pl.Expr:
@@ -192,8 +193,8 @@ def _read_number(x: pl.Expr, want: Numeric) -> Lowered:
             fail = Fail(wrong, f"this is no {want.name()}", cast_text.quoted(x))
             return Lowered(value, (fail,))
         case Integer():
-            dtype = polars_type(want)
-            value = on_series(lambda s: _read_whole(s, dtype), [x], dtype)
+            kind = polars_type(want)
+            value = on_series(lambda s: _read_whole(s, kind), [x], kind)
             return _or_fails(x, value, want)
         case _:
             fine = pl.when(text.str.contains(_REAL)).then(text.str.strip_chars_end("fFdD"))

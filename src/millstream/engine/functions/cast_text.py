@@ -13,7 +13,7 @@ import polars as pl
 
 from millstream import types as t
 from millstream.engine.functions import Context
-from millstream.engine.functions.series import on_series, picked
+from millstream.engine.functions.series import on_series
 from millstream.types.logical import BinaryString, CharacterString, Integer
 
 _QUOTED_CHARS_MAX = 40
@@ -138,12 +138,12 @@ def _scientific(text: str) -> str:
 
 
 def _utf8(column: pl.Series) -> pl.Series:
-    strict = column.cast(pl.String, strict=False)
-    if strict.null_count() == column.null_count():
-        return strict
-    # Bytes that are no UTF-8 are rare; each bad byte is shown as U+FFFD, as Java does.
-    texts = [None if v is None else v.decode("utf-8", "replace") for v in column.to_list()]
-    return picked(strict.is_null(), pl.Series(texts, dtype=pl.String), strict)
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        # Bytes that are no UTF-8 are rare; each bad byte is shown as U+FFFD, as Java does.
+        texts = [None if v is None else v.decode("utf-8", "replace") for v in column.to_list()]
+        return pl.Series(column.name, texts, dtype=pl.String)
 
 
 # --- nested values

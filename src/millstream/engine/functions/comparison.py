@@ -150,7 +150,7 @@ def _matches(
         if text is None or (escape is not None and mark is None):
             return pl.lit(None, dtype=pl.Boolean)
         try:
-            return x.str.contains(regex_of(text, mark))
+            return x.str.contains(regex_of(text, mark or None))
         except BadPatternError as error:
             raise PlanError(str(error), where=call.args[1].place) from None
     return _matches_each(x, pattern, pl.lit("") if escape is None else escape, regex_of)
