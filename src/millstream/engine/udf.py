@@ -16,7 +16,7 @@ import polars as pl
 
 from millstream.columns.physical import polars_type
 from millstream.engine.functions import Fail, Lowered
-from millstream.engine.functions.series import equally_long
+from millstream.engine.functions.series import equally_long, is_constant
 from millstream.expr.tree import Udf, UdfCall
 
 REASON_CHARS_MAX = 200
@@ -36,7 +36,7 @@ def lower_udf(call: UdfCall, args: tuple[Lowered, ...]) -> Lowered:
         skipped, *values = equally_long(columns)
         return _Run(udf, dtype).over(values, skipped).to_struct("udf")
 
-    constant = not any(e.meta.root_names() for e in [*given, skip])
+    constant = all(is_constant(e) for e in [*given, skip])
     both = pl.map_batches([skip, *given], run, return_dtype=shape)
     if constant:
         both = both.first()

@@ -18,7 +18,7 @@ OnSeries = Callable[..., pl.Series]
 
 def on_series(fn: OnSeries, args: Sequence[pl.Expr], dtype: pl.DataType) -> pl.Expr:
     """Return ``fn(*args)`` with every argument a Series of the same length."""
-    constant = not any(arg.meta.root_names() for arg in args)
+    constant = all(is_constant(arg) for arg in args)
 
     def run(columns: Sequence[pl.Series]) -> pl.Series:
         result = fn(*equally_long(columns))
@@ -37,9 +37,26 @@ def equally_long(columns: Sequence[pl.Series]) -> list[pl.Series]:
 
 def constant_of(expr: pl.Expr) -> pl.Series | None:
     """Return the value of an expression that reads no column, or None."""
+    return pl.select(expr.alias("c"))["c"] if is_constant(expr) else None
+
+
+def is_constant(expr: pl.Expr) -> bool:
+    """Tell whether an expression reads no column and no element of a list around it."""
     if expr.meta.root_names():
-        return None
-    return pl.select(expr.alias("c"))["c"]
+        return False
+    if all(leaf.meta.is_literal() for leaf in _leaves(expr)):
+        return True
+    try:
+        # ``element()`` is no root name; only inside a list it has a value.
+        pl.select(expr)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
+
+
+def _leaves(expr: pl.Expr) -> list[pl.Expr]:
+    below = expr.meta.pop()
+    return [leaf for part in below for leaf in _leaves(part)] if below else [expr]
 
 
 def picked(when: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
