@@ -1,0 +1,473 @@
+"""Reads queries: SELECT, VALUES, UNION, WITH, window table functions.
+
+in      a cursor in front of a query
+out     plain values that say what was written; names are not looked up yet
+bad     SqlError, and Unsupported for what comes with a later version, with the place
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from millstream.errors import Place, SqlError
+from millstream.expr.tree import Expr, Literal, Udf
+from millstream.sql.expressions import ExpressionReader
+from millstream.sql.tokens import RESERVED, Cursor, Kind, Token
+from millstream.types import IntervalDay
+
+WINDOWS: dict[str, tuple[str, ...]] = {
+    "TUMBLE": ("SIZE", "OFFSET"),
+    "HOP": ("SLIDE", "SIZE", "OFFSET"),
+    "CUMULATE": ("STEP", "SIZE", "OFFSET"),
+}
+"""The lengths each window table function takes, in Flink's order; OFFSET may be left out."""
+
+_Found = TypeVar("_Found")
+_JOINS = ("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL")
+_JOIN_HINT = "Joins come with a later version; UNION ALL and windows over one table work."
+
+
+@dataclass(frozen=True, slots=True)
+class Star:
+    """``*`` or ``t.*``."""
+
+    table: str | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of a select list."""
+
+    expr: Expr | Star
+    alias: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table, view or WITH name in FROM."""
+
+    name: str
+    alias: str
+    columns: tuple[str, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class SubQuery:
+    """A query in FROM."""
+
+    query: Query
+    alias: str | None
+    columns: tuple[str, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFn:
+    """TUMBLE, HOP or CUMULATE over a relation; lengths in milliseconds."""
+
+    kind: str
+    data: Relation
+    time: str
+    lengths_ms: Mapping[str, int]
+    alias: str | None
+    place: Place
+
+
+Relation = TableName | SubQuery | WindowFn
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """SELECT … FROM … WHERE … GROUP BY … HAVING."""
+
+    distinct: bool
+    items: tuple[Item, ...]
+    source: Relation | None
+    where: Expr | None
+    group: tuple[Expr, ...] | None
+    having: Expr | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """VALUES (…), (…)."""
+
+    rows: tuple[tuple[Expr, ...], ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class UnionOf:
+    """``left UNION [ALL] right``."""
+
+    left: Body
+    right: Body
+    all: bool
+    place: Place
+
+
+Body = Select | Rows | UnionOf | SubQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One ORDER BY entry."""
+
+    expr: Expr
+    descending: bool
+    nulls_first: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """WITH … body ORDER BY … LIMIT … OFFSET."""
+
+    ctes: tuple[tuple[str, tuple[str, ...], Query], ...]
+    body: Body
+    order: tuple[Order, ...]
+    limit: int | None
+    offset: int
+
+
+class QueryReader:
+    """Reads queries from a cursor; ``udfs`` are the user's functions."""
+
+    def __init__(self, cursor: Cursor, udfs: Mapping[str, Udf]) -> None:
+        self.cursor = cursor
+        self.scalar = ExpressionReader(cursor, udfs)
+
+    def query(self) -> Query:
+        """Read a whole query."""
+        cursor = self.cursor
+        ctes: list[tuple[str, tuple[str, ...], Query]] = []
+        if cursor.accept("WITH"):
+            if cursor.sees("RECURSIVE"):
+                raise cursor.unsupported("WITH RECURSIVE", hint="Unfold the steps by hand.")
+            while True:
+                name = cursor.name("the name of a WITH query").text
+                columns = self._column_list()
+                cursor.expect("AS", after="in WITH name AS ( … )")
+                cursor.expect("(")
+                ctes.append((name, columns, self.query()))
+                cursor.expect(")", after="to close the WITH query")
+                if not cursor.accept(","):
+                    break
+        body = self._body()
+        order = self._order()
+        limit, offset = self._limit()
+        return Query(tuple(ctes), body, order, limit, offset)
+
+    def starts(self) -> bool:
+        """Tell whether a query comes next."""
+        return self.cursor.sees_any("SELECT", "WITH", "VALUES", "(")
+
+    # ---- bodies
+
+    def _body(self) -> Body:
+        cursor, start = self.cursor, self.cursor.here
+        left = self._term()
+        while cursor.sees_any("UNION", "INTERSECT", "EXCEPT", "MINUS"):
+            word = cursor.take()
+            if word.upper != "UNION":
+                raise cursor.unsupported(
+                    word.upper, first=word, hint="Set operations but UNION come with a later version."
+                )
+            every = cursor.accept("ALL")
+            if not every:
+                cursor.accept("DISTINCT")
+            left = UnionOf(left, self._term(), every, cursor.place(start, word))
+        return left
+
+    def _term(self) -> Body:
+        cursor, start = self.cursor, self.cursor.here
+        if cursor.accept("("):
+            inner = self.query()
+            cursor.expect(")", after="to close the query")
+            return SubQuery(inner, None, (), cursor.place(start))
+        if cursor.accept("VALUES"):
+            rows = [self._row()]
+            while cursor.accept(","):
+                rows.append(self._row())
+            return Rows(tuple(rows), cursor.place(start))
+        if cursor.sees("SELECT"):
+            return self._select()
+        raise cursor.expected("SELECT, VALUES or WITH")
+
+    def _row(self) -> tuple[Expr, ...]:
+        cursor = self.cursor
+        cursor.accept("ROW")
+        if not cursor.accept("("):
+            return (self.scalar.expression(),)
+        cells = self.scalar.expressions()
+        cursor.expect(")", after="to close the row")
+        return cells
+
+    def _select(self) -> Select:
+        cursor = self.cursor
+        start = cursor.expect("SELECT")
+        if cursor.sees("/*+"):
+            raise cursor.unsupported("A hint", hint="Leave the hint out; SET says the same.")
+        distinct = cursor.accept("DISTINCT")
+        if not distinct:
+            cursor.accept("ALL")
+        items = [self._item()]
+        while cursor.accept(","):
+            items.append(self._item())
+        place = cursor.place(start, start)
+        source = self._from() if cursor.accept("FROM") else None
+        where = self.scalar.expression() if cursor.accept("WHERE") else None
+        group = self._group() if cursor.accept("GROUP", "BY") else None
+        having = self.scalar.expression() if cursor.accept("HAVING") else None
+        if cursor.sees("QUALIFY"):
+            raise cursor.unsupported("QUALIFY", hint="It needs OVER, which comes later.")
+        if cursor.sees("WINDOW"):
+            raise cursor.unsupported("WINDOW … AS", hint="It needs OVER, which comes later.")
+        return Select(distinct, tuple(items), source, where, group, having, place)
+
+    def _item(self) -> Item:
+        cursor, token = self.cursor, self.cursor.here
+        if cursor.accept("*"):
+            return Item(Star(None, cursor.place(token)), None)
+        named = token.kind is Kind.NAME or (token.kind is Kind.WORD and token.upper not in RESERVED)
+        if named and cursor.ahead(1).upper == "." and cursor.ahead(2).upper == "*":
+            for _ in range(3):
+                cursor.take()
+            return Item(Star(token.text, cursor.place(token)), None)
+        expr = self.scalar.expression()
+        return Item(expr, self._alias("a column alias"))
+
+    def _group(self) -> tuple[Expr, ...]:
+        cursor, start = self.cursor, self.cursor.here
+        for word in ("GROUPING", "CUBE", "ROLLUP"):
+            if cursor.sees(word):
+                raise cursor.unsupported(
+                    f"GROUP BY {word}", hint="Write one query per grouping, with UNION ALL."
+                )
+        found = self.scalar.expressions()
+        for expr in found:
+            if isinstance(expr, Literal) and isinstance(expr.value, int):
+                raise SqlError(
+                    "GROUP BY does not read positions.",
+                    where=expr.place or cursor.place(start),
+                    hint="Repeat the expression, or group in a sub-query that names it.",
+                )
+        return found
+
+    def _order(self) -> tuple[Order, ...]:
+        cursor = self.cursor
+        if not cursor.accept("ORDER", "BY"):
+            return ()
+        found: list[Order] = []
+        while True:
+            expr = self.scalar.expression()
+            descending = cursor.accept("DESC")
+            if not descending:
+                cursor.accept("ASC")
+            nulls: bool | None = None
+            if cursor.accept("NULLS"):
+                nulls = cursor.accept("FIRST")
+                if not nulls:
+                    cursor.expect("LAST", after="after NULLS")
+            found.append(Order(expr, descending, nulls))
+            if not cursor.accept(","):
+                return tuple(found)
+
+    def _limit(self) -> tuple[int | None, int]:
+        cursor, limit, offset = self.cursor, None, 0
+        while True:
+            if limit is None and cursor.accept("LIMIT"):
+                if not cursor.accept("ALL"):
+                    limit = cursor.integer("the LIMIT")
+            elif not offset and cursor.accept("OFFSET"):
+                offset = cursor.integer("the OFFSET")
+                if not cursor.accept("ROWS"):
+                    cursor.accept("ROW")
+            elif limit is None and cursor.accept("FETCH"):
+                if not cursor.accept("FIRST"):
+                    cursor.expect("NEXT", after="after FETCH")
+                limit = cursor.integer("the number of rows") if cursor.here.kind is Kind.NUMBER else 1
+                if not cursor.accept("ROWS"):
+                    cursor.expect("ROW")
+                cursor.expect("ONLY")
+            else:
+                return limit, offset
+
+    # ---- FROM
+
+    def _from(self) -> Relation:
+        cursor = self.cursor
+        found = self._relation()
+        if cursor.sees(","):
+            raise cursor.unsupported("A list of tables in FROM, a cross join", hint=_JOIN_HINT)
+        for word in _JOINS:
+            if cursor.sees(word):
+                raise cursor.unsupported("A join", hint=_JOIN_HINT)
+        return found
+
+    def _relation(self) -> Relation:
+        cursor, start = self.cursor, self.cursor.here
+        if cursor.sees("TABLE", "("):
+            cursor.take()
+            cursor.take()
+            found = self._window(cursor.here) if self._at_window() else self._refuse_function()
+            cursor.expect(")", after="to close TABLE(")
+            return self._with_alias(found)
+        if self._at_window():
+            return self._with_alias(self._window(start))
+        if cursor.sees_any("UNNEST", "LATERAL"):
+            raise cursor.unsupported(f"{start.upper} in FROM", hint=_JOIN_HINT)
+        if cursor.accept("("):
+            inner = self.query()
+            cursor.expect(")", after="to close the sub-query")
+            place = cursor.place(start)
+            return SubQuery(inner, self._alias("an alias"), self._column_list(), place)
+        if cursor.here.kind is Kind.WORD and cursor.ahead(1).upper == "(":
+            return self._refuse_function()
+        name, first, last = cursor.path("a table")
+        place = cursor.place(first, last)
+        for words in (("FOR", "SYSTEM_TIME"), ("FOR", "SYSTEM")):
+            if cursor.sees(*words):
+                raise cursor.unsupported("FOR SYSTEM_TIME AS OF, a temporal join", hint=_JOIN_HINT)
+        for word in ("MATCH_RECOGNIZE", "TABLESAMPLE"):
+            if cursor.sees(word):
+                raise cursor.unsupported(word, hint="Patterns come with a later version.")
+        alias = self._alias("an alias") or name
+        if cursor.sees("MATCH_RECOGNIZE"):
+            raise cursor.unsupported("MATCH_RECOGNIZE", hint="Patterns come with a later version.")
+        return TableName(name, alias, self._column_list(), place)
+
+    def _at_window(self) -> bool:
+        cursor = self.cursor
+        if cursor.sees("SESSION", "("):
+            raise cursor.unsupported(
+                "SESSION windows", hint="They come with a later version; TUMBLE, HOP, CUMULATE work."
+            )
+        return cursor.here.upper in WINDOWS and cursor.ahead(1).upper == "("
+
+    def _refuse_function(self) -> Relation:
+        token = self.cursor.here
+        raise self.cursor.unsupported(
+            f"The table function {token.text}",
+            hint=f"Window functions in FROM are {', '.join(WINDOWS)}.",
+        )
+
+    def _window(self, start: Token) -> WindowFn:
+        cursor = self.cursor
+        kind = cursor.take().upper
+        cursor.expect("(")
+        data = self._argument("DATA", self._data)
+        cursor.expect(",", after=f"in {kind}(TABLE t, DESCRIPTOR(ts), …)")
+        time = self._argument("TIMECOL", self._descriptor)
+        lengths: dict[str, int] = {}
+        order = list(WINDOWS[kind])
+        while cursor.accept(","):
+            self._length(kind, order, lengths)
+        missing = [word for word in WINDOWS[kind] if word not in lengths and word != "OFFSET"]
+        if missing:
+            raise cursor.error(
+                f"{kind} needs its {missing[0].lower()}.",
+                first=start,
+                hint=f"Write {kind}(TABLE t, DESCRIPTOR(ts), "
+                + ", ".join("INTERVAL '…' MINUTE" for w in WINDOWS[kind] if w != "OFFSET")
+                + ").",
+            )
+        cursor.expect(")", after=f"to close {kind}(")
+        return WindowFn(kind, data, time, lengths, None, cursor.place(start))
+
+    def _argument(self, word: str, read: Callable[[], _Found]) -> _Found:
+        if self.cursor.sees(word) and self.cursor.ahead(1).upper == "=>":
+            self.cursor.take()
+            self.cursor.take()
+        return read()
+
+    def _data(self) -> Relation:
+        cursor, start = self.cursor, self.cursor.here
+        cursor.accept("TABLE")
+        if cursor.accept("("):
+            inner: Relation
+            if self.starts():
+                inner = SubQuery(self.query(), None, (), cursor.place(start))
+            else:
+                inner = self._data()
+            cursor.expect(")", after="to close (")
+            return inner
+        if self._at_window():
+            return self._window(cursor.here)
+        name, first, last = cursor.path("a table")
+        if cursor.sees("PARTITION"):
+            raise cursor.unsupported(
+                "PARTITION BY in this window", hint="It belongs to SESSION; group by the keys."
+            )
+        return TableName(name, name, (), cursor.place(first, last))
+
+    def _descriptor(self) -> str:
+        cursor = self.cursor
+        cursor.expect("DESCRIPTOR", after="( time column )")
+        cursor.expect("(")
+        name = cursor.name("the time column").text
+        cursor.expect(")", after="to close DESCRIPTOR(")
+        return name
+
+    def _length(self, kind: str, order: list[str], lengths: dict[str, int]) -> None:
+        cursor, token = self.cursor, self.cursor.here
+        if cursor.ahead(1).upper == "=>":
+            word = cursor.take().upper
+            cursor.take()
+            if word not in order:
+                raise cursor.error(
+                    f"{kind} has no argument {word}.", first=token,
+                    hint=f"It has {', '.join(WINDOWS[kind])}.",
+                )  # fmt: skip
+            order.remove(word)
+        elif order:
+            word = order.pop(0)
+        else:
+            raise cursor.error(f"{kind} takes no more arguments.")
+        value = self.scalar.expression()
+        if not isinstance(value, Literal) or not isinstance(value.type, IntervalDay):
+            raise SqlError(
+                f"The {word.lower()} of {kind} is not an interval of days or less.",
+                where=value.place,
+                hint="Write INTERVAL '10' MINUTE.",
+            )
+        lengths[word] = int(value.value)
+
+    def _with_alias(self, found: Relation) -> Relation:
+        alias = self._alias("an alias")
+        columns = self._column_list()
+        if columns:
+            inner = Select(False, (Item(Star(None, found.place), None),), found, None, None, None,
+                           found.place)  # fmt: skip
+            query = Query((), inner, (), None, 0)
+            return SubQuery(query, alias, columns, found.place)
+        if alias is None:
+            return found
+        assert isinstance(found, WindowFn), "only window functions come here"
+        return WindowFn(found.kind, found.data, found.time, found.lengths_ms, alias, found.place)
+
+    def _alias(self, what: str) -> str | None:
+        cursor = self.cursor
+        if cursor.accept("AS"):
+            return cursor.name(what).text
+        here = cursor.here
+        if here.kind is Kind.NAME or (here.kind is Kind.WORD and here.upper not in _ENDS):
+            return cursor.take().text
+        return None
+
+    def _column_list(self) -> tuple[str, ...]:
+        cursor = self.cursor
+        if not cursor.accept("("):
+            return ()
+        names = [cursor.name("a column").text]
+        while cursor.accept(","):
+            names.append(cursor.name("a column").text)
+        cursor.expect(")", after="to close the column names")
+        return tuple(names)
+
+
+_ENDS = RESERVED | {"TABLESAMPLE", "SESSION", "END", "EMIT"}
