@@ -346,7 +346,7 @@ def read_postgres(url: str, *, table: str, schema: SchemaLike, **more: Any) -> S
     Raises:
         MissingExtra: if the PostgreSQL client is not installed.
     """
-    return read_table("postgres", schema=schema, url=url, table=table, **_name(more, table))
+    return read_table("postgres", schema=schema, url=url, table_name=table, **_name(more, table))
 
 
 def _name(more: dict[str, Any], otherwise: str) -> dict[str, Any]:

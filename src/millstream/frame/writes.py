@@ -163,7 +163,7 @@ class Writes:
         Raises:
             MissingExtra: if the PostgreSQL client is not installed.
         """
-        return Sink(self._write("postgres", table, key, {"url": url, "table": table, **more}))
+        return Sink(self._write("postgres", table, key, {"url": url, "table-name": table, **more}))
 
     def write_print(self, *, prefix: str | None = None, to_stderr: bool = False) -> Sink:
         """Print every row, or change of a row: ``+I[1, abc]``.
