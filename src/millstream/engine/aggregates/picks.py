@@ -77,6 +77,10 @@ class Pick(Accumulator):
 
     def merge(self, into: np.ndarray, given: np.ndarray, sign: int = 1) -> None:
         assert sign == 1, "a chosen value is not taken back"
+        if self._kind <= Kind.FLOAT and self._wanted <= MAX:
+            wanted = int(self._wanted)
+            merge_numbers(self.rows, self.home.at, into, given, wanted, self._kind == FLOAT)
+            return
         cells = self.cells(given)
         some = np.flatnonzero(cells[:, 0])
         cells = cells[some]
@@ -144,6 +148,31 @@ def pick_number(
         if better:
             words[p] = arrived[i] + 1
             words[p + 1] = values[i]
+
+
+@kernel
+def merge_numbers(
+    rows: Rows, at: int, into: np.ndarray, given: np.ndarray, wanted: int, is_float: bool
+) -> None:
+    """Keep the smaller or larger of two one-word values, pair by pair."""
+    words = rows.words
+    for i in range(into.size):
+        p = into[i] * rows.width + at
+        q = given[i] * rows.width + at
+        if words[q] == 0:
+            continue
+        if words[p] == 0:
+            better = True
+        elif is_float:
+            u, v = rows.floats[q + 1], rows.floats[p + 1]
+            better = u > v if wanted == MAX else u < v
+        elif wanted == MAX:
+            better = words[q + 1] > words[p + 1]
+        else:
+            better = words[q + 1] < words[p + 1]
+        if better:
+            words[p] = words[q]
+            words[p + 1] = words[q + 1]
 
 
 @kernel

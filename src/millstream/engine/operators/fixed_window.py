@@ -481,7 +481,7 @@ class FixedWindow(Operator):
 
     @property
     def state_bytes(self) -> int:
-        return self._arena.bytes_used
+        return self._arena.bytes_used + self._panes.bytes_listed
 
     @property
     def state_rows(self) -> int:

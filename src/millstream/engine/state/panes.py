@@ -2,7 +2,7 @@
 
 in      key rows and pane numbers
 state   keys with a chain of their panes, newest first; cells, one per (pane, key), holding the
-        pane's partial results; open panes with a chain of their cells. A key may also have a
+        pane's partial results; open panes with lists of their cells. A key may also have a
         total: a cell of its own for what its window holds
 out     cells of rows; cells and keys of a pane; everything is given back when a pane closes
 cost    a row looks through the panes of its key that are newer than its own, most often none
@@ -10,10 +10,12 @@ cost    a row looks through the panes of its key that are newer than its own, mo
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import polars as pl
 
 from millstream.engine.state.arena import Arena
+from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex
@@ -25,15 +27,15 @@ from millstream.engine.state.slots import (
     take_slot,
 )
 
+if TYPE_CHECKING:
+    import polars as pl
+
 # Words of a key behind its columns; links are slot + 1, 0 = none.
 NEWEST, OLDEST, TOTAL, ENTERED = range(4)
 KEY_WORDS = 4
 # Words of a cell.
-PANE, KEY, NEWER, OLDER, NEXT = range(1, 6)  # the key as a link, too: totals have none
-CELL_WORDS = 6
-# Words of an open pane.
-CELLS_HEAD, CELLS = range(2)
-PANE_COLUMN = "pane"
+PANE, KEY, NEWER, OLDER = range(1, 5)  # the key as a link, too: totals have none
+CELL_WORDS = 5
 
 
 class Panes:
@@ -43,9 +45,8 @@ class Panes:
         self.heap = ByteHeap(arena)
         self.keys = KeyIndex(schema, seed, arena=arena, heap=self.heap, extra_words=KEY_WORDS)
         self.cells = SlotRows(arena, CELL_WORDS + words)
-        self._open = KeyIndex(
-            {PANE_COLUMN: pl.Int64()}, seed, arena=arena, heap=self.heap, extra_words=2
-        )
+        # Lists of arrays, not chains of links: following a link costs a cache miss per cell.
+        self._open: dict[int, list[np.ndarray]] = {}
 
     @property
     def x(self) -> int:
@@ -57,27 +58,32 @@ class Panes:
         rows = self.cells.ensure(keys.size)
         cells, made = locate(self.keys.rows.view, self.x, rows, keys, panes)
         if made.size:
-            numbers = pl.DataFrame({PANE_COLUMN: self.cells.matrix()[made, PANE]})
-            slots, _ = self._open.upsert(numbers)
-            list_cells(self._open.rows.view, self._open.extra, self.cells.view, slots, made)
+            self._list(made)
         return cells, made
+
+    def _list(self, made: np.ndarray) -> None:
+        """Note new cells under their panes."""
+        panes = self.panes_of(made)
+        if panes[0] == panes[-1] and (panes == panes[0]).all():
+            self._open.setdefault(int(panes[0]), []).append(made)
+            return
+        order = np.argsort(panes, kind="stable")
+        panes, made = panes[order], made[order]
+        starts = np.flatnonzero(np.diff(panes, prepend=panes[0] - 1))
+        # A Python loop over the panes that got new cells, not over rows.
+        for pane, cells in zip(panes[starts].tolist(), np.split(made, starts[1:]), strict=True):
+            self._open.setdefault(pane, []).append(cells)
 
     def open_panes(self) -> np.ndarray:
         """Return the numbers of the open panes, ascending."""
-        matrix = self._open.rows.matrix()
-        return np.sort(matrix[matrix[:, 0] > 0, 1])
+        return np.array(sorted(self._open), dtype=np.int64)
 
     def cells_of(self, panes: np.ndarray) -> np.ndarray:
         """Return the cells of open panes, pane by pane, in the order they were made."""
-        slots = self._open.lookup(pl.DataFrame({PANE_COLUMN: panes}))
-        slots = slots[slots >= 0]
-        rows = self.cells.view
-        counts = self._open.rows.matrix()[slots, self._open.extra + CELLS]
-        total = int(counts.sum())
-        if panes.size == 1 and 2 * total > int(self.cells.meta[0]):
-            # Most cells are wanted: reading them all in a row beats following a chain.
-            return cells_in_pane(rows, int(panes[0]), total)
-        return pane_cells(self._open.rows.view, self._open.extra, rows, slots, total)
+        found = [cells for pane in panes.tolist() for cells in self._open.get(pane, ())]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate(found) if found else NO_WORDS
 
     def keys_of(self, cells: np.ndarray) -> np.ndarray:
         """Return the key slots of cells."""
@@ -108,8 +114,13 @@ class Panes:
         """Forget panes with all their cells, and the keys that have nothing left."""
         gone = unlink(self.keys.rows.view, self.x, self.cells.view, cells)
         self.keys.free(gone)
-        slots = self._open.lookup(pl.DataFrame({PANE_COLUMN: panes}))
-        self._open.free(slots[slots >= 0])
+        for pane in panes.tolist():
+            self._open.pop(pane, None)
+
+    @property
+    def bytes_listed(self) -> int:
+        """Bytes of the lists of cells."""
+        return 8 * len(self.cells)
 
     def forget_idle(self, keys: np.ndarray) -> None:
         """Forget those of the keys that have neither cells nor a total."""
@@ -156,46 +167,6 @@ def locate(
         made[count] = cell
         count += 1
     return out, made[:count].copy()
-
-
-@kernel
-def list_cells(panes: Rows, x: int, cells: Rows, slots: np.ndarray, made: np.ndarray) -> None:
-    """Put new cells at the head of their panes' chains."""
-    for i in range(made.size):
-        p = slots[i] * panes.width + x
-        cells.words[made[i] * cells.width + NEXT] = panes.words[p]
-        panes.words[p + CELLS_HEAD] = made[i] + 1
-        panes.words[p + CELLS] += 1
-
-
-@kernel
-def cells_in_pane(cells: Rows, pane: int, total: int) -> np.ndarray:
-    """Return the cells of one pane by looking at all cells; totals have no key."""
-    out = np.empty(total, dtype=np.int64)
-    n = 0
-    for cell in range(cells.meta[0]):
-        c = cell * cells.width
-        if cells.words[c] > 0 and cells.words[c + PANE] == pane and cells.words[c + KEY] > 0:
-            out[n] = cell
-            n += 1
-    assert n == total, "a pane counts other cells than it has"
-    return out
-
-
-@kernel
-def pane_cells(panes: Rows, x: int, cells: Rows, slots: np.ndarray, total: int) -> np.ndarray:
-    """Return the cells of panes, each pane's oldest first."""
-    out = np.empty(total, dtype=np.int64)
-    end = 0
-    for slot in slots:
-        start = end
-        link = panes.words[slot * panes.width + x]
-        while link > 0:
-            out[end] = link - 1
-            end += 1
-            link = cells.words[(link - 1) * cells.width + NEXT]
-        out[start:end] = out[start:end][::-1].copy()
-    return out
 
 
 @kernel
