@@ -196,7 +196,7 @@ class Expr:
         return self._call("POWER", other)
 
     def __neg__(self) -> Expr:
-        return self._call("-")
+        return self._call("NEGATE")
 
     def __eq__(self, other: object) -> Expr:  # type: ignore[override] # builds an expression
         return self._call("=", other)
@@ -422,11 +422,11 @@ def _shown(node: tree.Expr) -> str:
             return replace(part, function=_SIGNS[part.function])
         if isinstance(part, tree.AggCall) and part.function == MEAN:
             return replace(part, function="AVG")
+        # The tree prints words as functions; between two terms they read better.
         if isinstance(part, tree.Call) and part.function in ("AND", "OR"):
-            # The tree prints words as functions; between two terms they read better.
-            return tree.Column(
-                f"({' '.join((str(part.args[0]), part.function, str(part.args[1])))})"
-            )
+            return tree.Column(f"({part.args[0]} {part.function} {part.args[1]})")
+        if isinstance(part, tree.Call) and part.function == "NEGATE":
+            return tree.Column(f"-{part.args[0]}")
         return part
 
     return str(node.rewrite(spelled))
