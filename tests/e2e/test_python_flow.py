@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from tests.connect.test_kafka_sink import values
-from tests.connect.test_kafka_source import new_topic, produce
 
 import millstream as ms
 from millstream import col
+from tests.connect.test_kafka_sink import values
+from tests.connect.test_kafka_source import new_topic, produce
 
 if TYPE_CHECKING:
     from tests.servers.kafka import KafkaServer
@@ -24,7 +24,7 @@ EVENTS = 6000
 def test_windows_from_two_partitions_reach_both_sinks_once(
     kafka: KafkaServer, database: str, tmp_path: Path
 ) -> None:
-    """One partition may be far ahead of the other; no row is late for that, and none comes twice."""
+    """One partition may be far ahead of the other: no row is late for that, none comes twice."""
     topic, out = new_topic(kafka, 2), new_topic(kafka)
     documents = [
         json.dumps(
