@@ -1,0 +1,1 @@
+"""The SQL door: a script in Flink SQL becomes statements and plans."""

@@ -84,8 +84,12 @@ class Binder:
         if by:
             node = n.Sort(input=node, by=by, limit=query.limit, offset=query.offset)
             kept = node.schema.names[:width]
-            return node if width == len(node.schema) else n.Project(
-                input=node, columns=tuple(_column(node.schema, name) for name in kept)
+            return (
+                node
+                if width == len(node.schema)
+                else n.Project(
+                    input=node, columns=tuple(_column(node.schema, name) for name in kept)
+                )
             )
         if query.limit is None and not query.offset:
             return node
@@ -212,7 +216,8 @@ class Binder:
             if having is not None:
                 node = _keep(node, having, "HAVING")
         columns = [
-            Named(item.name, _resolved(e, node.schema)) for item, e in zip(items, exprs, strict=True)
+            Named(item.name, _resolved(e, node.schema))
+            for item, e in zip(items, exprs, strict=True)
         ]
         keys, extra = _sort_keys(order, ordered, columns, node.schema)
         if select.distinct and extra:
@@ -292,9 +297,7 @@ def _own_name(expr: Expr, index: int) -> str:
 # ---- groups
 
 
-def _grouped(
-    scope: _Scope, groups: list[Expr], exprs: list[Expr]
-) -> tuple[n.Node, list[Expr]]:
+def _grouped(scope: _Scope, groups: list[Expr], exprs: list[Expr]) -> tuple[n.Node, list[Expr]]:
     """Return the grouped node, and ``exprs`` over its columns."""
     node, groups, exprs = _legacy_window(scope.node, groups, exprs)
     schema = node.schema
@@ -310,8 +313,11 @@ def _grouped(
             state.keys.append((group, Named(name, _resolved(group, schema))))
     cut = [_cut(expr, state, schema) for expr in exprs]
     made = _placed(
-        lambda: build.group(node, [key for _, key in state.keys], state.calls) if state.keys or
-        state.calls else build.distinct(node),
+        lambda: (
+            build.group(node, [key for _, key in state.keys], state.calls)
+            if state.keys or state.calls
+            else build.distinct(node)
+        ),
         exprs[0].place if exprs else None,
     )
     return made, cut
@@ -366,8 +372,10 @@ def _legacy_window(
         )
     time, lengths = call.args[0] if call.args else None, call.args[1:]
     wanted = 1 if call.function == "TUMBLE" else 2
-    if not isinstance(time, Column) or len(lengths) != wanted or not all(
-        isinstance(x, Literal) and isinstance(x.type, t.IntervalDay) for x in lengths
+    if (
+        not isinstance(time, Column)
+        or len(lengths) != wanted
+        or not all(isinstance(x, Literal) and isinstance(x.type, t.IntervalDay) for x in lengths)
     ):
         raise SqlError(
             f"This {call.function} window cannot be read.",
@@ -529,7 +537,7 @@ def _as_literal(expr: Expr, to: t.LogicalType) -> Expr:
         return expr
     have = expr.typed
     same = type(have) is type(to) and not isinstance(to, t.Decimal | t.Char | t.Binary)
-    if expr.value is None or same or isinstance(to, t.VarChar) and isinstance(have, t.Char):
+    if expr.value is None or same or (isinstance(to, t.VarChar) and isinstance(have, t.Char)):
         return replace(expr, type=to)
     if isinstance(have, Integer) and isinstance(to, Integer):
         return replace(expr, type=to)

@@ -175,7 +175,9 @@ class QueryReader:
             word = cursor.take()
             if word.upper != "UNION":
                 raise cursor.unsupported(
-                    word.upper, first=word, hint="Set operations but UNION come with a later version."
+                    word.upper,
+                    first=word,
+                    hint="Set operations but UNION come with a later version.",
                 )
             every = cursor.accept("ALL")
             if not every:
@@ -290,7 +292,9 @@ class QueryReader:
             elif limit is None and cursor.accept("FETCH"):
                 if not cursor.accept("FIRST"):
                     cursor.expect("NEXT", after="after FETCH")
-                limit = cursor.integer("the number of rows") if cursor.here.kind is Kind.NUMBER else 1
+                limit = (
+                    cursor.integer("the number of rows") if cursor.here.kind is Kind.NUMBER else 1
+                )
                 if not cursor.accept("ROWS"):
                     cursor.expect("ROW")
                 cursor.expect("ONLY")
@@ -345,7 +349,8 @@ class QueryReader:
         cursor = self.cursor
         if cursor.sees("SESSION", "("):
             raise cursor.unsupported(
-                "SESSION windows", hint="They come with a later version; TUMBLE, HOP, CUMULATE work."
+                "SESSION windows",
+                hint="They come with a later version; TUMBLE, HOP, CUMULATE work.",
             )
         return cursor.here.upper in WINDOWS and cursor.ahead(1).upper == "("
 
