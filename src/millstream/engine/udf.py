@@ -3,14 +3,16 @@
 scalar       called once per row with Python values; an exception rejects that row alone
 vectorised   called with whole Polars Series; must give a Series of the same length. Where it raises
              or gives another length, halves are tried until the rows that fail are found
+calls        once per row and batch, though value and failure are two Polars expressions
 NULL         ``nulls_call=False``: a row with a NULL argument gives NULL without a call
 out          the value, and the rows that failed; the reason names the function
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,6 +20,9 @@ from millstream.columns.physical import polars_type
 from millstream.engine.functions import Fail, Lowered
 from millstream.engine.functions.series import equally_long, is_constant
 from millstream.expr.tree import Udf, UdfCall
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 REASON_CHARS_MAX = 200
 
@@ -32,9 +37,11 @@ def lower_udf(call: UdfCall, args: tuple[Lowered, ...]) -> Lowered:
     skip = pl.any_horizontal(bad_below) if bad_below else pl.lit(False)
     shape = pl.Struct({"value": dtype, "failed": pl.String()})
 
+    memo = _Memo(deterministic=udf.deterministic)
+
     def run(columns: Sequence[pl.Series]) -> pl.Series:
-        skipped, *values = equally_long(columns)
-        return _Run(udf, dtype).over(values, skipped).to_struct("udf")
+        given = equally_long(columns)
+        return memo.of(given, lambda: _Run(udf, dtype).over(given[1:], given[0]).to_struct("udf"))
 
     constant = all(is_constant(e) for e in [*given, skip])
     both = pl.map_batches([skip, *given], run, return_dtype=shape)
@@ -45,6 +52,44 @@ def lower_udf(call: UdfCall, args: tuple[Lowered, ...]) -> Lowered:
         both.struct.field("value"),
         (*below, Fail(failed.is_not_null(), f"the function {udf.name} failed", failed)),
     )
+
+
+class _Memo:
+    """The last answer: the value and the failure of one batch are asked for apart.
+
+    Polars computes the call again for each of them. A deterministic function is not called again
+    for equal columns, another one not for the very same ones.
+    """
+
+    def __init__(self, *, deterministic: bool):
+        self._same = _equal if deterministic else _identical
+        self._lock = threading.Lock()
+        self._last: tuple[list[pl.Series], pl.Series] | None = None
+
+    def of(self, given: list[pl.Series], compute: Callable[[], pl.Series]) -> pl.Series:
+        """Return the answer for ``given``."""
+        with self._lock:  # the expressions of one select run side by side
+            last = self._last
+            if last is None or not all(map(self._same, last[0], given)):
+                last = self._last = (given, compute())
+            return last[1]
+
+
+def _equal(a: pl.Series, b: pl.Series) -> bool:
+    return a.equals(b, check_dtypes=True)
+
+
+def _identical(a: pl.Series, b: pl.Series) -> bool:
+    if len(a) != len(b):
+        return False
+    x, y = a.to_arrow(), b.to_arrow()
+    return x.offset == y.offset and [_address(v) for v in x.buffers()] == [
+        _address(v) for v in y.buffers()
+    ]
+
+
+def _address(buffer: pa.Buffer | None) -> int:
+    return 0 if buffer is None else buffer.address
 
 
 class _Run:

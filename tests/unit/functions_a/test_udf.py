@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
+import pytest
 
 from millstream.expr.tree import Column, Udf, UdfCall
 from millstream.types import parse_type
-from tests.unit.functions_a.evaluating import call, reasons, values
-
-if TYPE_CHECKING:
-    import polars as pl
+from tests.unit.functions_a.evaluating import call, lowered, reasons, values
 
 A = Column("a")
 INT = {"a": "INT"}
@@ -75,6 +75,25 @@ def test_a_vectorised_function_of_the_wrong_length_fails() -> None:
     assert found == [None, None], "halves of one row each have the right length"
     found = reasons(udf(lambda column: column.head(0), vectorised=True), INT, {"a": [1, 2]})
     assert all("gave 0 values for 1 rows" in (why or "") for why in found)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_row_is_given_once(deterministic: bool) -> None:
+    """Value and failure are two expressions; the user's function may be slow or count."""
+    seen: list[int] = []
+
+    def keep(value: int) -> int:
+        seen.append(value)
+        return value
+
+    expr = lowered(udf(keep, deterministic=deterministic), INT)
+    for rows in ([1, 2], [3, 4], [3, 4]):
+        frame = pl.DataFrame({"a": rows}, schema={"a": pl.Int32})
+        seen.clear()
+        fails = [part for fail in expr.fails for part in (fail.when, fail.text)]
+        frame.select([part.alias(str(i)) for i, part in enumerate(fails)])
+        assert frame.select(expr.value.alias("a")).equals(frame)
+        assert seen in (rows, [] if deterministic else rows)
 
 
 def test_a_row_that_already_failed_is_not_given_on() -> None:
