@@ -91,7 +91,9 @@ class Call(Expr):
         return replace(self, args=children)
 
     def __str__(self) -> str:
-        if len(self.args) == 2 and not self.function[0].isalpha():
+        if len(self.args) == 2 and (
+            not self.function[0].isalpha() or self.function in ("AND", "OR")
+        ):
             return f"({self.args[0]} {self.function} {self.args[1]})"
         return f"{self.function}({', '.join(map(str, self.args))})"
 
@@ -188,13 +190,9 @@ def columns_of(expr: Expr) -> frozenset[str]:
 
 def substitute(expr: Expr, by: dict[str, Expr]) -> Expr:
     """Return ``expr`` with columns replaced by other expressions."""
-    return expr.rewrite(
-        lambda node: by.get(node.name, node) if isinstance(node, Column) else node
-    )
+    return expr.rewrite(lambda node: by.get(node.name, node) if isinstance(node, Column) else node)
 
 
 def has_aggregate(expr: Expr) -> bool:
     """Tell whether an aggregate call stands anywhere in ``expr``."""
     return any(isinstance(node, AggCall) for node in expr.walk())
-
-

@@ -1,0 +1,39 @@
+"""Turns a plan into an equal, cheaper one: an ordered list of rules, one file each.
+
+in      a complete plan with ids
+out     a plan with the same results; steps that remember something keep their ids
+law     a rule never moves anything below a watermark, never computes an expression twice that is
+        dear or depends on chance, and never shares less than before. As in Flink, an expression
+        whose value nobody reads, or whose row is filtered away, is not computed: it cannot fail
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millstream.rewrite.merge_filters import merge_filters
+from millstream.rewrite.merge_projects import merge_projects
+from millstream.rewrite.prune_columns import prune_columns
+from millstream.rewrite.push_filters import push_filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from millstream.plan.nodes import Plan
+
+RULES: tuple[Callable[[Plan], Plan], ...] = (
+    push_filters,
+    merge_filters,
+    prune_columns,
+    merge_projects,
+)
+
+
+def rewrite(plan: Plan) -> Plan:
+    """Apply all rules in order."""
+    for rule in RULES:
+        plan = rule(plan)
+    return plan
+
+
+__all__ = ["RULES", "merge_filters", "merge_projects", "prune_columns", "push_filters", "rewrite"]

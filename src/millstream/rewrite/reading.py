@@ -1,0 +1,44 @@
+"""What rules ask of plans and expressions: who reads a step, what may fail, what is dear."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from millstream.expr.tree import Call, Cast, Column, Expr, Literal
+from millstream.plan.nodes import Plan
+from millstream.types import BigInt, Int, SmallInt, TinyInt
+
+_NEVER_FAIL = frozenset(
+    {
+        *("=", "<>", "<", "<=", ">", ">="),
+        *("AND", "OR", "NOT", "IS NULL", "IS NOT NULL"),
+        *("IS TRUE", "IS NOT TRUE", "IS FALSE", "IS NOT FALSE", "IS UNKNOWN", "IS NOT UNKNOWN"),
+        *("IS DISTINCT FROM", "IS NOT DISTINCT FROM", "IN", "BETWEEN", "LIKE", "COALESCE"),
+    }
+)
+_WRAPS = frozenset({"+", "-", "*"})
+_INTEGERS = (TinyInt, SmallInt, Int, BigInt)
+
+
+def readers(plan: Plan) -> Counter[int]:
+    """Return how many steps read each step, by object id."""
+    return Counter(id(child) for node in plan.walk() for child in node.inputs)
+
+
+def is_plain(expr: Expr) -> bool:
+    """Tell whether computing an expression costs nothing: a column or a constant."""
+    return isinstance(expr, Column | Literal)
+
+
+def never_fails(expr: Expr) -> bool:
+    """Tell whether no row can make the expression fail; False where it is not known."""
+    match expr:
+        case Column() | Literal():
+            return True
+        case Cast(arg=arg, safe=safe):
+            return safe and never_fails(arg)
+        case Call(function=name, args=args):
+            harmless = name in _NEVER_FAIL or (name in _WRAPS and isinstance(expr.typed, _INTEGERS))
+            return harmless and all(map(never_fails, args))
+        case _:
+            return False
