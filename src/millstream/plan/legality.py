@@ -40,7 +40,7 @@ def check(derived: Derived) -> None:
                 _check_updates(derived, node, "LIMIT without ORDER BY")
             case n.MapBatches():
                 _check_map(derived, node)
-            case n.Project() | n.Filter():
+            case n.Project() | n.Filter() | n.Aggregate():
                 _check_chance(derived, node)
             case n.LateRows():
                 _check_late(node)
@@ -161,7 +161,7 @@ def _check_map(derived: Derived, node: n.MapBatches) -> None:
     )
 
 
-def _check_chance(derived: Derived, node: n.Project | n.Filter) -> None:
+def _check_chance(derived: Derived, node: n.Project | n.Filter | n.Aggregate) -> None:
     if isinstance(derived.mode(node.input), Append | Upsert):
         return
     for expr in expressions_of(node):
