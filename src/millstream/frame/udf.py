@@ -7,34 +7,17 @@ bad     PlanError where a type is neither annotated nor given
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
-import inspect
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints, overload
+from dataclasses import replace
+from typing import Any, overload
 
-from millstream import types as t
 from millstream.errors import PlanError
 from millstream.expr import tree
+from millstream.expr.udf import udf_of
 from millstream.frame.expression import Expr, Value, to_tree
 from millstream.frame.where import here
-from millstream.types import LogicalType, parse_type
-
-_TYPES: dict[Any, LogicalType] = {
-    bool: t.Boolean(),
-    int: t.BigInt(),
-    float: t.Double(),
-    str: t.VarChar(),
-    bytes: t.VarBinary(),
-    Decimal: t.Decimal(38, 18),
-    dt.date: t.Date(),
-    dt.time: t.Time(6),
-    dt.datetime: t.Timestamp(6),
-    dt.timedelta: t.IntervalDay(),
-}
-
+from millstream.types import LogicalType
 
 class Function:
     """A Python function that expressions can call; made by :func:`udf`."""
@@ -103,66 +86,11 @@ def udf(
     """
 
     def make(fn: Callable[..., Any]) -> Function:
-        taken, given = _types(fn, args, result, vectorised=vectorised)
-        made = tree.Udf(
-            name=name or str(getattr(fn, "__name__", "function")),
-            fn=fn,
-            args=taken,
-            result=given,
-            vectorised=vectorised,
-            deterministic=deterministic,
-            nulls_call=nulls_call,
-        )
-        return Function(made)
+        try:
+            made = udf_of(fn, args=args, result=result, vectorised=vectorised, name=name)
+        except PlanError as error:
+            error.where = here()
+            raise
+        return Function(replace(made, deterministic=deterministic, nulls_call=nulls_call))
 
     return make if function is None else make(function)
-
-
-def _types(
-    fn: Callable[..., Any],
-    args: Sequence[LogicalType | str] | None,
-    result: LogicalType | str | None,
-    *,
-    vectorised: bool,
-) -> tuple[tuple[LogicalType, ...] | None, LogicalType]:
-    name = getattr(fn, "__name__", "function")
-    hints = {} if vectorised else _hints(fn)
-    given = _parsed(result) if result is not None else _from_hint(hints.get("return"))
-    if given is None:
-        raise PlanError(
-            f"What {name} gives is not known.",
-            where=here(),
-            hint=f"Annotate it: def {name}(…) -> str; or say it: @ms.udf(result='STRING').",
-        )
-    if args is not None:
-        return tuple(_parsed(a) for a in args), given
-    positional = [
-        p
-        for p in inspect.signature(fn).parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    known = [_from_hint(hints.get(p.name)) for p in positional]
-    if any(k is None for k in known):
-        return None, given  # called with whatever type the expressions have
-    return tuple(k for k in known if k is not None), given
-
-
-def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return get_type_hints(fn)
-    except (NameError, TypeError):
-        return {}  # annotations that cannot be read are no annotations
-
-
-def _from_hint(hint: Any) -> LogicalType | None:
-    if get_origin(hint) in (Union, UnionType):
-        rest = [a for a in get_args(hint) if a is not type(None)]
-        return _from_hint(rest[0]) if len(rest) == 1 else None
-    if get_origin(hint) is list:
-        inner = _from_hint(get_args(hint)[0])
-        return None if inner is None else t.Array(inner)
-    return _TYPES.get(hint)
-
-
-def _parsed(kind: LogicalType | str) -> LogicalType:
-    return parse_type(kind) if isinstance(kind, str) else kind

@@ -1,0 +1,50 @@
+"""Prints tables and views as the statements that would create them; secrets are masked."""
+
+from __future__ import annotations
+
+from millstream.plan.table import Computed, Metadata, Table
+from millstream.sql.catalog import View
+
+_SECRET_WORDS = ("password", "secret", "token", "credential", "jaas", "private-key", "apikey")
+
+
+def create_table_text(table: Table) -> str:
+    """Return CREATE TABLE for a table."""
+    lines: list[str] = []
+    for column in table.columns:
+        name = _name(column.name)
+        if isinstance(column, Computed):
+            lines.append(f"{name} AS {column.expr}")
+        elif isinstance(column, Metadata):
+            virtual = " VIRTUAL" if column.virtual else ""
+            lines.append(f"{name} {column.type} METADATA FROM {_text(column.key)}{virtual}")
+        else:
+            lines.append(f"{name} {column.type}")
+    if table.watermark is not None:
+        mark = table.watermark
+        lines.append(f"WATERMARK FOR {_name(mark.column)} AS {mark.expr}")
+    if table.primary_key:
+        keys = ", ".join(map(_name, table.primary_key))
+        lines.append(f"PRIMARY KEY ({keys}) NOT ENFORCED")
+    options = {"connector": table.connector, **table.options}
+    given = ",\n  ".join(f"{_text(k)} = {_text(_shown(k, v))}" for k, v in options.items())
+    comment = f" COMMENT {_text(table.comment)}" if table.comment else ""
+    body = ",\n  ".join(lines)
+    return f"CREATE TABLE {_name(table.name)} (\n  {body}\n){comment} WITH (\n  {given}\n)"
+
+
+def create_view_text(name: str, view: View) -> str:
+    """Return CREATE VIEW for a view; one given from Python says so."""
+    return f"CREATE VIEW {_name(name)} AS {view.text or '… -- a stream of the Python program'}"
+
+
+def _name(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _shown(key: str, value: object) -> str:
+    return "***" if any(word in key.lower() for word in _SECRET_WORDS) else str(value)
