@@ -1,6 +1,6 @@
 """Sums of more than 64 bits: SUM and AVG of decimals, AVG of integers.
 
-state   four words: rows, then the sum as three halves-of-128 limbs (192 bits, two's complement),
+state   four words: rows, then the sum as three 64-bit limbs (192 bits, two's complement),
         so that neither 2**32 values of 38 digits nor their deletes overflow
 out     SUM: NULL beyond 38 digits, as Flink's; AVG of decimals: rounded half up to the scale of
         the result; AVG of integers: towards zero
