@@ -40,6 +40,7 @@ class ListFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enu
 
     TABLE = "table"
     JSON = "json"
+    MARKDOWN = "markdown"
 
 
 class Engine(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
@@ -49,7 +50,7 @@ class Engine(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
 
 
 Program = Annotated[Path, typer.Argument(metavar="FILE", help="A .sql or .py file.")]
-Settings = Annotated[
+Pairs = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting, as SET in SQL; may be repeated."),
 ]
@@ -78,7 +79,7 @@ def run(
         Path | None,
         typer.Option("--checkpoint", metavar="DIR", help="Keep checkpoints; go on from the last."),
     ] = None,
-    settings: Settings = None,
+    pairs: Pairs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
 ) -> None:
     """Run a pipeline to its end, or until Ctrl-C."""
@@ -86,7 +87,7 @@ def run(
         from millstream.cli.run import run_file
 
         assert engine is Engine.EMBEDDED, "the only engine of this version"
-        leave(run_file(file, checkpoint, settings or [], quiet=quiet))
+        leave(run_file(file, checkpoint, pairs or [], quiet=quiet))
 
 
 @app.command()
@@ -106,10 +107,10 @@ def sql(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", metavar="DIR", help="Keep checkpoints.")
     ] = None,
-    settings: Settings = None,
+    pairs: Pairs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
 ) -> None:
-    """Run SQL and print its rows on standard output; without SQL open a shell."""
+    """Run SQL and print its rows; without SQL open a shell."""
     with told():
         from millstream.cli.query import query
 
@@ -119,7 +120,7 @@ def sql(
                 file,
                 rows_format.value,
                 checkpoint,
-                settings or [],
+                pairs or [],
                 changelog=changelog,
                 quiet=quiet,
             )
@@ -127,30 +128,30 @@ def sql(
 
 
 @app.command()
-def shell(settings: Settings = None) -> None:
+def shell(pairs: Pairs = None) -> None:
     """Open the interactive SQL shell."""
     with told():
         from millstream.cli.shell import open_shell
 
-        leave(open_shell(settings or []))
+        leave(open_shell(pairs or []))
 
 
 @app.command()
-def check(file: Program, settings: Settings = None) -> None:
+def check(file: Program, pairs: Pairs = None) -> None:
     """Validate a pipeline without connecting to anything."""
     with told():
         from millstream.cli.inspect import check_file
 
-        leave(check_file(file, settings or []))
+        leave(check_file(file, pairs or []))
 
 
 @app.command()
-def explain(file: Program, settings: Settings = None) -> None:
-    """Print the plan of a pipeline: steps, time, changes, state, guarantees."""
+def explain(file: Program, pairs: Pairs = None) -> None:
+    """Print the plan of a pipeline, with its guarantees."""
     with told():
         from millstream.cli.inspect import explain_file
 
-        leave(explain_file(file, settings or []))
+        leave(explain_file(file, pairs or []))
 
 
 @app.command()
@@ -170,6 +171,19 @@ def connectors(
 
 
 @app.command()
+def settings(
+    list_format: Annotated[
+        ListFormat, typer.Option("--format", help="How the list is printed.")
+    ] = ListFormat.TABLE,
+) -> None:
+    """List the settings of a pipeline."""
+    with told():
+        from millstream.cli.listing import list_settings
+
+        leave(list_settings(list_format.value))
+
+
+@app.command()
 def demo(
     seconds: Annotated[
         float | None,
@@ -184,7 +198,7 @@ def demo(
     ] = Path("flights.duckdb"),
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a screen.")] = False,
 ) -> None:
-    """Replay a year of real departures from New York as a live stream."""
+    """Play a year of real departures as a live stream."""
     with told():
         from millstream.cli.demo import play
 
@@ -193,7 +207,7 @@ def demo(
 
 @app.command()
 def warmup() -> None:
-    """Compile the engine's kernels into the cache, for images and first starts."""
+    """Compile the kernels into the cache, for images."""
     with told():
         from millstream.cli.warm import warm_up
 

@@ -12,10 +12,32 @@ from millstream.errors import MissingExtra
 from millstream.ports import registry
 from millstream.ports.connector import Connector
 from millstream.ports.options import OptionField, options_of
+from millstream.settings import Settings
+
+MADE = "<!-- Made by `millstream {command} --format markdown`; a test compares. -->\n"
+CONNECTORS_HEAD = f"""# Connectors
+
+{MADE.format(command="connectors")}
+What a table can be read from and written to. In SQL an option stands in `WITH`, in Python it is a
+keyword (`scan_startup_mode` for `scan.startup.mode`). `millstream connectors NAME` shows the same.
+
+"""
+SETTINGS_HEAD = f"""# Settings
+
+{MADE.format(command="settings")}
+The limits and intervals of one pipeline: `SET 'name' = 'value'` in SQL, `--set name=value` on the
+command line, `ms.run(settings={{"name": value}})` in Python.
+
+"""
 
 
 def list_connectors(name: str | None, shape: str) -> Exit:
     """Print all connectors, or the options of one."""
+    if shape == "markdown":
+        names = registry.connector_names() if name is None else [name]
+        pages = [_markdown(describe(registry.connector(n))) for n in names]
+        print((CONNECTORS_HEAD if name is None else "") + "\n".join(pages), end="")
+        return Exit.OK
     if name is None:
         found = [_short(n) for n in registry.connector_names()]
         if shape == "json":
@@ -30,6 +52,18 @@ def list_connectors(name: str | None, shape: str) -> Exit:
         print(json.dumps(full, indent=2, ensure_ascii=False))
     else:
         _print_full(full)
+    return Exit.OK
+
+
+def list_settings(shape: str) -> Exit:
+    """Print every setting of a pipeline."""
+    found = [_option(o) for o in options_of(Settings)]
+    if shape == "json":
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    elif shape == "markdown":
+        print(SETTINGS_HEAD + _markdown_options(found))
+    else:
+        _print_options(found)
     return Exit.OK
 
 
@@ -99,15 +133,49 @@ def _print_full(full: dict[str, Any]) -> None:
     if full["formats"]:
         print(f"  format: {', '.join(full['formats'])}")
     print()
-    rows = []
-    for o in full["options"]:
-        default = "required" if o["required"] else _shown(o["default"])
-        kind = " | ".join(o["choices"]) if o["choices"] else o["kind"].removesuffix("_ms")
-        rows.append((o["name"], kind, default, o["about"]))
-    _table(rows, ("option", "kind", "default", "about"))
+    _print_options(full["options"])
     if full["metadata"]:
         print()
         _table(list(full["metadata"].items()), ("metadata", "type"))
+
+
+def _print_options(options: list[dict[str, Any]]) -> None:
+    _table([_cells(o) for o in options], ("option", "kind", "default", "about"))
+
+
+def _cells(o: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return an option as name, kind, default, meaning."""
+    default = "required" if o["required"] else _shown(o["default"])
+    kind = " | ".join(o["choices"]) if o["choices"] else o["kind"].removesuffix("_ms")
+    return o["name"], kind, default, o["about"]
+
+
+def _markdown(full: dict[str, Any]) -> str:
+    lines = [f"## {full['name']}", "", full["about"], ""]
+    lines.append(f"* {full['directions']}" + (f" (gives {full['gives']})" if full["gives"] else ""))
+    if full["guarantee"]:
+        lines.append(f"* delivery: {full['guarantee']}")
+    if full["takes"]:
+        lines.append(f"* the sink takes: {full['takes']}")
+    if full["formats"]:
+        lines.append(f"* `format`: {', '.join(full['formats'])}")
+    if full["extra"]:
+        lines.append(f"* needs `pip install 'millstream[{full['extra']}]'`")
+    if full["metadata"]:
+        keys = ", ".join(f"`{key}` {kind}" for key, kind in full["metadata"].items())
+        lines.append(f"* metadata columns: {keys}")
+    lines.append("")
+    return "\n".join(lines) + "\n" + _markdown_options(full["options"])
+
+
+def _markdown_options(options: list[dict[str, Any]]) -> str:
+    if not options:
+        return "No options.\n"
+    lines = ["| option | kind | default | meaning |", "|---|---|---|---|"]
+    for o in options:
+        name, kind, default, about = (part.replace("|", "\\|") for part in _cells(o))
+        lines.append(f"| `{name}` | {kind} | {default} | {about} |")
+    return "\n".join(lines) + "\n"
 
 
 def _shown(default: Any) -> str:

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from millstream.engine.progress import Progress, Summary
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from millstream.engine.progress import Progress, Summary
     from millstream.job import Job
 
 _STOPPED_WAIT_S = 600.0

@@ -290,7 +290,8 @@ class Expr:
         >>> col("qty").is_between(1, 9)
         ((qty >= 1) AND (qty <= 9))
         """
-        return (self >= low) & (self <= high)
+        above: Expr = self >= low
+        return above & (self <= high)
 
     def abs(self) -> Expr:
         """Return the value without its sign."""

@@ -97,16 +97,16 @@ def summary_lines(summary: Summary) -> list[str]:
     """Return what is said when a pipeline has ended."""
     p = summary.progress
     rate = p.rows_in / p.elapsed_s if p.elapsed_s > 0 else 0.0
-    lines = [
-        f"{summary.ended} after {seconds_text(p.elapsed_s)}: "
+    counts = (
         f"{count_text(p.rows_in)} rows in ({short_text(rate)}/s), {count_text(p.rows_out)} out, "
         f"{count_text(p.rows_late)} late, {count_text(p.rows_rejected)} rejected"
-    ]
+    )
+    lines = [f"{summary.ended} after {seconds_text(p.elapsed_s)}: {counts}"]
     for sink in p.sinks:
         refused = f", {count_text(sink.rows_refused)} refused" if sink.rows_refused else ""
         promise = "exactly once" if sink.exactly_once else "at least once"
         lines.append(f"  {sink.name}: {count_text(sink.rows_accepted)} rows{refused} ({promise})")
-    lines += [f"  rejected {count_text(n)}×: {reason}" for reason, n in summary.reasons]
+    lines += [f"  rejected {count_text(n)} times: {reason}" for reason, n in summary.reasons]
     if summary.ended == "stopped" and summary.state_left:
         where = summary.checkpoint
         kept = f"kept in {where}" if where else "not kept: there is no checkpoint directory"

@@ -7,16 +7,16 @@ out     with a window: columns ``window_start``, ``window_end``, keys, aggregate
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from millstream.errors import PlanError
 from millstream.expr import tree
 from millstream.frame.bind import Grouped, bind, bind_row, grouped
 from millstream.frame.expression import Expr, to_tree
 from millstream.frame.where import here
+from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
-from millstream.plan.windows import Attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,14 +75,12 @@ class GroupBy:
         parts = grouped(items, self._node.schema, taken)
         if self._window is not None:
             return self._windowed(parts, self._window)
-        bounds = _facts(self._node).bounds
-        if bounds is not None and set(bounds) <= set(self._keys):
-            return self._attached(parts, bounds)
-        made = n.Aggregate(input=self._node, keys=self._keys, aggs=parts.aggs)
-        return self._finish(made, self._keys, parts)
+        keys = [tree.Named(k, bind(tree.Column(k), self._node.schema)) for k in self._keys]
+        # Grouping by the bounds that rows carry from a window below is a window again.
+        return self._finish(build.group(self._node, keys, parts.aggs), self._keys, parts)
 
     def _windowed(self, parts: Grouped, spec: WindowSpec) -> Stream:
-        time = spec.on or _facts(self._node).time
+        time = spec.on or Upwards(Tables()).of(self._node).time
         if time is None:
             raise PlanError(
                 "This stream has no event time, and a window needs one.",
@@ -104,21 +102,6 @@ class GroupBy:
         kept = BOUNDS if spec.keep_time is None else (*BOUNDS, spec.keep_time)
         return self._finish(made, (*kept, *self._keys), parts)
 
-    def _attached(self, parts: Grouped, bounds: tuple[str, str]) -> Stream:
-        """Group by the bounds of windows that the rows carry already."""
-        start, end = bounds
-        keys = tuple(k for k in self._keys if k not in bounds)
-        made = n.WindowAggregate(
-            input=self._node,
-            window=Attached(start, end),
-            time=_facts(self._node).time or end,
-            keys=keys,
-            aggs=parts.aggs,
-            window_start=start,
-            window_end=end,
-        )
-        return self._finish(made, self._keys, parts)
-
     def _finish(self, made: n.Node, keys: tuple[str, ...], parts: Grouped) -> Stream:
         """Compute what stands around the aggregates, and put the columns in order."""
         wanted = [tree.Named(k, tree.Column(k)) for k in keys]
@@ -128,10 +111,6 @@ class GroupBy:
         same = made.schema.names == tuple(c.name for c in columns)
         plain = all(isinstance(c.expr, tree.Column) and c.expr.name == c.name for c in columns)
         return self._make(made if same and plain else n.Project(input=made, columns=columns))
-
-
-def _facts(node: n.Node) -> Any:
-    return Upwards(Tables()).of(node)
 
 
 def _with_keys(node: n.Node, keys: tuple[tree.Named, ...]) -> tuple[n.Node, tuple[str, ...]]:

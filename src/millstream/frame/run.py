@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from millstream.frame.sink import Sink
     from millstream.engine.progress import Progress, Summary
+    from millstream.frame.sink import Sink
     from millstream.job import Job, Running
 
 __all__ = ["Running", "collect", "explain", "explain_node", "run", "start"]

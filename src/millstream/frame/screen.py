@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -50,16 +51,14 @@ def rows_table(
     *,
     title: str | None = None,
     caption: str | None = None,
-) -> Table:
-    """Return rows as a table; numbers stand on the right."""
+) -> Group:
+    """Return rows as a table; numbers stand on the right.
+
+    Title and caption are lines of their own: rich would wrap them to the width of the table.
+    """
     listed = list(rows)
     table = Table(
-        title=title,
-        caption=caption,
         box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-        title_style="bold",
         header_style="bold cyan",
         pad_edge=False,
     )
@@ -71,10 +70,14 @@ def rows_table(
     # A loop over rows: as many as fit a screen.
     for row in listed:
         table.add_row(*(_cell(value) for value in row))
-    return table
+    parts: list[RenderableType] = [] if title is None else [Text(title, style="bold")]
+    parts.append(table)
+    if caption is not None:
+        parts.append(Text(caption, style="dim"))
+    return Group(*parts)
 
 
-def view_table(view: View, title: str, rows_max: int) -> Table:
+def view_table(view: View, title: str, rows_max: int) -> Group:
     """Return the newest result: the first rows of an updating one, else the last ones."""
     frame = view.frame()
     rows = view.tail(rows_max)

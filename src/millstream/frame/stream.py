@@ -17,6 +17,7 @@ from millstream.frame.expression import Expr, to_tree
 from millstream.frame.group import GroupBy
 from millstream.frame.where import here
 from millstream.frame.writes import Writes
+from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.derive import late_node
 from millstream.types import Schema
@@ -188,7 +189,7 @@ class Stream(Writes):
         >>> ms.read_memory([{"x": 1}, {"x": 1}, {"x": 2}]).distinct().collect().rows()
         [(1,), (2,)]
         """
-        return Stream(n.Aggregate(input=self._node, keys=self.columns, aggs=()))
+        return Stream(build.distinct(self._node))
 
     def limit(self, count: int, *, offset: int = 0) -> Stream:
         """Keep the first ``count`` rows that come, after the first ``offset``.

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from millstream.errors import PlanError, UnknownName
 from millstream.frame.facts import facts_of
 from millstream.frame.tables import sink_table
@@ -19,8 +21,6 @@ from millstream.plan.derive import late_node
 from millstream.plan.table import Metadata, Physical
 from millstream.settings import Settings
 from millstream.types import Schema
-
-import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,9 +52,9 @@ class TestResult:
 
 def test(
     stream: Stream,
-    rows: Any = None,
+    rows: Any = None,  # noqa: PT028 (not a test of pytest's)
     *,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,  # noqa: PT028 (not a test of pytest's)
     **tables: Any,
 ) -> TestResult:
     """Feed rows to a stream and return what it gives; nothing outside is touched.
