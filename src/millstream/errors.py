@@ -48,9 +48,7 @@ class Place:
     file: str | None = None
 
     @classmethod
-    def of_offset(
-        cls, text: str, offset: int, length: int = 1, file: str | None = None
-    ) -> Place:
+    def of_offset(cls, text: str, offset: int, length: int = 1, file: str | None = None) -> Place:
         """Return the place of a character offset of ``text``."""
         before = text[:offset]
         return cls(
@@ -116,9 +114,7 @@ class UnknownName(PlanError):
         where: str | Place | None = None,
     ):
         names = sorted(available)
-        super().__init__(
-            f"Unknown {kind} '{name}'.", where=where, hint=_did_you_mean(name, names)
-        )
+        super().__init__(f"Unknown {kind} '{name}'.", where=where, hint=_did_you_mean(name, names))
         self.kind = kind
         self.name = name
         self.available = tuple(names)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from millstream.errors import JobError, MillstreamError
 from millstream.plan import derive, explain, ids
@@ -144,7 +144,7 @@ class Running:
         """Return what a live view holds now, as a Polars frame; uncommitted rows included."""
         return self._driver.view(sink)
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -28,7 +28,7 @@ def option(
     """Declare a field of a config dataclass; without ``default`` the option is required."""
     metadata = {"option": Option(name, doc, kind, secret or kind == "secret")}
     if isinstance(default, dict | list):
-        return field(default_factory=lambda: default.copy(), metadata=metadata)
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 

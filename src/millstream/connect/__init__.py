@@ -1,0 +1,1 @@
+"""One file per system that events come from or go to."""

@@ -1,0 +1,1 @@
+"""The embedded engine: plans become running steps over Polars frames."""

@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from millstream.engine.checkpoint import CheckpointStore, Epoch, check_fits, restored
 from millstream.engine.delivering import SinkWorker
@@ -28,6 +26,9 @@ from millstream.plan.nodes import Scan, Write
 from millstream.ports.connector import Delivery
 from millstream.ports.registry import sink_for, source_for
 from millstream.settings import DeliveryChoice, Settings
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def assemble(derived: Derived, settings: Settings) -> Driver:
@@ -56,7 +57,7 @@ def _assemble(
     fingerprint = {step.uid: _fingerprint(step.label) for step in graph.steps if step.operator}
     inbox = Inbox()
     if epoch is not None:
-        check_fits(epoch, fingerprint, fingerprint)
+        check_fits(epoch, fingerprint)
         graph = restored(graph, epoch.state)
     refused = _Refused()
     workers = [_worker(d, derived, settings, store, inbox, refused) for d in derived.plan.sinks]
@@ -142,9 +143,7 @@ def _worker(
     return SinkWorker(write.uid, sink, inbox, exactly_once=exactly, on_refused=refused)
 
 
-def _reading(
-    node: Scan, settings: Settings, inbox: Inbox, positions: dict[str, Any]
-) -> Reading:
+def _reading(node: Scan, settings: Settings, inbox: Inbox, positions: dict[str, Any]) -> Reading:
     return Reading(
         source_for(node.table, node.wanted),
         positions,
@@ -181,4 +180,3 @@ def _is_new(epoch: Epoch, worker: SinkWorker) -> bool:
 
 def _fingerprint(label: str) -> str:
     return hashlib.blake2b(label.encode(), digest_size=8).hexdigest()
-

@@ -23,7 +23,6 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,9 +86,7 @@ def encode_state(state: State) -> tuple[dict[str, Any], dict[str, bytes]]:
         for table, frame in snapshot.tables.items():
             tables[table] = f"state-{number}-{table}.arrow"
             files[tables[table]] = encode_frame(frame)
-        operators[uid] = {
-            "version": snapshot.version, "facts": snapshot.facts, "tables": tables
-        }
+        operators[uid] = {"version": snapshot.version, "facts": snapshot.facts, "tables": tables}
     return {"operators": operators, "marks": state.marks, "scans": state.scans}, files
 
 
@@ -200,7 +197,8 @@ class CheckpointStore:
             )
         if manifest["pipeline"] != self.pipeline:
             raise CheckpointError(
-                "The checkpoint belongs to another pipeline.", where=str(path),
+                "The checkpoint belongs to another pipeline.",
+                where=str(path),
                 hint="Keep every pipeline in a folder of its own.",
             )
         files: dict[str, bytes] = {}
@@ -209,7 +207,8 @@ class CheckpointStore:
             data = file.read_bytes() if file.exists() else b""
             if len(data) != size or _hash(data) != digest:
                 raise CheckpointError(
-                    "A checkpoint file is damaged or missing.", where=str(file),
+                    "A checkpoint file is damaged or missing.",
+                    where=str(file),
                     hint="Restore the folder from a backup, or start in a new one.",
                 )
             files[name] = data
@@ -241,7 +240,8 @@ class CheckpointStore:
         except OSError:
             lock.close()
             raise CheckpointError(
-                "Another process runs this pipeline.", where=str(self.folder),
+                "Another process runs this pipeline.",
+                where=str(self.folder),
                 hint="Stop it first, or give this one a checkpoint folder of its own.",
             ) from None
         return lock
@@ -252,7 +252,8 @@ class CheckpointStore:
             return str(_json(path)["pipeline"])
         if self.epochs():
             raise CheckpointError(
-                "The folder has checkpoints but no identity.json.", where=str(self.folder),
+                "The folder has checkpoints but no identity.json.",
+                where=str(self.folder),
                 hint="Restore identity.json: without it a sink could take rows twice.",
             )
         pipeline = str(uuid.uuid4())
@@ -272,11 +273,15 @@ class CheckpointStore:
         return self.folder / "epochs" / f"{number:09d}"
 
 
-def check_fits(epoch: Epoch, uids: Iterable[str], fingerprint: dict[str, str]) -> None:
-    """Refuse a checkpoint whose state does not belong to the plan that is to go on from it."""
-    lost = [u for u, s in epoch.state.operators.items() if u not in set(uids) and _has_state(s)]
-    was = epoch.facts.get("fingerprint", {})
-    changed = [u for u in fingerprint if u in was and was[u] != fingerprint[u]]
+def check_fits(epoch: Epoch, fingerprint: dict[str, str]) -> None:
+    """Refuse a checkpoint whose state does not belong to the plan that is to go on from it.
+
+    ``fingerprint`` says by operator id what it computes; steps without state may change freely.
+    """
+    kept = [uid for uid, snapshot in epoch.state.operators.items() if _has_state(snapshot)]
+    lost = [uid for uid in kept if uid not in fingerprint]
+    was = epoch.facts["fingerprint"]
+    changed = [uid for uid in kept if uid in fingerprint and was[uid] != fingerprint[uid]]
     if lost or changed:
         which = ", ".join(f"'{u}'" for u in (*lost, *changed))
         raise CheckpointError(
@@ -298,7 +303,8 @@ def _json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"The file cannot be read: {error}.", where=str(path),
+            f"The file cannot be read: {error}.",
+            where=str(path),
             hint="Restore it from a backup, or start in a new folder.",
         ) from error
     if not isinstance(found, dict):

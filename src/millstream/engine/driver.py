@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from millstream.engine.batch import OP, Op
 from millstream.engine.checkpoint import CheckpointStore, Epoch, state_of
 from millstream.engine.coordinator import (
     CloseEpoch,
@@ -395,10 +396,11 @@ class Driver:
         """Give every frame of a sink the same columns: ``$op`` on all or on none."""
         joined: dict[str, list[pl.DataFrame]] = {}
         for name, frames in self._pending.items():
-            if len({tuple(f.columns) for f in frames}) > 1:
-                op = pl.lit(0, dtype=pl.Int8).alias("$op")
-                frames = [f if "$op" in f.columns else f.with_columns(op) for f in frames]
-            joined[name] = frames
+            if len({tuple(f.columns) for f in frames}) == 1:
+                joined[name] = frames
+                continue
+            op = pl.lit(int(Op.INSERT), dtype=pl.Int8).alias(OP)
+            joined[name] = [f if OP in f.columns else f.with_columns(op) for f in frames]
         return joined
 
     def _rejected(self, frame: pl.DataFrame) -> None:

@@ -210,4 +210,3 @@ def _hidden(frame: pl.DataFrame, name: str) -> pl.Expr:
         return pl.lit(LOWEST_MS, dtype=pl.Int64).alias(name)
     kinds = {OP: pl.Int8, SPLIT: pl.String, OFFSET: pl.Int64}
     return pl.lit(0 if name == OP else None, dtype=kinds[name]).alias(name)
-

@@ -7,14 +7,13 @@ hand. A table is fed by name; ``restarted`` gives a fresh harness that took a sn
 from __future__ import annotations
 
 import json
-
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from millstream.engine.checkpoint import decode_state, encode_state, restored, state_of
 from millstream.engine.functions import Context
-from millstream.engine.graph import Delivery, Graph
+from millstream.engine.graph import Delivery
 from millstream.engine.lower import lower
 from millstream.engine.scan import Block
 from millstream.plan.derive import Derived

@@ -66,7 +66,7 @@ class Operator(ABC):
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         """Fold rows of input ``port``."""
 
-    def on_mark(self, mark_ms: int) -> Outputs:  # noqa: ARG002 (stateless operators have no timers)
+    def on_mark(self, mark_ms: int) -> Outputs:
         """Fire what ``mark_ms`` allows; marks never go back."""
         return NOTHING
 

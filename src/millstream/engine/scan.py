@@ -170,5 +170,3 @@ def _computed(node: Scan, ctx: Context, seed: int) -> _Compute | None:
         )
         columns.append(Named(name, expr))
     return _Compute((Compute(tuple(columns)),), ctx, seed=seed, uid=node.uid)
-
-

@@ -1,0 +1,1 @@
+"""Expressions as plain data: tree, types, function catalogue."""

@@ -12,7 +12,7 @@ from millstream.errors import PlanError
 _INT_MAX, _BIGINT_MAX = 2**31 - 1, 2**63 - 1
 
 
-def literal_type(value: Any) -> t.LogicalType:  # noqa: PLR0911 (one line per Python type)
+def literal_type(value: Any) -> t.LogicalType:
     """Return the type Flink gives the literal; raises PlanError for what is no SQL value."""
     match value:
         case None:
@@ -40,7 +40,8 @@ def literal_type(value: Any) -> t.LogicalType:  # noqa: PLR0911 (one line per Py
         case _:
             raise PlanError(
                 f"{value!r} is not a SQL value.",
-                hint="Use None, bool, int, float, str, bytes, Decimal, date, time, datetime or timedelta.",
+                hint="Use None, bool, int, float, str, bytes, Decimal, date, time, datetime or "
+                "timedelta.",
             )
 
 

@@ -103,7 +103,7 @@ class Cast(Expr):
     """CAST (``safe=False``: a failing row is rejected) or TRY_CAST (``safe=True``: NULL)."""
 
     arg: Expr = field(default_factory=lambda: Literal(None))
-    to: LogicalType = field(default_factory=lambda: LogicalType())
+    to: LogicalType = field(default_factory=LogicalType)
     safe: bool = False
 
     def children(self) -> tuple[Expr, ...]:

@@ -178,9 +178,7 @@ def _without_window(
         lost = [c for c in step.columns if columns_of(c.expr) & gone]
         if not all(isinstance(c.expr, Column) for c in lost):
             return None
-        passed = next(
-            (c for c in kept if isinstance(c.expr, Column) and c.expr.name == time), None
-        )
+        passed = next((c for c in kept if isinstance(c.expr, Column) and c.expr.name == time), None)
         if passed is None:
             if any(c.name == time for c in step.columns):
                 return None

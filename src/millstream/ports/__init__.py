@@ -1,0 +1,1 @@
+"""The contracts of connectors and formats, and their registry."""

@@ -39,7 +39,7 @@ class Changes(Enum):
     RETRACT = "retract"
 
 
-class End(Exception):  # noqa: N818 (a signal, not an error)
+class End(Exception):
     """A bounded split has given its last row."""
 
 
@@ -54,7 +54,7 @@ class Chunk:
     resume    a JSON value: the place after the last row, given back to ``open`` after a restart
     offsets   each row's place in the split (Int64), where the system has one
     bytes     payload bytes read
-    pending   rows (or bytes / 100) known to wait behind this chunk, for the lag display; None = unknown
+    pending   rows known to wait behind this chunk, for the lag display; None = unknown
     """
 
     frame: pl.DataFrame
@@ -141,7 +141,7 @@ class Sink(ABC):
 
     @abstractmethod
     def write(self, frame: pl.DataFrame) -> Delivered:
-        """Write rows at once (at least once); when it returns the system has them or ``flush`` will."""
+        """Write rows at once (at least once); they are safe once ``flush`` has returned."""
 
     def flush(self) -> Delivered:
         """Wait until everything written is acknowledged."""

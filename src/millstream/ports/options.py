@@ -71,9 +71,7 @@ def options_of(config: type) -> Iterator[OptionField]:
         if declared is None:
             continue
         default = f.default_factory() if f.default_factory is not MISSING else f.default
-        yield OptionField(
-            f.name, declared, hints[f.name], default, required=default is MISSING
-        )
+        yield OptionField(f.name, declared, hints[f.name], default, required=default is MISSING)
 
 
 def read_options(config: type[Config], given: Mapping[str, Any], *, owner: str) -> Config:
@@ -88,7 +86,9 @@ def read_options(config: type[Config], given: Mapping[str, Any], *, owner: str) 
             continue
         prefix = next((p for p in prefixes if name.startswith(p)), None)
         if prefix is None:
-            raise UnknownName("option", name, available=[*exact, *(p + "*" for p in prefixes)], where=owner)
+            raise UnknownName(
+                "option", name, available=[*exact, *(p + "*" for p in prefixes)], where=owner
+            )
         values[prefixes[prefix].field][name.removeprefix(prefix)] = value
     for o in known:
         if o.required and o.field not in values:

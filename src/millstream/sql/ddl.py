@@ -63,7 +63,9 @@ class StatementReader:
         if word in _LATER:
             raise cursor.unsupported(f"{word} is not run", hint=_LATER[word])
         if self._queries().starts():
-            return s.SelectStatement(query=self._queries().query(), place=cursor.place(start, start))
+            return s.SelectStatement(
+                query=self._queries().query(), place=cursor.place(start, start)
+            )
         read = self._readers().get(word)
         if read is None:
             raise cursor.expected(_STARTS)
@@ -285,7 +287,7 @@ class StatementReader:
         if cursor.sees("PARTITION"):
             raise cursor.unsupported("PARTITION", hint="Leave it out.")
         columns: list[str] | None = None
-        if cursor.sees("(") and not cursor.ahead(1).upper in ("SELECT", "WITH", "VALUES", "("):
+        if cursor.sees("(") and cursor.ahead(1).upper not in ("SELECT", "WITH", "VALUES", "("):
             cursor.take()
             columns = [cursor.name("a column").text]
             while cursor.accept(","):
@@ -303,7 +305,9 @@ class StatementReader:
         if cursor.sees("INSERT"):
             return self._insert(cursor.here)
         if self._queries().starts():
-            return s.SelectStatement(query=self._queries().query(), place=cursor.place(start, start))
+            return s.SelectStatement(
+                query=self._queries().query(), place=cursor.place(start, start)
+            )
         raise cursor.expected("STATEMENT SET, INSERT or a query after EXECUTE")
 
     def _statement_set(self, start: Token, words: tuple[str, ...]) -> s.StatementSet:
@@ -327,7 +331,8 @@ class StatementReader:
         cursor.accept("PLAN", "FOR")
         while cursor.sees_any("ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN"):
             raise cursor.unsupported(
-                f"EXPLAIN {cursor.here.upper}", hint="EXPLAIN says changes, keys and state as it is."
+                f"EXPLAIN {cursor.here.upper}",
+                hint="EXPLAIN says changes, keys and state as it is.",
             )
         inner = self._statement()
         if not isinstance(inner, s.SelectStatement | s.Insert | s.StatementSet):
@@ -348,7 +353,12 @@ class StatementReader:
         for what in ("TABLES", "VIEWS", "FUNCTIONS"):
             if cursor.accept(what):
                 return s.Show(what=what, place=cursor.place(start))
-        for words in (("CREATE", "TABLE"), ("CREATE", "VIEW"), ("COLUMNS", "FROM"), ("COLUMNS", "IN")):
+        for words in (
+            ("CREATE", "TABLE"),
+            ("CREATE", "VIEW"),
+            ("COLUMNS", "FROM"),
+            ("COLUMNS", "IN"),
+        ):
             if cursor.accept(*words):
                 name, _, last = cursor.path("a table or view")
                 what = " ".join(words) if words[0] == "CREATE" else "COLUMNS"

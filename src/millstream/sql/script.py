@@ -235,9 +235,7 @@ class Session:
 
     def _insert(self, said: s.Insert) -> Write:
         if said.table not in self.catalog.tables:
-            raise UnknownName(
-                "table", said.table, available=self.catalog.tables, where=said.place
-            )
+            raise UnknownName("table", said.table, available=self.catalog.tables, where=said.place)
         try:
             return build.write(
                 self._bound(said.query), self.catalog.tables[said.table], said.columns

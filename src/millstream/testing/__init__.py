@@ -1,0 +1,1 @@
+"""What users test with as we do: SQL cases, the connector contract, crash points."""

@@ -1,6 +1,6 @@
 """Durations as people write them, as whole milliseconds.
 
-in      ``"5s"``, ``"1m 30s"``, ``"250ms"``, ``"1 MINUTE"``, ``"2 h"``, a timedelta or a number of seconds
+in      ``"5s"``, ``"1m 30s"``, ``"250ms"``, ``"1 MINUTE"``; a timedelta; a number of seconds
 out     milliseconds (int); parts below a millisecond are an error, not rounded away
 """
 

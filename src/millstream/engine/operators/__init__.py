@@ -1,0 +1,1 @@
+"""The running steps, one file per kind."""

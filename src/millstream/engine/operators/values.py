@@ -21,7 +21,9 @@ class ConstantRows(Operator):
 
     def __init__(self, node: Values) -> None:
         rows = [
-            pl.select([literal(cell).alias(f.name) for cell, f in zip(row, node.schema, strict=True)])
+            pl.select(
+                [literal(cell).alias(f.name) for cell, f in zip(row, node.schema, strict=True)]
+            )
             for row in node.rows
         ]
         empty = empty_frame(node.schema)

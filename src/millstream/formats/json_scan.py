@@ -1,0 +1,525 @@
+"""Finds the values of JSON documents in one buffer: the grammar, and nothing of their types.
+
+in      one byte buffer and, per document, where it begins and ends
+out     per (field, document) a span of the buffer and a kind; per document a status
+state   none
+bad     a document that is no single JSON object has a status (a code of :data:`REASONS`) and the
+        place; the documents around it are untouched
+notes   the whole document is checked, also the parts nobody asked for. Of a key that comes twice
+        the last value counts. Control characters inside strings are allowed, as Flink allows them.
+source  RFC 8259
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from millstream.columns.jit import kernel
+from millstream.columns.address import byte_at, put_byte, word_at
+
+# What a value is. A kind from ERROR on is the code of a reason instead.
+MISSING, NULL, TRUE, FALSE, INTEGER, REAL, TEXT, ESCAPED, OBJECT, ARRAY = range(10)
+ERROR = 100
+END, VALUE, NUMBER, ESCAPE, COLON, COMMA, KEY, DEEP, NO_OBJECT, MORE, OPEN = range(100, 111)
+EMPTY, NO_UTF8, NO_PAYLOAD = 120, 121, 122
+
+REASONS = {
+    END: "the document ends too early",
+    VALUE: "a value is expected",
+    NUMBER: "a number is malformed",
+    ESCAPE: "an escape in a string is malformed",
+    COLON: "':' is expected",
+    COMMA: "',' or a closing bracket is expected",
+    KEY: "a key in double quotes is expected",
+    DEEP: "it is nested too deeply",
+    NO_OBJECT: "a JSON object is expected",
+    MORE: "something follows the document",
+    OPEN: "a string is not closed",
+    EMPTY: "the payload is empty",
+    NO_UTF8: "the payload is not UTF-8",
+    NO_PAYLOAD: "there is no payload",
+}
+DEPTH_MAX = 64
+
+_QUOTE, _BACKSLASH, _COMMA, _COLON = 0x22, 0x5C, 0x2C, 0x3A
+_OBJ, _OBJ_END, _ARR, _ARR_END = 0x7B, 0x7D, 0x5B, 0x5D
+_ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_QUOTES, _BACKSLASHES = np.uint64(0x2222222222222222), np.uint64(0x5C5C5C5C5C5C5C5C)
+_ZERO, _NINE, _MINUS, _PLUS, _POINT = 0x30, 0x39, 0x2D, 0x2B, 0x2E
+
+
+@kernel
+def _blank(buf, pos, end):
+    while pos < end and (byte_at(buf, pos) == 32 or byte_at(buf, pos) == 10 or byte_at(buf, pos) == 13 or byte_at(buf, pos) == 9):
+        pos += 1
+    return pos
+
+
+@kernel
+def _is_hex(c):
+    return 0x30 <= c <= 0x39 or 0x41 <= c <= 0x46 or 0x61 <= c <= 0x66
+
+
+@kernel
+def _has_zero(word):
+    return (word - _ONES) & ~word & _HIGHS
+
+
+@kernel
+def _ends_here(word):
+    """Tell whether one of eight bytes is a quote or a backslash."""
+    return (_has_zero(word ^ _QUOTES) | _has_zero(word ^ _BACKSLASHES)) != 0
+
+
+@kernel
+def _string(buf, pos, end):
+    """Return the place after the closing quote (or of the error) and TEXT, ESCAPED or the error."""
+    kind = TEXT
+    while pos < end:
+        while pos + 8 <= end and not _ends_here(word_at(buf, pos)):
+            pos += 8
+        c = byte_at(buf, pos)
+        if c == _QUOTE:
+            return pos + 1, kind
+        if c != _BACKSLASH:
+            pos += 1
+            continue
+        kind = ESCAPED
+        if pos + 1 >= end:
+            break
+        e = byte_at(buf, pos + 1)
+        if e == 0x75:  # \uXXXX
+            if pos + 6 > end:
+                break
+            for k in range(pos + 2, pos + 6):
+                if not _is_hex(byte_at(buf, k)):
+                    return pos, ESCAPE
+            pos += 6
+        elif (
+            e == _QUOTE
+            or e == _BACKSLASH
+            or e == 0x2F
+            or e == 0x62
+            or e == 0x66
+            or e == 0x6E
+            or e == 0x72
+            or e == 0x74
+        ):
+            pos += 2
+        else:
+            return pos, ESCAPE
+    return pos, OPEN
+
+
+@kernel
+def _digits(buf, pos, end):
+    while pos < end and _ZERO <= byte_at(buf, pos) <= _NINE:
+        pos += 1
+    return pos
+
+
+@kernel
+def _number(buf, pos, end):
+    if byte_at(buf, pos) == _MINUS:
+        pos += 1
+    first = pos
+    pos = _digits(buf, pos, end)
+    if pos == first or (byte_at(buf, first) == _ZERO and pos > first + 1):
+        return pos, NUMBER
+    kind = INTEGER
+    if pos < end and byte_at(buf, pos) == _POINT:
+        kind = REAL
+        first = pos + 1
+        pos = _digits(buf, first, end)
+        if pos == first:
+            return pos, NUMBER
+    if pos < end and (byte_at(buf, pos) == 0x65 or byte_at(buf, pos) == 0x45):
+        kind = REAL
+        pos += 1
+        if pos < end and (byte_at(buf, pos) == _PLUS or byte_at(buf, pos) == _MINUS):
+            pos += 1
+        first = pos
+        pos = _digits(buf, first, end)
+        if pos == first:
+            return pos, NUMBER
+    return pos, kind
+
+
+@kernel
+def _scalar(buf, pos, end):
+    """Scan anything but an object or an array."""
+    c = byte_at(buf, pos)
+    if c == _QUOTE:
+        return _string(buf, pos + 1, end)
+    if c == _MINUS or _ZERO <= c <= _NINE:
+        return _number(buf, pos, end)
+    if c == 0x74:
+        if pos + 4 <= end and byte_at(buf, pos + 1) == 0x72 and byte_at(buf, pos + 2) == 0x75:
+            if byte_at(buf, pos + 3) == 0x65:
+                return pos + 4, TRUE
+    elif c == 0x6E:
+        if pos + 4 <= end and byte_at(buf, pos + 1) == 0x75 and byte_at(buf, pos + 2) == 0x6C:
+            if byte_at(buf, pos + 3) == 0x6C:
+                return pos + 4, NULL
+    elif c == 0x66 and pos + 5 <= end and byte_at(buf, pos + 1) == 0x61 and byte_at(buf, pos + 2) == 0x6C:
+        if byte_at(buf, pos + 3) == 0x73 and byte_at(buf, pos + 4) == 0x65:
+            return pos + 5, FALSE
+    return pos, VALUE
+
+
+@kernel
+def _key(buf, pos, end):
+    """Scan a key and its colon; returns the place of the value and ESCAPED, TEXT or the error."""
+    if byte_at(buf, pos) != _QUOTE:
+        return pos, pos, KEY
+    after, kind = _string(buf, pos + 1, end)
+    if kind >= ERROR:
+        return after, after, kind
+    pos = _blank(buf, after, end)
+    if pos >= end:
+        return pos, pos, END
+    if byte_at(buf, pos) != _COLON:
+        return pos, pos, COLON
+    pos = _blank(buf, pos + 1, end)
+    if pos >= end:
+        return pos, pos, END
+    return pos, after, kind
+
+
+@kernel
+def _container(buf, pos, end):
+    """Check an object or array and return the place after it; its kind, or the error."""
+    kind = OBJECT if byte_at(buf, pos) == _OBJ else ARRAY
+    stack = np.uint64(kind == OBJECT)  # one bit a level, the innermost lowest: 1 = object
+    depth = 1
+    pos = _blank(buf, pos + 1, end)
+    first = True
+    while True:
+        if pos >= end:
+            return pos, END
+        closing = _OBJ_END if stack & np.uint64(1) else _ARR_END
+        if not (first and byte_at(buf, pos) == closing):
+            if closing == _OBJ_END:
+                pos, _, found = _key(buf, pos, end)
+                if found >= ERROR:
+                    return pos, found
+            c = byte_at(buf, pos)
+            if c == _OBJ or c == _ARR:
+                if depth == DEPTH_MAX:
+                    return pos, DEEP
+                depth += 1
+                stack = (stack << np.uint64(1)) | np.uint64(c == _OBJ)
+                pos = _blank(buf, pos + 1, end)
+                first = True
+                continue
+            pos, found = _scalar(buf, pos, end)
+            if found >= ERROR:
+                return pos, found
+            pos = _blank(buf, pos, end)
+        while True:  # after a value, or at a bracket that closes one
+            if pos >= end:
+                return pos, END
+            c = byte_at(buf, pos)
+            if c == (_OBJ_END if stack & np.uint64(1) else _ARR_END):
+                pos += 1
+                depth -= 1
+                if depth == 0:
+                    return pos, kind
+                stack >>= np.uint64(1)
+                pos = _blank(buf, pos, end)
+                continue
+            if c != _COMMA:
+                return pos, COMMA
+            pos = _blank(buf, pos + 1, end)
+            first = False
+            break
+
+
+@kernel
+def _value(buf, pos, end):
+    c = byte_at(buf, pos)
+    if c == _OBJ or c == _ARR:
+        return _container(buf, pos, end)
+    return _scalar(buf, pos, end)
+
+
+@kernel
+def _hex4(buf, pos):
+    value = 0
+    for k in range(pos, pos + 4):
+        c = np.int64(byte_at(buf, k))
+        digit = c - 0x30 if c <= 0x39 else (c & 0xDF) - 0x37
+        value = value * 16 + digit
+    return value
+
+
+@kernel
+def _put_utf8(out, at, code):
+    if code < 0x80:
+        put_byte(out, at, code)
+        return at + 1
+    if code < 0x800:
+        put_byte(out, at, 0xC0 | (code >> 6))
+        put_byte(out, at + 1, 0x80 | (code & 0x3F))
+        return at + 2
+    if code < 0x10000:
+        put_byte(out, at, 0xE0 | (code >> 12))
+        put_byte(out, at + 1, 0x80 | ((code >> 6) & 0x3F))
+        put_byte(out, at + 2, 0x80 | (code & 0x3F))
+        return at + 3
+    put_byte(out, at, 0xF0 | (code >> 18))
+    put_byte(out, at + 1, 0x80 | ((code >> 12) & 0x3F))
+    put_byte(out, at + 2, 0x80 | ((code >> 6) & 0x3F))
+    put_byte(out, at + 3, 0x80 | (code & 0x3F))
+    return at + 4
+
+
+@kernel
+def _short_escape(e):
+    if e == 0x6E:
+        return 0x0A
+    if e == 0x74:
+        return 0x09
+    if e == 0x72:
+        return 0x0D
+    if e == 0x62:
+        return 0x08
+    if e == 0x66:
+        return 0x0C
+    return e  # the quote, the backslash and the slash stand for themselves
+
+
+@kernel
+def _unescape(buf, pos, end, out, at):
+    """Write a checked string without its escapes; returns the new place, -1 on a lone surrogate."""
+    while pos < end:
+        c = byte_at(buf, pos)
+        if c != _BACKSLASH:
+            put_byte(out, at, c)
+            at += 1
+            pos += 1
+            continue
+        e = byte_at(buf, pos + 1)
+        if e != 0x75:
+            put_byte(out, at, _short_escape(e))
+            at += 1
+            pos += 2
+            continue
+        code = _hex4(buf, pos + 2)
+        pos += 6
+        if 0xDC00 <= code <= 0xDFFF:
+            return -1
+        if 0xD800 <= code <= 0xDBFF:
+            if pos + 6 > end or byte_at(buf, pos) != _BACKSLASH or byte_at(buf, pos + 1) != 0x75:
+                return -1
+            low = _hex4(buf, pos + 2)
+            if low < 0xDC00 or low > 0xDFFF:
+                return -1
+            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
+            pos += 6
+        at = _put_utf8(out, at, code)
+    return at
+
+
+@kernel
+def _same(a, b, size):
+    for k in range(size):
+        if byte_at(a, k) != byte_at(b, k):
+            return False
+    return True
+
+
+@kernel
+def _offset(offsets, k):
+    return np.int64(word_at(offsets, 8 * k))
+
+
+@kernel
+def _field(name, size, names, offsets, count, guess):
+    """Return the index of a field name, or -1; ``guess`` is looked at first."""
+    for step in range(count):
+        k = guess + step
+        if k >= count:
+            k -= count
+        begin = _offset(offsets, k)
+        if _offset(offsets, k + 1) - begin == size and _same(names + begin, name, size):
+            return k
+    return -1
+
+
+@kernel
+def _member(buf, pos, end, names, offsets, count, guess, scratch, scratch_size):
+    """Scan a key; returns the place of its value, its field (or -1), and 0 or the error."""
+    name = buf + pos + 1
+    pos, after, kind = _key(buf, pos, end)
+    if kind >= ERROR:
+        return pos, -1, kind
+    size = buf + after - 1 - name
+    if kind == TEXT:
+        return pos, _field(name, size, names, offsets, count, guess), 0
+    if size > scratch_size:
+        return pos, -1, 0
+    size = _unescape(name, 0, size, scratch, 0)
+    if size < 0:
+        return pos, -1, 0
+    return pos, _field(scratch, size, names, offsets, count, guess), 0
+
+
+@kernel
+def _opened(buf, pos, end):
+    """Step into the outermost object; returns the place of its first key and 0, or the error."""
+    pos = _blank(buf, pos, end)
+    if pos >= end:
+        return pos, EMPTY
+    if byte_at(buf, pos) != _OBJ:
+        return pos, NO_OBJECT
+    pos = _blank(buf, pos + 1, end)
+    return pos, (END if pos >= end else 0)
+
+
+@kernel
+def _next(buf, pos, end):
+    """Step over a comma; returns the place of the next key and 0, or of the closing brace and -1."""
+    pos = _blank(buf, pos, end)
+    if pos >= end:
+        return pos, END
+    if byte_at(buf, pos) == _OBJ_END:
+        return pos, -1
+    if byte_at(buf, pos) != _COMMA:
+        return pos, COMMA
+    pos = _blank(buf, pos + 1, end)
+    return pos, (END if pos >= end else 0)
+
+
+@kernel
+def scan_rows(buf, begins, stops, names, offsets, scratch, starts, ends, kinds, status, places):
+    """Scan every document; ``names`` and ``offsets`` hold the field names one after the other.
+
+    ``buf``, ``names``, ``offsets`` and ``scratch`` are addresses; ``scratch`` has room for six
+    times the names. ``starts``, ``ends`` and ``kinds`` are (fields, documents) and filled here, as
+    are ``status`` (0 = a JSON object; documents that have one already are left out) and ``places``.
+    """
+    count = len(starts)
+    scratch_size = 6 * _offset(offsets, count)  # an escaped name is six times as long at most
+    for doc in range(len(begins)):
+        for field in range(count):
+            kinds[field, doc] = MISSING
+        if status[doc] != 0:
+            continue
+        end = stops[doc]
+        pos, error = _opened(buf, begins[doc], end)
+        guess = 0
+        if error == 0 and byte_at(buf, pos) == _OBJ_END:
+            error = -1
+        while error == 0:
+            pos, field, error = _member(
+                buf, pos, end, names, offsets, count, guess, scratch, scratch_size
+            )
+            if error != 0:
+                break
+            begin = pos
+            pos, kind = _value(buf, pos, end)
+            if kind >= ERROR:
+                error = kind
+                break
+            if field >= 0:
+                quoted = kind == TEXT or kind == ESCAPED
+                starts[field, doc] = begin + quoted
+                ends[field, doc] = pos - quoted
+                kinds[field, doc] = kind
+                guess = field + 1
+            pos, error = _next(buf, pos, end)
+        if error == -1:
+            pos = _blank(buf, pos + 1, end)
+            error = MORE if pos < end else 0
+        status[doc] = error
+        places[doc] = pos - begins[doc]
+
+
+@kernel
+def count_items(buf, begins, stops, counts):
+    """Count the entries of checked arrays and objects."""
+    for i in range(len(begins)):
+        count = 0
+        is_object = byte_at(buf, begins[i]) == _OBJ
+        end = stops[i]
+        pos = _blank(buf, begins[i] + 1, end)
+        while byte_at(buf, pos) != _OBJ_END and byte_at(buf, pos) != _ARR_END:
+            if is_object:
+                pos, _, _ = _key(buf, pos, end)
+            pos, _ = _value(buf, pos, end)
+            count += 1
+            pos = _blank(buf, pos, end)
+            if byte_at(buf, pos) == _COMMA:
+                pos = _blank(buf, pos + 1, end)
+        counts[i] = count
+
+
+@kernel
+def scan_items(buf, begins, stops, keys, key_ends, key_kinds, starts, ends, kinds):
+    """Find the entries of checked arrays and objects, one after the other; keys of objects only."""
+    at = 0
+    for i in range(len(begins)):
+        is_object = byte_at(buf, begins[i]) == _OBJ
+        end = stops[i]
+        pos = _blank(buf, begins[i] + 1, end)
+        while byte_at(buf, pos) != _OBJ_END and byte_at(buf, pos) != _ARR_END:
+            if is_object:
+                keys[at] = pos + 1
+                pos, after, key_kinds[at] = _key(buf, pos, end)
+                key_ends[at] = after - 1
+            begin = pos
+            pos, kind = _value(buf, pos, end)
+            quoted = 1 if kind == TEXT or kind == ESCAPED else 0
+            starts[at] = begin + quoted
+            ends[at] = pos - quoted
+            kinds[at] = kind
+            at += 1
+            pos = _blank(buf, pos, end)
+            if byte_at(buf, pos) == _COMMA:
+                pos = _blank(buf, pos + 1, end)
+
+
+@kernel
+def _minified(buf, pos, end, out, at):
+    """Copy a checked value without the blanks between its parts."""
+    while pos < end:
+        c = byte_at(buf, pos)
+        if c == _QUOTE:
+            after, _ = _string(buf, pos + 1, end)
+            while pos < after:
+                put_byte(out, at, byte_at(buf, pos))
+                at += 1
+                pos += 1
+            continue
+        if c != 32 and c != 10 and c != 13 and c != 9:
+            put_byte(out, at, c)
+            at += 1
+        pos += 1
+    return at
+
+
+@kernel
+def gather_text(buf, starts, ends, kinds, out, offsets, bad):
+    """Copy the text of each value: strings unescaped, numbers as written, nested values minified.
+
+    ``out`` has room for every span; ``offsets`` becomes the ends. NULL and MISSING are empty; a
+    string with a lone surrogate is empty and ``bad``.
+    """
+    at = 0
+    offsets[0] = 0
+    for i in range(len(starts)):
+        kind = kinds[i]
+        if kind == ESCAPED:
+            after = _unescape(buf, starts[i], ends[i], out, at)
+            if after < 0:
+                bad[i] = True
+            else:
+                at = after
+        elif kind == OBJECT or kind == ARRAY:
+            at = _minified(buf, starts[i], ends[i], out, at)
+        elif kind > NULL:
+            for k in range(starts[i], ends[i]):
+                put_byte(out, at, byte_at(buf, k))
+                at += 1
+        offsets[i + 1] = at

@@ -1,0 +1,314 @@
+"""Runs a SQL case in every way that must not matter.
+
+in      a :class:`~millstream.testing.cases.Case`
+out     nothing: the case holds
+bad     AssertionError naming the mode, with what was expected and what came
+
+Modes: the plan as written in one batch; the rewritten plan in one batch, row by row, in random
+cuts, and with a crash and restore after each chunk. Appended results are compared as multisets,
+updating ones as the table they fold to (SEMANTICS §1).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from millstream.columns.changes import OP, Op
+from millstream.columns.physical import polars_schema
+from millstream.engine.functions import Context
+from millstream.engine.harness import Harness
+from millstream.errors import MillstreamError, Place
+from millstream.job import connected_tables
+from millstream.plan import derive, ids
+from millstream.plan import nodes as n
+from millstream.plan.table import Physical, Table
+from millstream.ports.options import with_options
+from millstream.rewrite import rewrite
+from millstream.settings import Settings
+from millstream.sql.script import Inserted, Selected, Session
+from millstream.testing.cells import comparable, parse_cell, show_cell, split_row
+from millstream.types.time import duration_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from millstream.testing.cases import Case, Expected, Fed, Input
+    from millstream.types import Schema
+
+RESULT, LATE, REJECTED = "result", "late", "rejected"
+RANDOM_CUTS = 3
+"""How many random ways to cut each case."""
+
+Chunk = tuple["Fed", int, int]
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way to run a case; ``size`` gives the rows of the next chunk."""
+
+    name: str
+    size: Callable[[], int]
+    crash: bool = False
+    rewritten: bool = True
+
+
+def modes(seed: str) -> Iterator[Mode]:
+    """Yield every way to run a case; the random ones depend on ``seed`` alone."""
+    yield Mode("one batch, as written", lambda: 1 << 30, rewritten=False)
+    yield Mode("one batch", lambda: 1 << 30)
+    yield Mode("row by row", lambda: 1)
+    for turn in range(RANDOM_CUTS):
+        # Cutting a test's rows needs no secret randomness.
+        chance = random.Random(f"{seed} {turn}")  # noqa: S311
+        crash = turn > 0
+        name = f"random cuts {turn}" + (", crash after each" if crash else "")
+        yield Mode(name, lambda chance=chance: chance.randint(1, 4), crash=crash)  # type: ignore[misc]
+    yield Mode("row by row, crash after each", lambda: 1, crash=True)
+
+
+def check_case(case: Case) -> None:
+    """Run a case in every mode; raises AssertionError where it does not hold."""
+    if case.error:
+        _check_error(case)
+        return
+    plan, tables, settings = planned(case)
+    for mode in modes(case.name):
+        try:
+            _check_mode(case, plan, tables, settings, mode)
+        except AssertionError as error:
+            raise AssertionError(f"{case.name} ({mode.name}): {error}") from None
+
+
+def planned(case: Case) -> tuple[n.Plan, derive.Tables, Settings]:
+    """Return the case's plan, with sinks for its query, its late and its rejected rows."""
+    settings = with_options(Settings(), case.settings, owner=f"case '{case.name}'")
+    session = Session(settings=settings)
+    for table in case.inputs.values():
+        if not re.search(rf"CREATE\s+TABLE\s+`?{table.name}\b", case.sql):
+            list(session.execute(_create(table)))
+    sinks: list[n.Write] = []
+    for outcome in session.execute(case.sql):
+        if isinstance(outcome, Selected):
+            sinks.append(_sink(outcome.node, RESULT))
+        elif isinstance(outcome, Inserted):
+            sinks.extend(outcome.sinks)
+    assert sinks, f"{case.name}: the SQL neither selects nor inserts"
+    first = sinks[0].input
+    if case.late:
+        sinks.append(_sink(n.LateRows(input=derive.late_node(first)), LATE))
+    if case.rejected:
+        sinks.append(_sink(n.RejectedRows(input=first), REJECTED))
+    return n.Plan(tuple(sinks)), _tables(case), session.settings
+
+
+def _check_error(case: Case) -> None:
+    try:
+        plan, tables, settings = planned(case)
+        for mode in list(modes(case.name))[1:3]:
+            _run(case, plan, tables, settings, mode)
+    except MillstreamError as error:
+        text = str(error)
+        for fragment in case.error:
+            assert fragment in text, f"{case.name}: '{fragment}' is not in this message:\n{text}"
+        if case.at is not None:
+            where = error.where
+            assert isinstance(where, Place), f"{case.name}: no place in the text:\n{text}"
+            at = f"{where.line}:{where.column}"
+            assert at == case.at, f"{case.name}: the place is {at}, not {case.at}:\n{text}"
+        return
+    raise AssertionError(f"{case.name}: expected an error with {case.error}")
+
+
+def _check_mode(
+    case: Case, plan: n.Plan, tables: derive.Tables, settings: Settings, mode: Mode
+) -> None:
+    harness = _run(case, plan, tables, settings, mode)
+    schemas = {sink.table.name: sink.table.writable for sink in plan.sinks}
+    for expected in case.expect:
+        name = expected.sink or plan.sinks[0].table.name
+        _check_rows(expected, schemas[name], harness.out[name])
+    if case.changes is not None and mode.name == "row by row":
+        name = plan.sinks[0].table.name
+        _check_changes(case.changes, schemas[name], harness.out[name])
+    if case.late:
+        wanted = [_parsed(cells, schemas[LATE]) for cells in case.late]
+        found = _folded(harness.out[LATE], schemas[LATE])
+        _same(Counter(wanted), found, schemas[LATE], "late rows")
+    elif not mode.crash:
+        late = sum(step.count.rows_late for step in harness.graph.steps)
+        assert late == 0, f"{late} rows were late, none was expected to be"
+    _check_rejected(case.rejected, harness.rejected)
+
+
+def _run(
+    case: Case, plan: n.Plan, tables: derive.Tables, settings: Settings, mode: Mode
+) -> Harness:
+    finished = derive.complete(ids.assign(plan), tables)
+    if mode.rewritten:
+        finished = rewrite(finished)
+    harness = Harness(derive.derive(finished, tables), Context(settings.time_zone))
+    harness.start()
+    read = {node.table.name for node in finished.walk() if isinstance(node, n.Scan)}
+    for fed, start, end in _chunks(case.feed, mode):
+        if fed.table in read:
+            harness.feed(
+                fed.table, _frame(case.inputs[fed.table], fed, start, end), split=fed.split
+            )
+        if mode.crash:
+            harness = harness.restarted()
+    harness.finish()
+    return harness
+
+
+def _chunks(feed: Iterable[Fed], mode: Mode) -> Iterator[Chunk]:
+    for fed in feed:
+        start = 0
+        while start < len(fed.rows):
+            end = min(start + mode.size(), len(fed.rows))
+            yield fed, start, end
+            start = end
+
+
+def _frame(table: Input, fed: Fed, start: int, end: int) -> pl.DataFrame:
+    frame = pl.DataFrame(
+        list(fed.rows[start:end]), schema=polars_schema(table.schema), orient="row"
+    )
+    if not (table.changes or table.upsert):
+        return frame
+    ops = [int(Op.INSERT if op == "+" else Op.DELETE) for op in fed.ops[start:end]]
+    return frame.with_columns(pl.Series(OP, ops, dtype=pl.Int8))
+
+
+# ------------------------------------------------------------------------------ comparing
+
+
+def _check_rows(expected: Expected, schema: Schema, frames: list[pl.DataFrame]) -> None:
+    have = schema.names
+    assert have == expected.columns, f"the columns are {have}, expected {expected.columns}"
+    wanted = [_parsed(cells, schema) for cells in expected.rows]
+    what = f"rows of {expected.sink}" if expected.sink else "rows"
+    if expected.ordered:
+        found = [row for _, row in _listed(frames, schema)]
+        assert found == wanted, _difference(what, wanted, found, schema)
+        return
+    _same(Counter(wanted), _folded(frames, schema), schema, what)
+
+
+def _check_changes(lines: tuple[str, ...], schema: Schema, frames: list[pl.DataFrame]) -> None:
+    wanted = [(line[:2], _parsed(split_row(line[2:]), schema)) for line in lines]
+    found = _listed(frames, schema)
+    shown = "\n".join(f"  {op} {_shown(row, schema)}" for op, row in found)
+    assert found == wanted, f"the changes were\n{shown}"
+
+
+def _check_rejected(lines: tuple[str, ...], frames: list[pl.DataFrame]) -> None:
+    found = [(r["reason"], r["row"] or "") for f in frames for r in f.to_dicts()]
+    left = list(found)
+    for line in lines:
+        reason, _, part = (piece.strip() for piece in line.partition(" | "))
+        hit = next((r for r in left if reason in r[0] and part in r[1]), None)
+        assert hit is not None, f"no rejected row with '{line}' among {found}"
+        left.remove(hit)
+    assert not left, f"rejected, but not expected to be: {left}"
+
+
+def _parsed(cells: Iterable[str], schema: Schema) -> Row:
+    cells = list(cells)
+    assert len(cells) == len(schema), f"{cells} are not {len(schema)} cells"
+    return tuple(
+        comparable(parse_cell(cell, f.type), f.type) for cell, f in zip(cells, schema, strict=True)
+    )
+
+
+def _listed(frames: list[pl.DataFrame], schema: Schema) -> list[tuple[str, Row]]:
+    """Return every row as it came, with its change kind."""
+    out: list[tuple[str, Row]] = []
+    for frame in frames:
+        ops = frame[OP].to_list() if OP in frame.columns else [Op.INSERT] * frame.height
+        for op, row in zip(ops, frame.select(schema.names).rows(), strict=True):
+            values = (comparable(v, f.type) for v, f in zip(row, schema, strict=True))
+            out.append((Op(op).short, tuple(values)))
+    return out
+
+
+def _folded(frames: list[pl.DataFrame], schema: Schema) -> Counter[Row]:
+    """Return the table that the changes stand for."""
+    table: Counter[Row] = Counter()
+    for op, row in _listed(frames, schema):
+        table[row] += -1 if op in ("-U", "-D") else 1
+    gone = [row for row, count in table.items() if count < 0]
+    assert not gone, f"taken back more often than given: {gone}"
+    return +table
+
+
+def _same(wanted: Counter[Row], found: Counter[Row], schema: Schema, what: str) -> None:
+    if wanted == found:
+        return
+    listed = [sorted(table.elements(), key=repr) for table in (wanted, found)]
+    raise AssertionError(_difference(what, *listed, schema))
+
+
+def _difference(what: str, wanted: Iterable[Row], found: Iterable[Row], schema: Schema) -> str:
+    expected = "\n".join(f"  {_shown(row, schema)}" for row in wanted)
+    came = "\n".join(f"  {_shown(row, schema)}" for row in found)
+    return f"{what}: expected\n{expected or '  none'}\ncame\n{came or '  none'}"
+
+
+def _shown(row: Row, schema: Schema) -> str:
+    # Nested values were made hashable for comparing; they are shown as they are.
+    return ",".join(
+        str(value) if isinstance(value, tuple | frozenset) else show_cell(value, f.type)
+        for value, f in zip(row, schema, strict=True)
+    )
+
+
+# ------------------------------------------------------------------------------ tables
+
+
+def _create(table: Input) -> str:
+    columns = [f"`{f.name}` {f.type}" for f in table.schema]
+    if table.watermark is not None:
+        column, delay = table.watermark
+        columns.append(f"WATERMARK FOR {column} AS {column} - {_interval(delay)}")
+    if table.key:
+        columns.append(f"PRIMARY KEY ({', '.join(table.key)}) NOT ENFORCED")
+    return f"CREATE TABLE {table.name} ({', '.join(columns)}) WITH ('connector' = 'memory')"
+
+
+def _interval(delay: str) -> str:
+    return f"INTERVAL '{duration_ms(delay) / 1000:.3f}' SECOND"
+
+
+def _sink(node: n.Node, name: str) -> n.Write:
+    columns = tuple(Physical(f.name, f.type) for f in node.schema)
+    return n.Write(input=node, table=Table(name, columns, "memory"))
+
+
+def _tables(case: Case) -> derive.Tables:
+    """Inputs are as the case says; other tables are as their connectors say."""
+    known = connected_tables()
+
+    def bounded(table: Table) -> bool:
+        own = case.inputs.get(table.name)
+        return known.bounded(table) if own is None else not own.endless
+
+    def gives(table: Table) -> derive.Mode:
+        own = case.inputs.get(table.name)
+        if own is None:
+            return known.gives(table)
+        if own.upsert:
+            return derive.Upsert(own.key)
+        return derive.Retract() if own.changes else derive.Append()
+
+    def takes(table: Table) -> derive.Takes:
+        collected = table.name in (RESULT, LATE, REJECTED)
+        return derive.Takes.CHANGES if collected else known.takes(table)
+
+    return derive.Tables(bounded=bounded, gives=gives, takes=takes)
