@@ -8,12 +8,15 @@ INTERVAL DAY is Duration(ms), INTERVAL YEAR whole months as Int32. MAP and MULTI
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from millstream import types as t
 from millstream.errors import TypeMismatch
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 TimeUnit = Literal["ms", "us", "ns"]
 
@@ -131,5 +134,5 @@ def _pairs(key: pl.DataType, value: pl.DataType) -> pl.DataType:
     return pl.List(pl.Struct([pl.Field("key", key), pl.Field("value", value)]))
 
 
-def _dtype(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
-    return dtype() if isinstance(dtype, type) else dtype
+def _dtype(dtype: PolarsDataType) -> pl.DataType:
+    return dtype if isinstance(dtype, pl.DataType) else dtype()

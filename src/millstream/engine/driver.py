@@ -160,13 +160,14 @@ class Driver:
         found = {w.sink_name: w for w in self.parts.workers}
         if sink not in found:
             raise UnknownName("sink", sink, available=found)
-        if not isinstance(found[sink].sink, Viewable):
+        place = found[sink].sink
+        if not isinstance(place, Viewable):
             raise PlanError(
                 f"The sink '{sink}' keeps nothing here to look at.",
                 hint="Query a memory sink or a view made by show().",
             )
         waiting = list(self._pending.get(sink, ()))
-        return found[sink].sink.view(waiting)
+        return place.view(waiting)
 
     # -- the life of a run ---------------------------------------------------------------------
 

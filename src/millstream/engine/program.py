@@ -20,6 +20,10 @@ from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
 from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
 from millstream.engine.rejects import rejected_rows
 from millstream.expr.tree import Column, Expr, Named
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polars.expr.whenthen import ChainedThen, Then
 
 FAIL = "$fail"
 
@@ -96,12 +100,14 @@ class _LoweredStage:
 
     @classmethod
     def of(cls, stage: Stage, ctx: Context) -> _LoweredStage:
+        predicate: pl.Expr | None = None
+        columns: tuple[pl.Expr, ...] = ()
+        picks: tuple[str, ...] | None = None
         if isinstance(stage, Keep):
             lowered = [lower(stage.predicate, ctx)]
-            predicate, columns, picks = lowered[0].value, (), None
+            predicate = lowered[0].value
         else:
             lowered = [lower(c.expr, ctx) for c in stage.columns]
-            predicate = None
             columns = tuple(
                 low.value.alias(c.name) for low, c in zip(lowered, stage.columns, strict=True)
             )
@@ -141,7 +147,7 @@ def _reason(lowered: list[Lowered]) -> pl.Expr | None:
     fails: list[Fail] = [f for low in lowered for f in low.fails]
     if not fails:
         return None
-    reason = pl.when(fails[0].when).then(fails[0].text)
+    reason: Then | ChainedThen = pl.when(fails[0].when).then(fails[0].text)
     for fail in fails[1:]:
         reason = reason.when(fail.when).then(fail.text)
     return reason.otherwise(pl.lit(None, dtype=pl.String))

@@ -19,7 +19,7 @@ from millstream.errors import OptionError, PlanError, UnknownName
 from millstream.types.time import duration_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from millstream.settings import Option
 
@@ -191,7 +191,7 @@ def _secret(value: Any, _: OptionField) -> Secret:
     return value if isinstance(value, Secret) else Secret(str(value))
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Any, OptionField], Any]] = {
     "text": _text,
     "int": _int,
     "float": _float,

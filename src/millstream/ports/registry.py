@@ -52,7 +52,10 @@ def connector(name: str) -> Connector:
         found = import_module(CONNECTORS[name]).CONNECTOR
         assert isinstance(found, Connector), f"{CONNECTORS[name]}.CONNECTOR is no Connector"
         return found
-    return _plugin("millstream.connectors", "connector", name, [*CONNECTORS, *CONNECTOR_ALIASES])
+    known = [*CONNECTORS, *CONNECTOR_ALIASES]
+    plugin = _plugin("millstream.connectors", "connector", name, known)
+    assert isinstance(plugin, Connector), f"the plugin '{name}' is no Connector"
+    return plugin
 
 
 @cache
@@ -62,7 +65,9 @@ def format_named(name: str) -> Format:
         found = import_module(FORMATS[name]).FORMAT
         assert isinstance(found, Format), f"{FORMATS[name]}.FORMAT is no Format"
         return found
-    return _plugin("millstream.formats", "format", name, list(FORMATS))
+    plugin = _plugin("millstream.formats", "format", name, list(FORMATS))
+    assert isinstance(plugin, Format), f"the plugin '{name}' is no Format"
+    return plugin
 
 
 def connector_names() -> list[str]:

@@ -259,12 +259,12 @@ def _named(expr: Expr, scope: _Scope) -> Expr:
 
 def _named_items(select: q.Select, scope: _Scope) -> list[Named]:
     found: list[Named] = []
-    for index, item in enumerate(select.items):
-        if isinstance(item.expr, q.Star):
-            found.extend(_star(item.expr, select, scope))
+    for index, said in enumerate(select.items):
+        if isinstance(said.expr, q.Star):
+            found.extend(_star(said.expr, select, scope))
             continue
-        expr = _named(item.expr, scope)
-        found.append(Named(item.alias or _own_name(expr, index), expr))
+        expr = _named(said.expr, scope)
+        found.append(Named(said.alias or _own_name(expr, index), expr))
     taken: set[str] = set()
     unique: list[Named] = []
     for item in found:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 
 from millstream.expr.tree import Expr, Udf
 from millstream.sql import statements as s
-from millstream.sql.expressions import ExpressionReader, read_type
+from millstream.sql.expressions import ExpressionReader
 from millstream.sql.query import QueryReader
 from millstream.sql.tokens import Cursor, Token
+from millstream.sql.type_text import read_type
 
 _STARTS = (
     "CREATE, DROP, INSERT INTO, EXECUTE STATEMENT SET, SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, "
@@ -51,9 +52,13 @@ class StatementReader:
         if cursor.ended:
             return None
         found = self._statement()
-        if not cursor.ended and not cursor.accept(";"):
-            raise cursor.expected("';' or the end of the statement")
+        if not cursor.accept(";"):
+            self._expect_end()
         return found
+
+    def _expect_end(self) -> None:
+        if not self.cursor.ended:
+            raise self.cursor.expected("';' or the end of the statement")
 
     def _statement(self) -> s.Statement:
         cursor, start = self.cursor, self.cursor.here

@@ -153,10 +153,10 @@ def _ms(amount: str, first: str, last: str | None) -> int:
         raise ValueError(f"'{amount}' does not fit INTERVAL … {span}.")
     total = 0
     for i, name in enumerate(names):
-        part = int(match[i + 1])
-        if i and part > (23 if name == "HOUR" else 59):
-            raise ValueError(f"{part} {name}S in '{amount}' are too many.")
-        total += part * _UNIT_MS[name]
+        count = int(match[i + 1])
+        if i and count > (23 if name == "HOUR" else 59):
+            raise ValueError(f"{count} {name}S in '{amount}' are too many.")
+        total += count * _UNIT_MS[name]
     fraction = match[len(names) + 1] if names[-1] == "SECOND" else None
     # Flink keeps milliseconds of an interval; further digits are cut.
     return total + int(((fraction or "") + "000")[:3])

@@ -27,6 +27,7 @@ from millstream.expr.tree import Call
 _ENDS_A_LINE = r"[\n\r\x85\x{2028}\x{2029}]\z"
 _TEXTS = pl.List(pl.String)
 Native = Callable[[pl.Expr, str], pl.Expr]
+"""Gives the call in Rust, from the text and the pattern as Rust spells it."""
 
 
 def compiled(pattern: str) -> JavaPattern | None:
@@ -85,15 +86,13 @@ def _extract(call: Call, ctx: Context, x: pl.Expr, pattern: pl.Expr, *group: pl.
         found = _search(v, p)
         return found[g] if found is not None and 0 <= g <= found.re.groups else None
 
-    native = None if index is None else partial(_extracted, index)
-    return _run(call, x, pattern, native, by_row, which)
+    def native(x: pl.Expr, rust: str) -> pl.Expr:
+        return x.str.extract(rust, index or 0)
 
-
-def _extracted(index: int, x: pl.Expr, rust: str) -> pl.Expr:
-    groups = re.compile(r"\((?!\?)").findall(re.sub(r"\\.|\[[^\]]*\]", "", rust))
-    if not 0 <= index <= len(groups):
-        return pl.when(x == "").then(pl.lit(None, dtype=pl.String))
-    return x.str.extract(rust, index)
+    fixed = constant_of(pattern)
+    found = None if fixed is None or fixed[0] is None else compiled(fixed[0])
+    there = index is not None and found is not None and 0 <= index <= found.groups
+    return _run(call, x, pattern, native if there else None, by_row, which)
 
 
 @lowers("REGEXP_EXTRACT_ALL")

@@ -27,7 +27,7 @@ class ConstantRows(Operator):
             for row in node.rows
         ]
         empty = empty_frame(node.schema)
-        self._frame = pl.concat([empty, *(row.cast(dict(empty.schema)) for row in rows)])
+        self._frame = pl.concat([empty, *(row.cast(empty.schema) for row in rows)])
         self._given = False
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
