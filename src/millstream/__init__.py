@@ -48,13 +48,18 @@ if TYPE_CHECKING:
     )
     from millstream.frame.run import Running, explain, run, start
     from millstream.frame.sink import Sink
-    from millstream.frame.sqls import sql
+    from millstream.frame.sqls import script, sql
     from millstream.frame.stream import Stream
     from millstream.frame.trial import TestResult, test
     from millstream.frame.udf import udf
     from millstream.frame.windows import cumulate, hop, tumble
     from millstream.settings import Settings
     from millstream.types import Schema
+
+# The room `millstream.sql` and the function `ms.sql` share a name. Python binds a package's name in
+# its parent when it is first imported; so that happens here, and the name is given back.
+import_module("millstream.sql")
+globals().pop("sql", None)
 
 __version__ = "0.1.0"
 
@@ -74,7 +79,7 @@ _HOMES = {
     ),
     "frame.run": ("Running", "explain", "run", "start"),
     "frame.sink": ("Sink",),
-    "frame.sqls": ("sql",),
+    "frame.sqls": ("script", "sql"),
     "frame.stream": ("Stream",),
     "frame.trial": ("TestResult", "test"),
     "frame.udf": ("udf",),
@@ -132,6 +137,7 @@ __all__ = [
     "read_stdin",
     "read_table",
     "run",
+    "script",
     "sql",
     "start",
     "test",

@@ -61,12 +61,17 @@ class ProgressLine:
 
 
 class Conductor:
-    """Runs each job of a program and remembers how it went."""
+    """Runs each job of a program and remembers how it went.
 
-    def __init__(self, *, quiet: bool) -> None:
+    ``only_trouble`` leaves out the summary of a run that ended by itself and lost no row.
+    """
+
+    def __init__(self, *, quiet: bool, only_trouble: bool = False) -> None:
         self.quiet = quiet
+        self._only_trouble = only_trouble
         self.exit = Exit.OK
         self.runs = 0
+        self._line: ProgressLine | None = None
 
     def __call__(self, job: Job, sinks: Sequence[Any]) -> Summary:
         """Run a job; a signal ends the whole program after it."""
@@ -83,6 +88,7 @@ class Conductor:
 
         self.runs += 1
         line = ProgressLine(quiet=self.quiet, interval_s=job.settings.progress_interval_ms / 1000)
+        self._line = line
         try:
             if any(s.shown for s in sinks):
                 done = conduct_shown(job, sinks, line)
@@ -90,7 +96,19 @@ class Conductor:
                 done = conduct(job, line, interval_s=REDRAW_S)
         finally:
             line.wipe()
-        if not self.quiet:
+        if not self.quiet and not (self._only_trouble and _went_well(done.summary)):
             print("\n".join(summary_lines(done.summary)), file=sys.stderr, flush=True)
         self.exit = exit_of_signal(done.signal)
         return done
+
+    def wipe(self) -> None:
+        """Remove the progress line, before rows are printed."""
+        if self._line is not None:
+            self._line.wipe()
+
+
+def _went_well(summary: Summary) -> bool:
+    """Tell whether there is nothing a reader of the rows alone would miss."""
+    p = summary.progress
+    fell = p.rows_late or p.rows_rejected or any(s.rows_refused for s in p.sinks)
+    return summary.ended == "completed" and not fell

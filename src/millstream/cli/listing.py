@@ -190,7 +190,7 @@ def _table(rows: list[tuple[Any, ...]], heads: tuple[str, ...]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold cyan")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold cyan")
     for index, head in enumerate(heads):
         table.add_column(head, no_wrap=index == 0, overflow="fold")
     for row in rows:

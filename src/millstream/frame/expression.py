@@ -290,8 +290,8 @@ class Expr:
         >>> col("qty").is_between(1, 9)
         ((qty >= 1) AND (qty <= 9))
         """
-        above: Expr = self >= low
-        return above & (self <= high)
+        above, below = self._call(">=", low), self._call("<=", high)
+        return above & below
 
     def abs(self) -> Expr:
         """Return the value without its sign."""

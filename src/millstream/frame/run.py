@@ -126,27 +126,20 @@ def explain_node(node: Write) -> str:
 
 def collect(node: Node, given: Mapping[str, Any]) -> pl.DataFrame:
     """Run one bounded stream and return its rows."""
-    from millstream.frame.tables import sink_table
-    from millstream.frame.view import View
+    from millstream.columns.physical import empty_frame
+    from millstream.frame.results import kept, view_of
 
-    facts = facts_of(node)
-    if not facts.bounded:
+    if not facts_of(node).bounded:
         raise PlanError(
             "This stream never ends, so it cannot be collected.",
             where=here(),
             hint="Use .limit(n), .show(), or ms.start(stream.write_memory()).",
         )
-    key = facts.keys[0] if facts.updates and facts.keys else None
-    view = View(node.schema.names, key=key, updating=facts.updates, rows_max=None)
-    table = sink_table("memory", "collect", node.schema, {"target": view})
-    job = _job_of(
-        Plan((Write(input=node, table=table),)),
-        _settings(**{"checkpoint": None, "name": None, "settings": None, **given}),
-    )
+    view = view_of(node, rows_max=None)
+    settings = _settings(**{"checkpoint": None, "name": None, "settings": None, **given})
+    job = _job_of(Plan((kept(node, view, "collect"),)), settings)
     _end_if_looking(job.plan)
     job.run()
-    from millstream.columns.physical import empty_frame
-
     frame = view.frame()
     return frame if frame.height else empty_frame(node.schema)
 

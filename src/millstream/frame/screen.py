@@ -11,17 +11,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from millstream.frame.figures import count_text, progress_line
+from millstream.types.logical import Numeric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import polars as pl
+
     from millstream.engine.progress import Progress
     from millstream.frame.view import View
+    from millstream.types import Schema
 
 CELL_MAX = 60
 _RIGHT = (int, float, Decimal)
@@ -59,6 +63,7 @@ def rows_table(
     listed = list(rows)
     table = Table(
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         header_style="bold cyan",
         pad_edge=False,
     )
@@ -75,6 +80,40 @@ def rows_table(
     if caption is not None:
         parts.append(Text(caption, style="dim"))
     return Group(*parts)
+
+
+WIDE = 10_000
+"""The width of a table that goes to a file or a pipe: nothing is cut to a width it has not."""
+
+
+def print_frame(frame: pl.DataFrame, schema: Schema) -> None:
+    """Print rows as a table on standard output, all of them, whole."""
+    from millstream.columns.text import text_frame
+
+    if not frame.height:
+        print_rows(schema.names, ())
+        return
+    texts = text_frame(frame, schema).rows()
+    numeric = [isinstance(f.type, Numeric) for f in schema]
+    print_rows(schema.names, texts, numeric)
+
+
+def print_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    numeric: Sequence[bool] | None = None,
+) -> None:
+    """Print texts as a table on standard output; on a terminal it is cut to its width."""
+    right = numeric or [False] * len(columns)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold cyan")
+    for column, is_number in zip(columns, right, strict=True):
+        table.add_column(Text(column), justify="right" if is_number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text("NULL", "dim") if v is None else Text(v) for v in row))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
+    console.print(table)
 
 
 def view_table(view: View, title: str, rows_max: int) -> Group:

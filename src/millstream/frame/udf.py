@@ -19,6 +19,7 @@ from millstream.frame.expression import Expr, Value, to_tree
 from millstream.frame.where import here
 from millstream.types import LogicalType
 
+
 class Function:
     """A Python function that expressions can call; made by :func:`udf`."""
 

@@ -44,6 +44,7 @@ class View(Collected):
         updating: bool = False,
         rows_max: int | None = ROWS_MAX,
         on_rows: Callable[[pl.DataFrame], None] | None = None,
+        folded: bool = True,
     ) -> None:
         super().__init__()
         self.columns = tuple(columns)
@@ -53,6 +54,7 @@ class View(Collected):
         self._key = None if key is None else list(key)
         self._rows_max = rows_max
         self._on_rows = on_rows
+        self._keeps = folded
         self._folded: pl.DataFrame | None = None
         self._waiting: list[pl.DataFrame] = []
         self._waiting_rows = 0
@@ -65,8 +67,9 @@ class View(Collected):
             for frame in frames:
                 self._on_rows(frame)
         with self._changed:
-            self._waiting.extend(f for f in frames if f.height)
-            self._waiting_rows += count
+            if self._keeps:
+                self._waiting.extend(f for f in frames if f.height)
+                self._waiting_rows += count
             self.rows_total += count
             self.version += 1
             standing = 0 if self._folded is None else self._folded.height

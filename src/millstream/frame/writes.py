@@ -254,11 +254,9 @@ class Writes:
                 )
 
     def _view(self, rows_max: int | None) -> View:
-        from millstream.frame.view import View
+        from millstream.frame.results import view_of
 
-        facts = facts_of(self.node)
-        key = facts.keys[0] if facts.updates and facts.keys else None
-        return View(self.node.schema.names, key=key, updating=facts.updates, rows_max=rows_max)
+        return view_of(self.node, rows_max=rows_max)
 
 
 def _names(key: Key) -> tuple[str, ...]:
