@@ -12,10 +12,12 @@ source  RFC 8259
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from millstream.columns.jit import kernel
 from millstream.columns.address import byte_at, put_byte, word_at
+from millstream.columns.jit import kernel
 
 # What a value is. A kind from ERROR on is the code of a reason instead.
 MISSING, NULL, TRUE, FALSE, INTEGER, REAL, TEXT, ESCAPED, OBJECT, ARRAY = range(10)
@@ -49,30 +51,35 @@ _ZERO, _NINE, _MINUS, _PLUS, _POINT = 0x30, 0x39, 0x2D, 0x2B, 0x2E
 
 
 @kernel
-def _blank(buf, pos, end):
-    while pos < end and (byte_at(buf, pos) == 32 or byte_at(buf, pos) == 10 or byte_at(buf, pos) == 13 or byte_at(buf, pos) == 9):
+def _blank(buf: int, pos: int, end: int) -> int:
+    while pos < end and (
+        byte_at(buf, pos) == 32
+        or byte_at(buf, pos) == 10
+        or byte_at(buf, pos) == 13
+        or byte_at(buf, pos) == 9
+    ):
         pos += 1
     return pos
 
 
 @kernel
-def _is_hex(c):
+def _is_hex(c: int) -> bool:
     return 0x30 <= c <= 0x39 or 0x41 <= c <= 0x46 or 0x61 <= c <= 0x66
 
 
 @kernel
-def _has_zero(word):
+def _has_zero(word: np.uint64) -> np.uint64:
     return (word - _ONES) & ~word & _HIGHS
 
 
 @kernel
-def _ends_here(word):
+def _ends_here(word: np.uint64) -> bool:
     """Tell whether one of eight bytes is a quote or a backslash."""
     return (_has_zero(word ^ _QUOTES) | _has_zero(word ^ _BACKSLASHES)) != 0
 
 
 @kernel
-def _string(buf, pos, end):
+def _string(buf: int, pos: int, end: int) -> tuple[int, int]:
     """Return the place after the closing quote (or of the error) and TEXT, ESCAPED or the error."""
     kind = TEXT
     while pos < end:
@@ -95,16 +102,7 @@ def _string(buf, pos, end):
                 if not _is_hex(byte_at(buf, k)):
                     return pos, ESCAPE
             pos += 6
-        elif (
-            e == _QUOTE
-            or e == _BACKSLASH
-            or e == 0x2F
-            or e == 0x62
-            or e == 0x66
-            or e == 0x6E
-            or e == 0x72
-            or e == 0x74
-        ):
+        elif e in (_QUOTE, _BACKSLASH) or e in {47, 98, 102, 110, 114, 116}:
             pos += 2
         else:
             return pos, ESCAPE
@@ -112,14 +110,14 @@ def _string(buf, pos, end):
 
 
 @kernel
-def _digits(buf, pos, end):
+def _digits(buf: int, pos: int, end: int) -> int:
     while pos < end and _ZERO <= byte_at(buf, pos) <= _NINE:
         pos += 1
     return pos
 
 
 @kernel
-def _number(buf, pos, end):
+def _number(buf: int, pos: int, end: int) -> tuple[int, int]:
     if byte_at(buf, pos) == _MINUS:
         pos += 1
     first = pos
@@ -146,7 +144,12 @@ def _number(buf, pos, end):
 
 
 @kernel
-def _scalar(buf, pos, end):
+def _is_rest(buf: int, pos: int, b: int, c: int, d: int) -> bool:
+    return byte_at(buf, pos + 1) == b and byte_at(buf, pos + 2) == c and byte_at(buf, pos + 3) == d
+
+
+@kernel
+def _scalar(buf: int, pos: int, end: int) -> tuple[int, int]:
     """Scan anything but an object or an array."""
     c = byte_at(buf, pos)
     if c == _QUOTE:
@@ -154,21 +157,27 @@ def _scalar(buf, pos, end):
     if c == _MINUS or _ZERO <= c <= _NINE:
         return _number(buf, pos, end)
     if c == 0x74:
-        if pos + 4 <= end and byte_at(buf, pos + 1) == 0x72 and byte_at(buf, pos + 2) == 0x75:
-            if byte_at(buf, pos + 3) == 0x65:
-                return pos + 4, TRUE
+        if pos + 4 <= end and _is_rest(buf, pos, 0x72, 0x75, 0x65):
+            return pos + 4, TRUE
     elif c == 0x6E:
-        if pos + 4 <= end and byte_at(buf, pos + 1) == 0x75 and byte_at(buf, pos + 2) == 0x6C:
-            if byte_at(buf, pos + 3) == 0x6C:
-                return pos + 4, NULL
-    elif c == 0x66 and pos + 5 <= end and byte_at(buf, pos + 1) == 0x61 and byte_at(buf, pos + 2) == 0x6C:
-        if byte_at(buf, pos + 3) == 0x73 and byte_at(buf, pos + 4) == 0x65:
-            return pos + 5, FALSE
+        if pos + 4 <= end and _is_rest(buf, pos, 0x75, 0x6C, 0x6C):
+            return pos + 4, NULL
+    elif (
+        (
+            c == 0x66
+            and pos + 5 <= end
+            and byte_at(buf, pos + 1) == 0x61
+            and byte_at(buf, pos + 2) == 0x6C
+        )
+        and byte_at(buf, pos + 3) == 0x73
+        and byte_at(buf, pos + 4) == 0x65
+    ):
+        return pos + 5, FALSE
     return pos, VALUE
 
 
 @kernel
-def _key(buf, pos, end):
+def _key(buf: int, pos: int, end: int) -> tuple[int, int, int]:
     """Scan a key and its colon; returns the place of the value and ESCAPED, TEXT or the error."""
     if byte_at(buf, pos) != _QUOTE:
         return pos, pos, KEY
@@ -187,7 +196,7 @@ def _key(buf, pos, end):
 
 
 @kernel
-def _container(buf, pos, end):
+def _container(buf: int, pos: int, end: int) -> tuple[int, int]:
     """Check an object or array and return the place after it; its kind, or the error."""
     kind = OBJECT if byte_at(buf, pos) == _OBJ else ARRAY
     stack = np.uint64(kind == OBJECT)  # one bit a level, the innermost lowest: 1 = object
@@ -204,7 +213,7 @@ def _container(buf, pos, end):
                 if found >= ERROR:
                     return pos, found
             c = byte_at(buf, pos)
-            if c == _OBJ or c == _ARR:
+            if c in (_OBJ, _ARR):
                 if depth == DEPTH_MAX:
                     return pos, DEEP
                 depth += 1
@@ -236,25 +245,25 @@ def _container(buf, pos, end):
 
 
 @kernel
-def _value(buf, pos, end):
+def _value(buf: int, pos: int, end: int) -> tuple[int, int]:
     c = byte_at(buf, pos)
-    if c == _OBJ or c == _ARR:
+    if c in (_OBJ, _ARR):
         return _container(buf, pos, end)
     return _scalar(buf, pos, end)
 
 
 @kernel
-def _hex4(buf, pos):
+def _hex4(buf: int, pos: int) -> int:
     value = 0
     for k in range(pos, pos + 4):
-        c = np.int64(byte_at(buf, k))
+        c = byte_at(buf, k)
         digit = c - 0x30 if c <= 0x39 else (c & 0xDF) - 0x37
         value = value * 16 + digit
     return value
 
 
 @kernel
-def _put_utf8(out, at, code):
+def _put_utf8(out: int, at: int, code: int) -> int:
     if code < 0x80:
         put_byte(out, at, code)
         return at + 1
@@ -275,7 +284,7 @@ def _put_utf8(out, at, code):
 
 
 @kernel
-def _short_escape(e):
+def _short_escape(e: int) -> int:
     if e == 0x6E:
         return 0x0A
     if e == 0x74:
@@ -290,7 +299,7 @@ def _short_escape(e):
 
 
 @kernel
-def _unescape(buf, pos, end, out, at):
+def _unescape(buf: int, pos: int, end: int, out: int, at: int) -> int:
     """Write a checked string without its escapes; returns the new place, -1 on a lone surrogate."""
     while pos < end:
         c = byte_at(buf, pos)
@@ -322,20 +331,20 @@ def _unescape(buf, pos, end, out, at):
 
 
 @kernel
-def _same(a, b, size):
-    for k in range(size):
-        if byte_at(a, k) != byte_at(b, k):
-            return False
-    return True
+def _same(a: int, b: int, size: int) -> bool:
+    k = 0
+    while k < size and byte_at(a, k) == byte_at(b, k):
+        k += 1
+    return k == size
 
 
 @kernel
-def _offset(offsets, k):
+def _offset(offsets: int, k: int) -> Any:
     return np.int64(word_at(offsets, 8 * k))
 
 
 @kernel
-def _field(name, size, names, offsets, count, guess):
+def _field(name: int, size: int, names: int, offsets: int, count: int, guess: int) -> int:
     """Return the index of a field name, or -1; ``guess`` is looked at first."""
     for step in range(count):
         k = guess + step
@@ -348,7 +357,17 @@ def _field(name, size, names, offsets, count, guess):
 
 
 @kernel
-def _member(buf, pos, end, names, offsets, count, guess, scratch, scratch_size):
+def _member(
+    buf: int,
+    pos: int,
+    end: int,
+    names: int,
+    offsets: int,
+    count: int,
+    guess: int,
+    scratch: int,
+    scratch_size: int,
+) -> tuple[int, int, int]:
     """Scan a key; returns the place of its value, its field (or -1), and 0 or the error."""
     name = buf + pos + 1
     pos, after, kind = _key(buf, pos, end)
@@ -366,7 +385,7 @@ def _member(buf, pos, end, names, offsets, count, guess, scratch, scratch_size):
 
 
 @kernel
-def _opened(buf, pos, end):
+def _opened(buf: int, pos: int, end: int) -> tuple[int, int]:
     """Step into the outermost object; returns the place of its first key and 0, or the error."""
     pos = _blank(buf, pos, end)
     if pos >= end:
@@ -378,8 +397,8 @@ def _opened(buf, pos, end):
 
 
 @kernel
-def _next(buf, pos, end):
-    """Step over a comma; returns the place of the next key and 0, or of the closing brace and -1."""
+def _next(buf: int, pos: int, end: int) -> tuple[int, int]:
+    """Step over a comma; returns the place of the next key and 0, or of the brace and -1."""
     pos = _blank(buf, pos, end)
     if pos >= end:
         return pos, END
@@ -392,7 +411,19 @@ def _next(buf, pos, end):
 
 
 @kernel
-def scan_rows(buf, begins, stops, names, offsets, scratch, starts, ends, kinds, status, places):
+def scan_rows(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+    buf: int,
+    begins: np.ndarray,
+    stops: np.ndarray,
+    names: int,
+    offsets: int,
+    scratch: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+    status: np.ndarray,
+    places: np.ndarray,
+) -> None:
     """Scan every document; ``names`` and ``offsets`` hold the field names one after the other.
 
     ``buf``, ``names``, ``offsets`` and ``scratch`` are addresses; ``scratch`` has room for six
@@ -423,7 +454,7 @@ def scan_rows(buf, begins, stops, names, offsets, scratch, starts, ends, kinds, 
                 error = kind
                 break
             if field >= 0:
-                quoted = kind == TEXT or kind == ESCAPED
+                quoted = kind in (TEXT, ESCAPED)
                 starts[field, doc] = begin + quoted
                 ends[field, doc] = pos - quoted
                 kinds[field, doc] = kind
@@ -437,7 +468,7 @@ def scan_rows(buf, begins, stops, names, offsets, scratch, starts, ends, kinds, 
 
 
 @kernel
-def count_items(buf, begins, stops, counts):
+def count_items(buf: int, begins: np.ndarray, stops: np.ndarray, counts: np.ndarray) -> None:
     """Count the entries of checked arrays and objects."""
     for i in range(len(begins)):
         count = 0
@@ -456,7 +487,17 @@ def count_items(buf, begins, stops, counts):
 
 
 @kernel
-def scan_items(buf, begins, stops, keys, key_ends, key_kinds, starts, ends, kinds):
+def scan_items(
+    buf: int,
+    begins: np.ndarray,
+    stops: np.ndarray,
+    keys: np.ndarray,
+    key_ends: np.ndarray,
+    key_kinds: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+) -> None:
     """Find the entries of checked arrays and objects, one after the other; keys of objects only."""
     at = 0
     for i in range(len(begins)):
@@ -470,7 +511,7 @@ def scan_items(buf, begins, stops, keys, key_ends, key_kinds, starts, ends, kind
                 key_ends[at] = after - 1
             begin = pos
             pos, kind = _value(buf, pos, end)
-            quoted = 1 if kind == TEXT or kind == ESCAPED else 0
+            quoted = 1 if kind in (TEXT, ESCAPED) else 0
             starts[at] = begin + quoted
             ends[at] = pos - quoted
             kinds[at] = kind
@@ -481,7 +522,7 @@ def scan_items(buf, begins, stops, keys, key_ends, key_kinds, starts, ends, kind
 
 
 @kernel
-def _minified(buf, pos, end, out, at):
+def _minified(buf: int, pos: int, end: int, out: int, at: int) -> int:
     """Copy a checked value without the blanks between its parts."""
     while pos < end:
         c = byte_at(buf, pos)
@@ -492,7 +533,7 @@ def _minified(buf, pos, end, out, at):
                 at += 1
                 pos += 1
             continue
-        if c != 32 and c != 10 and c != 13 and c != 9:
+        if c not in {32, 10, 13, 9}:
             put_byte(out, at, c)
             at += 1
         pos += 1
@@ -500,7 +541,15 @@ def _minified(buf, pos, end, out, at):
 
 
 @kernel
-def gather_text(buf, starts, ends, kinds, out, offsets, bad):
+def gather_text(
+    buf: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+    out: int,
+    offsets: np.ndarray,
+    bad: np.ndarray,
+) -> None:
     """Copy the text of each value: strings unescaped, numbers as written, nested values minified.
 
     ``out`` has room for every span; ``offsets`` becomes the ends. NULL and MISSING are empty; a
@@ -516,7 +565,7 @@ def gather_text(buf, starts, ends, kinds, out, offsets, bad):
                 bad[i] = True
             else:
                 at = after
-        elif kind == OBJECT or kind == ARRAY:
+        elif kind in (OBJECT, ARRAY):
             at = _minified(buf, starts[i], ends[i], out, at)
         elif kind > NULL:
             for k in range(starts[i], ends[i]):

@@ -1,0 +1,363 @@
+"""Reads numbers, days and times from the text between two places of a buffer.
+
+in      the address of a buffer and, per value, a span and a kind (of ``json_scan``)
+out     ``out`` filled, and ``state``: GOOD, NONE (NULL or missing), BAD, or SLOW: a form that is
+        rare and left to the caller
+source  Clinger, "How to Read Floating Point Numbers Accurately", 1990 (the exact cases);
+        Hinnant, "chrono-Compatible Low-Level Date Algorithms" (days_from_civil)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millstream.columns.address import byte_at
+from millstream.columns.jit import kernel
+from millstream.formats.json_scan import INTEGER, NULL, REAL, TEXT
+
+GOOD, NONE, BAD, SLOW = range(4)
+DAY, CLOCK, INSTANT = range(3)
+
+_POWERS = np.array([10.0**k for k in range(23)])
+_NINE_DIGITS = 9
+_YEAR_NS_FIRST, _YEAR_NS_LAST = 1678, 2261  # what 64 bits of nanoseconds hold in full years
+
+
+@kernel
+def _trim(buf: int, pos: int, end: int) -> tuple[Any, int]:
+    while pos < end and byte_at(buf, pos) <= 32:
+        pos += 1
+    while end > pos and byte_at(buf, end - 1) <= 32:
+        end -= 1
+    return pos, end
+
+
+@kernel
+def _is_digit(c: int) -> bool:
+    return 48 <= c <= 57
+
+
+@kernel
+def _integer(buf: int, pos: int, end: int, low: int, high: int) -> tuple[Any, int]:
+    """Return a whole number and GOOD or BAD."""
+    pos, end = _trim(buf, pos, end)
+    if pos >= end:
+        return 0, BAD
+    negative = byte_at(buf, pos) == 45
+    if negative or byte_at(buf, pos) == 43:
+        pos += 1
+    if pos >= end:
+        return 0, BAD
+    while pos < end - 1 and byte_at(buf, pos) == 48:
+        pos += 1
+    if end - pos > 19:
+        return 0, BAD
+    value = np.uint64(0)
+    while pos < end:
+        c = byte_at(buf, pos)
+        if not _is_digit(c):
+            return 0, BAD
+        value = value * np.uint64(10) + np.uint64(c - 48)
+        pos += 1
+    if negative:
+        if value > np.uint64(-(low + 1)) + np.uint64(1):
+            return 0, BAD
+        return -np.int64(value), GOOD
+    if value > np.uint64(high):
+        return 0, BAD
+    return np.int64(value), GOOD
+
+
+@kernel
+def read_integers(
+    buf: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+    low: int,
+    high: int,
+    out: np.ndarray,
+    state: np.ndarray,
+) -> None:
+    """Read whole numbers of ``low`` to ``high``; a number with a fraction is SLOW."""
+    for i in range(len(starts)):
+        kind = kinds[i]
+        if kind in (INTEGER, TEXT):
+            out[i], state[i] = _integer(buf, starts[i], ends[i], low, high)
+        else:
+            out[i] = 0
+            state[i] = NONE if kind <= NULL else SLOW if kind == REAL else BAD
+
+
+@kernel
+def _real(buf: int, pos: int, end: int, mantissa_max: int, power_max: int) -> tuple[float, int]:
+    """Return a float and GOOD where it is exact by one operation, else SLOW."""
+    negative = byte_at(buf, pos) == 45
+    if negative or byte_at(buf, pos) == 43:
+        pos += 1
+    mantissa = 0
+    digits = 0  # significant ones
+    seen = 0
+    power = 0
+    behind = False
+    while pos < end:
+        c = byte_at(buf, pos)
+        if _is_digit(c):
+            seen += 1
+            if digits > 0 or c != 48:
+                digits += 1
+            if digits > 18:
+                return 0.0, SLOW
+            mantissa = mantissa * 10 + (c - 48)
+            power -= behind
+        elif c == 46 and not behind:
+            behind = True
+        else:
+            break
+        pos += 1
+    if seen == 0:
+        return 0.0, SLOW
+    if pos < end:
+        c = byte_at(buf, pos)
+        if (c not in {101, 69}) or pos + 1 >= end:
+            return 0.0, SLOW
+        pos += 1
+        down = byte_at(buf, pos) == 45
+        if down or byte_at(buf, pos) == 43:
+            pos += 1
+        if pos >= end or end - pos > 4:
+            return 0.0, SLOW
+        exponent = 0
+        while pos < end:
+            c = byte_at(buf, pos)
+            if not _is_digit(c):
+                return 0.0, SLOW
+            exponent = exponent * 10 + (c - 48)
+            pos += 1
+        power += -exponent if down else exponent
+    if mantissa > mantissa_max or power > power_max or power < -power_max:
+        return 0.0, SLOW
+    value = np.float64(mantissa)
+    value = value * _POWERS[power] if power >= 0 else value / _POWERS[-power]
+    return (-value if negative else value), GOOD
+
+
+@kernel
+def read_reals(
+    buf: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+    mantissa_max: int,
+    power_max: int,
+    out: np.ndarray,
+    state: np.ndarray,
+) -> None:
+    """Read floats; whatever one exact operation cannot give is SLOW."""
+    for i in range(len(starts)):
+        kind = kinds[i]
+        out[i] = 0.0
+        if kind in (INTEGER, REAL, TEXT):
+            pos, end = _trim(buf, starts[i], ends[i])
+            if pos >= end:
+                state[i] = BAD
+            else:
+                out[i], state[i] = _real(buf, pos, end, mantissa_max, power_max)
+        else:
+            state[i] = NONE if kind <= NULL else BAD
+
+
+@kernel
+def _decimal(buf: int, pos: int, end: int, scale: int, limit: int) -> tuple[Any, int]:
+    """Return the unscaled number, rounded half up, and GOOD, BAD or SLOW."""
+    negative = byte_at(buf, pos) == 45
+    if negative or byte_at(buf, pos) == 43:
+        pos += 1
+    value = 0
+    seen = 0
+    digits = 0
+    left = scale
+    behind = False
+    up = False
+    while pos < end:
+        c = byte_at(buf, pos)
+        if _is_digit(c):
+            seen += 1
+            if not behind or left > 0:
+                if digits > 0 or c != 48:
+                    digits += 1
+                if digits > 18:
+                    return value, SLOW
+                value = value * 10 + (c - 48)
+                left -= behind
+            elif left == 0:
+                up = c >= 53
+                left = -1  # only the first digit dropped decides
+        elif c == 46 and not behind:
+            behind = True
+        else:
+            return value, SLOW
+        pos += 1
+    if seen == 0:
+        return value, BAD
+    while left > 0:
+        if value > 0:
+            digits += 1
+        if digits > 18:
+            return value, SLOW
+        value *= 10
+        left -= 1
+    if up:
+        value += 1
+    if value >= limit:
+        return value, BAD
+    return (-value if negative else value), GOOD
+
+
+@kernel
+def read_decimals(
+    buf: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+    scale: int,
+    limit: int,
+    out: np.ndarray,
+    state: np.ndarray,
+) -> None:
+    """Read decimals of at most 18 digits as unscaled numbers below ``limit``; others are SLOW."""
+    for i in range(len(starts)):
+        kind = kinds[i]
+        out[i] = 0
+        if kind in (INTEGER, REAL, TEXT):
+            pos, end = _trim(buf, starts[i], ends[i])
+            if pos >= end:
+                state[i] = BAD
+            else:
+                out[i], state[i] = _decimal(buf, pos, end, scale, limit)
+        else:
+            state[i] = NONE if kind <= NULL else BAD
+
+
+@kernel
+def _two(buf: int, pos: int) -> int:
+    """Return a number of two digits, -1 where there are none."""
+    a, b = byte_at(buf, pos), byte_at(buf, pos + 1)
+    if not (_is_digit(a) and _is_digit(b)):
+        return -1
+    return (a - 48) * 10 + (b - 48)
+
+
+@kernel
+def _month_days(year: int, month: int) -> int:
+    if month == 2:
+        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+        return 29 if leap else 28
+    return 30 if month in {4, 6, 9, 11} else 31
+
+
+@kernel
+def _day(buf: int, pos: int, end: int) -> tuple[int, int, int]:
+    """Read YYYY-MM-DD; returns days since 1970, the year, and GOOD or BAD."""
+    if end - pos < 10 or byte_at(buf, pos + 4) != 45 or byte_at(buf, pos + 7) != 45:
+        return 0, 0, BAD
+    high, low = _two(buf, pos), _two(buf, pos + 2)
+    month, day = _two(buf, pos + 5), _two(buf, pos + 8)
+    if high < 0 or low < 0 or month < 1 or month > 12 or day < 1:
+        return 0, 0, BAD
+    year = high * 100 + low
+    if day > _month_days(year, month):
+        return 0, year, BAD
+    shifted = year - (month <= 2)
+    era = shifted // 400
+    of_era = shifted - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468, year, GOOD
+
+
+@kernel
+def _clock(buf: int, pos: int, end: int, seconds_needed: bool) -> tuple[int, int, int, int]:
+    """Read HH:MM:SS[.f]; returns seconds, nanoseconds, the place after it, and GOOD or BAD."""
+    zero = 0
+    if end - pos < 5 or byte_at(buf, pos + 2) != 58:
+        return zero, zero, pos, BAD
+    hour, minute, second = _two(buf, pos), _two(buf, pos + 3), zero
+    pos += 5
+    nanos = zero
+    if pos < end and byte_at(buf, pos) == 58:
+        if end - pos < 3:
+            return zero, zero, pos, BAD
+        second = _two(buf, pos + 1)
+        pos += 3
+        if pos < end and byte_at(buf, pos) == 46:
+            first = pos + 1
+            pos = first
+            while pos < end and pos - first < _NINE_DIGITS and _is_digit(byte_at(buf, pos)):
+                nanos = nanos * 10 + (byte_at(buf, pos) - 48)
+                pos += 1
+            if pos == first:
+                return zero, zero, pos, BAD
+            for _ in range(_NINE_DIGITS - (pos - first)):
+                nanos *= 10
+    elif seconds_needed:
+        return zero, zero, pos, BAD
+    good = 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60
+    return hour * 3600 + minute * 60 + second, nanos, pos, (GOOD if good else BAD)
+
+
+@kernel
+def read_times(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+    buf: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+    form: int,
+    between: int,
+    seconds_needed: bool,
+    zulu: bool,
+    per_second: int,
+    out: np.ndarray,
+    state: np.ndarray,
+) -> None:
+    """Read days, times of the day or both, as ``form`` says.
+
+    ``between`` is the character between day and time, ``zulu`` asks for a Z at the end, and
+    ``per_second`` is the unit of the result; finer digits are cut off.
+    """
+    finer = 1_000_000_000 // per_second
+    for i in range(len(starts)):
+        kind = kinds[i]
+        out[i] = 0
+        state[i] = NONE if kind <= NULL else BAD
+        if kind != TEXT:
+            continue
+        pos, end = starts[i], ends[i]
+        days, seconds, nanos = 0, 0, 0
+        if form != CLOCK:
+            days, year, found = _day(buf, pos, end)
+            if found == BAD:
+                continue
+            if per_second > 1_000_000 and not _YEAR_NS_FIRST <= year <= _YEAR_NS_LAST:
+                continue
+            pos += 10
+            if form == INSTANT:
+                if pos >= end or byte_at(buf, pos) != between:
+                    continue
+                pos += 1
+        if form != DAY:
+            seconds, nanos, pos, found = _clock(buf, pos, end, seconds_needed)
+            if found == BAD:
+                continue
+            if zulu:
+                if pos >= end or byte_at(buf, pos) != 90:
+                    continue
+                pos += 1
+        if pos != end:
+            continue
+        state[i] = GOOD
+        if form == DAY:
+            out[i] = days
+        else:
+            out[i] = (days * 86_400 + seconds) * per_second + nanos // finer
