@@ -63,9 +63,10 @@ def _assemble(
     workers = [_worker(d, derived, settings, store, inbox, refused) for d in derived.plan.sinks]
     opened.extend(worker.sink.close for worker in workers)
     pipeline = settings.pipeline_name if store is None else store.pipeline
+    incarnation = 0 if store is None else store.incarnation
     last = {
-        w.sink_name: w.sink.open(pipeline, 0 if store is None else store.incarnation)
-        for w in workers
+        worker.sink_name: worker.sink.open(_owner(pipeline, write, worker), incarnation)
+        for write, worker in zip(derived.plan.sinks, workers, strict=True)
     }
     if epoch is not None:
         _catch_up(epoch, workers, last)
@@ -105,6 +106,12 @@ class _Refused:
     def __call__(self, sink: str, frame: pl.DataFrame) -> None:
         assert self.to is not None, "a sink refused rows before the driver was there"
         self.to(sink, frame)
+
+
+def _owner(pipeline: str, write: Write, worker: SinkWorker) -> str:
+    """Return the id a sink knows us by; two writers of one table must not shut each other out."""
+    same = worker.sink_name == write.table.name
+    return pipeline if same else f"{pipeline}/{worker.sink_name}"
 
 
 def _seed(settings: Settings, epoch: Epoch | None) -> int:

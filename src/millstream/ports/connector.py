@@ -129,7 +129,8 @@ class Sink(ABC):
     def open(self, pipeline: str, incarnation: int) -> int | None:
         """Connect, shut out older owners, and return the last epoch delivered (None = never).
 
-        ``pipeline`` is a stable id; ``incarnation`` grows with each start of it. Called once.
+        ``pipeline`` is a stable id; ``incarnation`` grows with each start of it, and is 0 where no
+        checkpoints are kept, so that there are no epochs and no older owners. Called once.
         """
 
     @abstractmethod

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import millstream as ms
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import millstream as ms
 from millstream import col
 
 NUMBERS = ms.read_memory([{"a": 7, "b": 2, "x": 7.5, "t": "ab"}], name="numbers")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextvars
 import threading
 
-import millstream as ms
 import pytest
+
+import millstream as ms
 from millstream import col
 from millstream.frame import context
 

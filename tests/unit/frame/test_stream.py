@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-import millstream as ms
 import polars as pl
 import pytest
+
+import millstream as ms
 from millstream import col
 from millstream.errors import Place
 
@@ -73,7 +74,9 @@ def test_windows_over_windows(orders):
 def test_aggregates_may_be_combined(orders):
     """An expression over several aggregates is cut at them; equal ones are computed once."""
     both = orders.group_by("country").agg(
-        mean=col("amount").sum() / ms.count(), share=ms.count() * 100 / 3, mean2=col("amount").mean()
+        mean=col("amount").sum() / ms.count(),
+        share=ms.count() * 100 / 3,
+        mean2=col("amount").mean(),
     )
     assert sorted(both.collect().rows()) == [
         ("de", 6.25, pytest.approx(200 / 3), 6.25),
@@ -191,7 +194,10 @@ def test_a_udf_without_types_is_refused():
         (lambda s: s.select(total=col("amount").sum()), "Group first"),
         (lambda s: s.group_by("country").agg(x=col("id")), "needs one value per group"),
         (lambda s: s.group_by("country").agg(x=col("id").sum().max()), "inside an aggregate"),
-        (lambda s: s.select("id").group_by(window=ms.tumble("1m")).agg(ms.count()), "no event time"),
+        (
+            lambda s: s.select("id").group_by(window=ms.tumble("1m")).agg(ms.count()),
+            "no event time",
+        ),
         (lambda s: s.sort("id", descending=(True, False)), "answers to descending"),
         (lambda s: s.union(s.drop("id")), "Unknown column 'id'"),
         (lambda s: s.select(ms.call("UPER", col("country"))), "Did you mean 'UPPER'"),

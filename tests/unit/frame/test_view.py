@@ -7,6 +7,7 @@ from collections import Counter
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from millstream.columns.changes import OP, Op
 from millstream.frame.view import View
 
