@@ -206,7 +206,7 @@ def test_a_udf_without_types_is_refused():
         (lambda s: s.write_table("print", prefix="x"), "Unknown option 'prefix'"),
         (lambda s: s.write_duckdb("x.db", table="t", key=["idd"]), "Did you mean 'id'"),
     ],
-    ids=str,
+    ids=lambda said: said if isinstance(said, str) else "mistake",
 )
 def test_mistakes_are_told_where_they_are_made(orders, wrong, says):
     """Every verb checks itself at once and says what to do; nothing waits for run()."""
