@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+NAMES_SHOWN_MAX = 24
+"""A longer list of names helps nobody; it is counted instead."""
+
+
 class Retry(Enum):
     """What the driver may do after a connector error."""
 
@@ -179,5 +183,6 @@ def _did_you_mean(name: str, names: list[str]) -> str | None:
     near = [folded[n] for n in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
     if near:
         return "Did you mean " + " or ".join(f"'{n}'" for n in near) + "?"
-    shown = ", ".join(names[:12])
-    return f"Available: {shown}{', …' if len(names) > 12 else ''}."
+    if len(names) > NAMES_SHOWN_MAX:
+        return f"None of the {len(names)} names there are is like it."
+    return f"Available: {', '.join(names)}."

@@ -57,5 +57,6 @@ def find(name: str, *, more: tuple[str, ...] = (), place: Place | None = None) -
     """Return a function by name or alias; ``more`` are further names to suggest (UDFs)."""
     found = _by_any_name().get(name.upper())
     if found is None:
-        raise UnknownName("function", name, available=[*_by_any_name(), *more], where=place)
+        words = [known for known in _by_any_name() if known[0].isalpha()]
+        raise UnknownName("function", name, available=[*words, *more], where=place)
     return found
