@@ -140,11 +140,12 @@ def _check_sort(below: Facts, node: n.Sort) -> None:
     if below.bounded:
         return
     by = ", ".join(map(str, node.by))
+    what = f"ORDER BY {by}" if by else "LIMIT over results that change"
     raise PlanError(
-        f"ORDER BY {by} needs input that ends, this input is endless.",
+        f"{what} needs input that ends, this input is endless.",
         where=_place(node),
-        hint="Leave ORDER BY out and sort where the results are read, or read a bounded part "
-        "of the source.",
+        hint="Leave it out and sort or cut where the results are read, or read a bounded part of "
+        "the source.",
     )
 
 

@@ -6,7 +6,8 @@ bad     AssertionError naming the mode, with what was expected and what came
 
 Modes: the plan as written in one batch; the rewritten plan in one batch, row by row, in random
 cuts, and with a crash and restore after each chunk. Appended results are compared as multisets,
-updating ones as the table they fold to (SEMANTICS §1).
+updating ones as the table they fold to (SEMANTICS §1); floats to nine digits with what the file
+says, and bit for bit with what the first mode gave. A sink with a primary key takes upserts.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from millstream.ports.options import with_options
 from millstream.rewrite import rewrite
 from millstream.settings import Settings
 from millstream.sql.script import Inserted, Selected, Session
+from millstream.testing.cases import read_case
 from millstream.testing.cells import comparable, parse_cell, show_cell, split_row
 from millstream.types.time import duration_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from millstream.testing.cases import Case, Expected, Fed, Input
     from millstream.types import Schema
@@ -73,17 +76,33 @@ def modes(seed: str) -> Iterator[Mode]:
     yield Mode("row by row, crash after each", lambda: 1, crash=True)
 
 
-def check_case(case: Case) -> None:
-    """Run a case in every mode; raises AssertionError where it does not hold."""
+def run_case(path: Path) -> None:
+    """Read a case file and check it in every mode.
+
+    Raises:
+        CaseError: if the file is no case.
+        AssertionError: if the case does not hold, with the mode, the rows expected and the rows
+            that came.
+    """
+    check_case(read_case(path))
+
+
+def check_case(case: Case, mode: Mode | None = None) -> None:
+    """Run a case in one mode, or in all; raises AssertionError where it does not hold."""
     if case.error:
         _check_error(case)
         return
     plan, tables, settings = planned(case)
-    for mode in modes(case.name):
+    every = list(modes(case.name))
+    first = _run(case, plan, tables, settings, every[0])
+    for each in every if mode is None else [mode]:
         try:
-            _check_mode(case, plan, tables, settings, mode)
+            harness = first if each.name == every[0].name else None
+            harness = harness or _run(case, plan, tables, settings, each)
+            _check_mode(case, plan, each, harness)
+            _check_same_bits(plan, first, harness)
         except AssertionError as error:
-            raise AssertionError(f"{case.name} ({mode.name}): {error}") from None
+            raise AssertionError(f"{case.name} ({each.name}): {error}") from None
 
 
 def planned(case: Case) -> tuple[n.Plan, derive.Tables, Settings]:
@@ -126,14 +145,13 @@ def _check_error(case: Case) -> None:
     raise AssertionError(f"{case.name}: expected an error with {case.error}")
 
 
-def _check_mode(
-    case: Case, plan: n.Plan, tables: derive.Tables, settings: Settings, mode: Mode
-) -> None:
-    harness = _run(case, plan, tables, settings, mode)
+def _check_mode(case: Case, plan: n.Plan, mode: Mode, harness: Harness) -> None:
     schemas = {sink.table.name: sink.table.writable for sink in plan.sinks}
+    keys = {sink.table.name: sink.table.primary_key for sink in plan.sinks}
     for expected in case.expect:
         name = expected.sink or plan.sinks[0].table.name
-        _check_rows(expected, schemas[name], harness.out[name])
+        assert name in schemas, f"no sink '{name}' is written to, only {list(schemas)}"
+        _check_rows(expected, schemas[name], harness.out[name], keys[name])
     if case.changes is not None and mode.name == "row by row":
         name = plan.sinks[0].table.name
         _check_changes(case.changes, schemas[name], harness.out[name])
@@ -189,7 +207,24 @@ def _frame(table: Input, fed: Fed, start: int, end: int) -> pl.DataFrame:
 # ------------------------------------------------------------------------------ comparing
 
 
-def _check_rows(expected: Expected, schema: Schema, frames: list[pl.DataFrame]) -> None:
+def _check_same_bits(plan: n.Plan, first: Harness, harness: Harness) -> None:
+    """A cut, a crash or a rewriting is an accident; not one bit of a result may show it."""
+    for sink in plan.sinks:
+        name, schema = sink.table.name, sink.table.writable
+        if name == REJECTED:
+            continue
+        tables = [
+            _folded(h.out[name], schema, sink.table.primary_key, exact=True)
+            for h in (first, harness)
+        ]
+        assert tables[0] == tables[1], (
+            f"not the same bits in '{name}': {tables[0] - tables[1]} became {tables[1] - tables[0]}"
+        )
+
+
+def _check_rows(
+    expected: Expected, schema: Schema, frames: list[pl.DataFrame], key: tuple[str, ...]
+) -> None:
     have = schema.names
     assert have == expected.columns, f"the columns are {have}, expected {expected.columns}"
     wanted = [_parsed(cells, schema) for cells in expected.rows]
@@ -198,7 +233,7 @@ def _check_rows(expected: Expected, schema: Schema, frames: list[pl.DataFrame]) 
         found = [row for _, row in _listed(frames, schema)]
         assert found == wanted, _difference(what, wanted, found, schema)
         return
-    _same(Counter(wanted), _folded(frames, schema), schema, what)
+    _same(Counter(wanted), _folded(frames, schema, key), schema, what)
 
 
 def _check_changes(lines: tuple[str, ...], schema: Schema, frames: list[pl.DataFrame]) -> None:
@@ -227,21 +262,38 @@ def _parsed(cells: Iterable[str], schema: Schema) -> Row:
     )
 
 
-def _listed(frames: list[pl.DataFrame], schema: Schema) -> list[tuple[str, Row]]:
-    """Return every row as it came, with its change kind."""
+def _listed(
+    frames: list[pl.DataFrame], schema: Schema, *, exact: bool = False
+) -> list[tuple[str, Row]]:
+    """Return every row as it came, with its change kind; ``exact`` keeps all digits of floats."""
     out: list[tuple[str, Row]] = []
     for frame in frames:
         ops = frame[OP].to_list() if OP in frame.columns else [Op.INSERT] * frame.height
         for op, row in zip(ops, frame.select(schema.names).rows(), strict=True):
-            values = (comparable(v, f.type) for v, f in zip(row, schema, strict=True))
+            values = (
+                repr(v) if exact else comparable(v, f.type)
+                for v, f in zip(row, schema, strict=True)
+            )
             out.append((Op(op).short, tuple(values)))
     return out
 
 
-def _folded(frames: list[pl.DataFrame], schema: Schema) -> Counter[Row]:
-    """Return the table that the changes stand for."""
+def _folded(
+    frames: list[pl.DataFrame], schema: Schema, key: tuple[str, ...] = (), *, exact: bool = False
+) -> Counter[Row]:
+    """Return the table that the changes stand for: the newest row per key, where there is one."""
+    changes = _listed(frames, schema, exact=exact)
+    if key:
+        at = [schema.names.index(name) for name in key]
+        newest: dict[Row, Row] = {}
+        for op, row in changes:
+            if op in ("-U", "-D"):
+                newest.pop(tuple(row[i] for i in at), None)
+            else:
+                newest[tuple(row[i] for i in at)] = row
+        return Counter(newest.values())
     table: Counter[Row] = Counter()
-    for op, row in _listed(frames, schema):
+    for op, row in changes:
         table[row] += -1 if op in ("-U", "-D") else 1
     gone = [row for row, count in table.items() if count < 0]
     assert not gone, f"taken back more often than given: {gone}"
@@ -251,8 +303,8 @@ def _folded(frames: list[pl.DataFrame], schema: Schema) -> Counter[Row]:
 def _same(wanted: Counter[Row], found: Counter[Row], schema: Schema, what: str) -> None:
     if wanted == found:
         return
-    listed = [sorted(table.elements(), key=repr) for table in (wanted, found)]
-    raise AssertionError(_difference(what, *listed, schema))
+    left, right = (sorted(table.elements(), key=repr) for table in (wanted, found))
+    raise AssertionError(_difference(what, left, right, schema))
 
 
 def _difference(what: str, wanted: Iterable[Row], found: Iterable[Row], schema: Schema) -> str:
@@ -309,6 +361,8 @@ def _tables(case: Case) -> derive.Tables:
 
     def takes(table: Table) -> derive.Takes:
         collected = table.name in (RESULT, LATE, REJECTED)
+        if table.primary_key:
+            return derive.Takes.UPSERT
         return derive.Takes.CHANGES if collected else known.takes(table)
 
     return derive.Tables(bounded=bounded, gives=gives, takes=takes)

@@ -1,0 +1,13 @@
+-- why     an unwindowed count is corrected with each row: the old result goes, the new one comes
+-- input   bids: k STRING, v INT
+--         a,1
+--         b,2
+--         a,3
+-- expect  k,n
+--         a,2
+--         b,1
+-- changes +I a,1
+--         +I b,1
+--         -U a,1
+--         +U a,2
+SELECT k, COUNT(*) AS n FROM bids GROUP BY k

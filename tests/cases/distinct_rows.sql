@@ -1,0 +1,15 @@
+-- why     DISTINCT gives each row once, NULLs included, and never changes what it gave
+-- input   bids: k STRING, v INT
+--         a,1
+--         a,1
+--         NULL,1
+--         NULL,1
+--         a,2
+-- expect  k,v
+--         a,1
+--         NULL,1
+--         a,2
+-- changes +I a,1
+--         +I NULL,1
+--         +I a,2
+SELECT DISTINCT k, v FROM bids

@@ -1,0 +1,12 @@
+-- why     minus zero is zero and NaN is itself when rows are grouped
+-- input   bids: x DOUBLE
+--         0.0
+--         -0.0
+--         nan
+--         nan
+--         NULL
+-- expect  x,n
+--         0.0,2
+--         nan,2
+--         NULL,1
+SELECT x, COUNT(*) AS n FROM bids GROUP BY x

@@ -1,0 +1,11 @@
+-- why     a NaN or an infinity that goes away must not poison the sum for ever
+-- input   scores: k STRING, x DOUBLE; changes
+--         + a,1.5
+--         + a,inf
+--         + a,nan
+--         - a,nan
+--         - a,inf
+--         + a,2.5
+-- expect  k,total
+--         a,4.0
+SELECT k, SUM(x) AS total FROM scores GROUP BY k

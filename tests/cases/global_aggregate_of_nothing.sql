@@ -1,0 +1,5 @@
+-- why     COUNT of no rows is 0 and SUM is NULL, told when the input has ended
+-- input   bids: v INT
+-- expect  n,total
+--         0,NULL
+SELECT COUNT(*) AS n, SUM(v) AS total FROM bids

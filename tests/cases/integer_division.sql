@@ -1,0 +1,12 @@
+-- why     integers divide towards zero and the remainder has the dividend's sign: Polars floors
+-- input   bids: a INT, b INT
+--         7,2
+--         -7,2
+--         7,-2
+--         -7,-2
+-- expect  q,r
+--         3,1
+--         -3,-1
+--         -3,1
+--         3,-1
+SELECT a / b AS q, MOD(a, b) AS r FROM bids

@@ -1,0 +1,16 @@
+-- why     when the highest value is taken back, the next one must come up again
+-- input   scores: k STRING, v INT; changes
+--         + a,1
+--         + b,9
+--         + c,5
+--         - b,9
+-- expect  hi,lo,n
+--         5,1,2
+-- changes +I 1,1,1
+--         -U 1,1,1
+--         +U 9,1,2
+--         -U 9,1,2
+--         +U 9,1,3
+--         -U 9,1,3
+--         +U 5,1,2
+SELECT MAX(v) AS hi, MIN(v) AS lo, COUNT(*) AS n FROM scores

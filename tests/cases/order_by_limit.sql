@@ -1,0 +1,12 @@
+-- why     the best n, with NULLs lowest and equal rows in the order they came
+-- input   bids: k STRING, v INT
+--         a,3
+--         b,NULL
+--         c,9
+--         d,3
+--         e,1
+-- ordered k,v
+--         c,9
+--         a,3
+--         d,3
+SELECT k, v FROM bids ORDER BY v DESC LIMIT 3

@@ -1,0 +1,12 @@
+-- why     an ordered result of counts holds each group once, as it stands at the end
+-- input   bids: k STRING
+--         a
+--         b
+--         b
+--         c
+--         b
+--         c
+-- ordered k,n
+--         b,3
+--         c,2
+SELECT k, COUNT(*) AS n FROM bids GROUP BY k ORDER BY n DESC LIMIT 2
