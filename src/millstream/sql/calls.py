@@ -1,4 +1,4 @@
-"""Calls with a syntax of their own: EXTRACT, TRIM, POSITION, CASE, the JSON functions …
+"""Calls with a syntax of their own: EXTRACT, TRIM, POSITION, CASE …
 
 in      a reader in front of the name
 out     a plain Call; what the words say becomes Literal arguments, as each function's catalogue
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from millstream.expr.tree import Expr, Literal
+from millstream.sql import json_calls
 from millstream.sql.tokens import Token, words
 
 if TYPE_CHECKING:
@@ -202,6 +203,11 @@ SPECIAL: dict[str, Callable[[ExpressionReader], Expr]] = {
     "OVERLAY": _overlay,
     "TRIM": _trim,
     "ROW": _row,
+    "JSON_ARRAY": json_calls.array,
+    "JSON_EXISTS": json_calls.exists,
+    "JSON_OBJECT": json_calls.object_,
+    "JSON_QUERY": json_calls.query,
+    "JSON_VALUE": json_calls.value,
     "JSON_OBJECTAGG": _count_json,
     "JSON_ARRAYAGG": _count_json,
 }
