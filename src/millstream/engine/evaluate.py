@@ -17,11 +17,15 @@ from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Lowered, lowering_of
 from millstream.engine.functions.cast import lower_cast
 from millstream.engine.udf import lower_udf
+from millstream.expr import catalogue
+from millstream.expr.function import Nulls
 from millstream.expr.tree import Call, Cast, Column, Expr, Literal, UdfCall
 
 
 def lower(expr: Expr, ctx: Context) -> Lowered:
     """Return the Polars form of a resolved expression."""
+    if is_null(expr):
+        return Lowered(pl.lit(None, dtype=polars_type(expr.typed)))
     match expr:
         case Column(name=name):
             return Lowered(pl.col(name))
@@ -35,6 +39,25 @@ def lower(expr: Expr, ctx: Context) -> Lowered:
             return lower_udf(expr, tuple(lower(a, ctx) for a in args))
         case _:
             raise AssertionError(f"{type(expr).__name__} is no scalar expression")
+
+
+def is_null(expr: Expr) -> bool:
+    """Tell whether an expression is NULL whatever the row.
+
+    Polars folds ``NULL > column`` to a single value, which a kernel behind it would then take for
+    a column of one row; such expressions are made constants here.
+    """
+    match expr:
+        case Literal(value=value):
+            return value is None
+        case Cast(arg=arg):
+            return is_null(arg)
+        case Call(function="IN", args=args):
+            return is_null(args[0])
+        case Call(function=name, args=args):
+            return catalogue.find(name).nulls is Nulls.STRICT and any(map(is_null, args))
+        case _:
+            return False
 
 
 def literal(expr: Literal) -> pl.Expr:
