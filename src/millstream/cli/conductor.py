@@ -80,7 +80,9 @@ class Conductor:
             raise SystemExit(int(exit_of_signal(conducted.signal)))
         return conducted.summary
 
-    def conduct(self, job: Job, sinks: Sequence[Any] = ()) -> Conducted:
+    def conduct(
+        self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False
+    ) -> Conducted:
         """Run a job, with its shown results and a progress line, and tell how it ended."""
         from millstream.frame.conduct import conduct
         from millstream.frame.display import conduct_shown
@@ -91,7 +93,9 @@ class Conductor:
         self._line = line
         try:
             if any(s.shown for s in sinks):
-                done = conduct_shown(job, sinks, line)
+                # On a terminal the progress stands below the tables; a line of its own would fight.
+                told = None if sys.stdout.isatty() else line
+                done = conduct_shown(job, sinks, told, transient=transient)
             else:
                 done = conduct(job, line, interval_s=REDRAW_S)
         finally:

@@ -43,8 +43,10 @@ FOLLOWED_ROWS_MAX = 10_000
 class Conducts(Protocol):
     """Runs a job, showing its progress."""
 
-    def conduct(self, job: Job, sinks: Sequence[Any] = ()) -> Conducted:
-        """Run a job to its end."""
+    def conduct(
+        self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False
+    ) -> Conducted:
+        """Run a job to its end; what is drawn meanwhile is wiped where it is ``transient``."""
         ...
 
     def wipe(self) -> None:
@@ -81,7 +83,12 @@ def _follow(node: Node, settings: Settings, conductor: Conducts) -> int | None:
 
 def _final(node: Node, settings: Settings, conductor: Conducts, shape: Shape) -> int | None:
     view = view_of(node, rows_max=None)
-    done = conductor.conduct(Job(Plan((kept(node, view),)), settings))
+    write = kept(node, view)
+    job = Job(Plan((write,)), settings)
+    if shape is Shape.TABLE and sys.stdout.isatty():
+        done = conductor.conduct(job, (Sink(write, view, shown=True),), transient=True)
+    else:
+        done = conductor.conduct(job)
     frame = view.frame()
     writer = RowWriter(node.schema, shape, changes=False)
     if shape is Shape.TABLE:

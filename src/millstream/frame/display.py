@@ -39,8 +39,13 @@ def conduct_shown(
     sinks: Sequence[Sink],
     on_progress: Callable[[Progress], None] | None = None,
     console: Console | None = None,
+    *,
+    transient: bool = False,
 ) -> Conducted:
-    """Run a job, drawing its shown sinks; tells the signal that ended it too."""
+    """Run a job, drawing its shown sinks; tells the signal that ended it too.
+
+    ``transient``: what was drawn is wiped at the end, because the caller prints the whole result.
+    """
     screen = console or Console()
     shown = [(s.name, s.view) for s in sinks if s.shown and s.view is not None]
     if not screen.is_terminal:
@@ -54,5 +59,5 @@ def conduct_shown(
         tables = [view_table(view, name, rows_max=each) for name, view in shown]
         return Group(*tables, progress_text(progress))
 
-    with Live(console=screen, auto_refresh=False) as live:
+    with Live(console=screen, auto_refresh=False, transient=transient) as live:
         return conduct(job, lambda progress: live.update(drawn(progress), refresh=True))

@@ -66,6 +66,11 @@ def call(function: str, *args: Value) -> Expr:
 def aggregate(function: str, *args: Value, distinct: bool = False) -> Expr:
     """Call any aggregate function by its SQL name, for ``agg``.
 
+    Args:
+        function: the name as in SQL, upper or lower case.
+        args: expressions or constants.
+        distinct: look at each different value once.
+
     >>> import millstream as ms
     >>> ms.aggregate("LISTAGG", ms.col("code"), ";")
     LISTAGG(code, ';')

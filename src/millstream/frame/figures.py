@@ -83,7 +83,8 @@ def progress_line(progress: Progress) -> str:
     ]
     if progress.watermark_ms is not None:
         parts.append(f"watermark {instant_text(progress.watermark_ms)}")
-        parts.append(f"lag {lag_text(progress.lag_ms)}")
+        if lag_text(progress.lag_ms) != "-":
+            parts.append(f"lag {lag_text(progress.lag_ms)}")
     if progress.rows_waiting:
         parts.append(f"waiting {short_text(progress.rows_waiting)}")
     parts.append(f"late {short_text(progress.rows_late)}")

@@ -107,7 +107,7 @@ def explain(*sinks: Sink) -> str:
     """Return the plan of sinks as text; without any, of those declared since the last run.
 
     >>> import millstream as ms
-    >>> print(ms.explain(ms.read_memory([{"x": 1}]).write_blackhole()).splitlines()[0])
+    >>> print(ms.explain(ms.read_memory([{"x": 1}]).write_blackhole()).splitlines()[1])
     Write blackhole [blackhole]
     """
     if not sinks:

@@ -231,7 +231,7 @@ class Writes:
         """Return the plan of this stream as text: steps, time, changes, state.
 
         >>> import millstream as ms
-        >>> print(ms.read_memory([{"x": 1}], name="numbers").limit(1).explain().splitlines()[0])
+        >>> print(ms.read_memory([{"x": 1}], name="numbers").limit(1).explain().splitlines()[1])
         Write result [memory]
         """
         from millstream.frame.run import explain_node
