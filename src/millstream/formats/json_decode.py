@@ -226,7 +226,7 @@ def _read(
             index = _of_kind(spans, ARRAY, path, dtype, sink)
             offsets, _, items = _items(spans.take(index))
             values = _read(items, element, f"{path}[]", failures, rules)
-            return _spread(_lists(offsets, values), index, len(spans), dtype)
+            return _spread(lists_of(offsets, values), index, len(spans), dtype)
         case t.Map(key=key, value=value):
             return _read_map(spans, dtype, (key, value), path, failures, rules)
         case t.Multiset(element=element):
@@ -260,7 +260,7 @@ def _read_map(
         entries = entries[last["at"]]
         sizes = np.bincount(last["map"].to_numpy(), minlength=len(index))
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return _spread(_lists(offsets, entries.to_struct()), index, len(spans), dtype)
+    return _spread(lists_of(offsets, entries.to_struct()), index, len(spans), dtype)
 
 
 def _of_kind(spans: Spans, kind: int, path: str, dtype: t.LogicalType, failures: Failures) -> Ints:
@@ -302,7 +302,8 @@ def _items(containers: Spans) -> tuple[Ints, Spans, Spans]:
     return offsets, keys, items
 
 
-def _lists(offsets: Ints, values: pl.Series) -> pl.Series:
+def lists_of(offsets: Ints, values: pl.Series) -> pl.Series:
+    """Return lists of ``values``, cut at ``offsets``."""
     arrow = pa.LargeListArray.from_arrays(pa.array(offsets), values.to_arrow())
     return pl.Series(arrow)
 

@@ -107,7 +107,7 @@ def _json(value: pl.Expr, dtype: t.LogicalType, rules: EncodeRules) -> pl.Expr:
             return _real(value)
         case t.Decimal():
             text = value.cast(pl.String)
-            return text if rules.decimal_plain else _short_decimal(text, dtype.scale)
+            return text if rules.decimal_plain else short_decimal(text, dtype.scale)
         case CharacterString():
             return pl.lit('"') + value.map_batches(_escaped, pl.String, is_elementwise=True) + '"'
         case BinaryString():
@@ -115,12 +115,12 @@ def _json(value: pl.Expr, dtype: t.LogicalType, rules: EncodeRules) -> pl.Expr:
         case t.Date():
             return value.dt.to_string('"%Y-%m-%d"')
         case t.Time():
-            return pl.lit('"') + _short_fraction(value.dt.to_string("%H:%M:%S%.9f")) + '"'
+            return pl.lit('"') + short_fraction(value.dt.to_string("%H:%M:%S%.9f")) + '"'
         case t.Timestamp(precision=precision) | t.TimestampLtz(precision=precision):
             digits = (3, 3, 6, 9)[-(-precision // 3)]
             text = value.dt.to_string(f"%Y-%m-%d{rules.between}%H:%M:%S%.{digits}f")
             end = 'Z"' if isinstance(dtype, t.TimestampLtz) else '"'
-            return pl.lit('"') + _short_fraction(text) + end
+            return pl.lit('"') + short_fraction(text) + end
         case t.IntervalDay():
             return value.dt.total_milliseconds().cast(pl.String)
         case t.Array(element=element):
@@ -189,15 +189,15 @@ def _real(value: pl.Expr) -> pl.Expr:
     )
 
 
-def _short_fraction(text: pl.Expr) -> pl.Expr:
+def short_fraction(text: pl.Expr) -> pl.Expr:
     """Drop the zeros at the end of a fraction, and its point where nothing is left."""
     return text.str.strip_chars_end("0").str.strip_chars_end(".")
 
 
-def _short_decimal(text: pl.Expr, scale: int) -> pl.Expr:
+def short_decimal(text: pl.Expr, scale: int) -> pl.Expr:
     """Return a plain decimal as Java writes it without its trailing zeros: 1.5, 1E+2, 2.7E-8."""
     if scale:
-        text = _short_fraction(text)
+        text = short_fraction(text)
     sign = pl.when(text.str.starts_with("-")).then(pl.lit("-")).otherwise(pl.lit(""))
     body = text.str.strip_prefix("-")
     digits = body.str.replace(".", "", literal=True).str.strip_chars("0")

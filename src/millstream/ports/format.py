@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from millstream.types import Schema
@@ -54,7 +54,8 @@ class Encoder(ABC):
 class Format:
     """One format: its typed options (named ``<format>.<option>`` in SQL) and its two directions.
 
-    ``decoder(schema, config)`` and ``encoder(schema, config)``; None = not offered.
+    ``decoder(schema, config)`` and ``encoder(schema, config)``; None = not offered. ``positional``
+    tells that fields are found by place, so that a decoder needs every column that is stored.
     """
 
     name: str
@@ -63,3 +64,19 @@ class Format:
     decoder: Callable[[Schema, Any], Decoder] | None = None
     encoder: Callable[[Schema, Any], Encoder] | None = None
     extra: str | None = None
+    positional: bool = False
+
+
+class PartDecoder(Decoder):
+    """Gives some of the columns that another decoder reads."""
+
+    def __init__(self, inner: Decoder, columns: tuple[str, ...]) -> None:
+        self._inner = inner
+        self._columns = columns
+
+    def decode(self, payloads: pl.Series) -> Decoded:
+        """Decode a Binary series and keep the columns asked for."""
+        decoded = self._inner.decode(payloads)
+        names = decoded.frame.columns
+        spare = [n for n in names if n not in self._columns and not n.startswith("$")]
+        return replace(decoded, frame=decoded.frame.drop(spare))  # drop keeps the rows' number

@@ -15,7 +15,7 @@ from typing import Any
 from millstream.errors import OptionError, PlanError, UnknownName
 from millstream.plan.table import Table
 from millstream.ports.connector import Connector, Sink, SinkSpec, Source, SourceSpec
-from millstream.ports.format import Decoder, Encoder, Format
+from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
 from millstream.ports.options import options_of, read_options
 from millstream.types import Schema, parse_type
 
@@ -141,12 +141,22 @@ def check_metadata(table: Table, found: Connector) -> None:
 
 
 def decoder_for(
-    schema: Schema, formats: Mapping[str, Any], *, owner: str, option: str = "format"
+    schema: Schema,
+    formats: Mapping[str, Any],
+    *,
+    owner: str,
+    option: str = "format",
+    whole: Schema | None = None,
 ) -> Decoder:
-    """Build the decoder that the option ``format`` (or ``key.format`` …) names."""
+    """Build the decoder that the option ``format`` (or ``key.format`` …) names.
+
+    ``whole`` are all columns a payload holds, where ``schema`` is only the part that is wanted.
+    """
     found, config = _format_of(formats, owner, option)
     if found.decoder is None:
         raise PlanError(f"The format '{found.name}' cannot be read.", where=owner)
+    if found.positional and whole is not None and whole.names != schema.names:
+        return PartDecoder(found.decoder(whole, config), schema.names)
     return found.decoder(schema, config)
 
 
