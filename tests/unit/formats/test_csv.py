@@ -117,7 +117,7 @@ def test_other_characters_and_null_literal() -> None:
         "array_element_delimiter": "|",
     }
     schema = {"a": "STRING", "b": "INT", "c": "ARRAY<STRING>"}
-    lines: list[bytes | None] = [b"'x\ty'\tNA\tp|NA|q", b"a\\\tb\t1\tNA", b"'\\'''\t2\t"]
+    lines: list[bytes | None] = [b"'x\ty'\tNA\tp|NA|q", b"a\\\tb\t1\tNA", b"'\\''''\t2\t"]
     got = decode(schema, lines, **options)
     assert got.reasons == []
     rows = [(a, b, None if c is None else list(c)) for a, b, c in got.frame.rows()]
