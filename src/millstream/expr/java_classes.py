@@ -1,6 +1,6 @@
-"""Sets of characters, as Java's patterns name them: sorted ranges of code points.
+r"""Sets of characters, as Java's patterns name them: sorted ranges of code points.
 
-A Unicode property (``\\p{Lu}``) is computed from Python's own tables once per process.
+A Unicode property (``\p{Lu}``) is computed from Python's own tables once per process.
 """
 
 from __future__ import annotations
@@ -132,14 +132,14 @@ _BINARY: dict[str, Callable[[str], bool]] = {
 
 
 def shorthand(letter: str) -> CharSet | None:
-    """Return the set of ``\\d``, ``\\D`` and their like, or None."""
+    r"""Return the set of ``\d``, ``\D`` and their like, or None."""
     found = _SHORT.get(letter.lower())
     return found if found is None or letter.islower() else found.negated()
 
 
 @cache
 def named(name: str) -> CharSet | None:
-    """Return the set of ``\\p{name}``, or None where it is not known."""
+    r"""Return the set of ``\p{name}``, or None where it is not known."""
     if name in _POSIX:
         return _POSIX[name]
     if name.startswith("Is") and name[2:] in _BINARY:

@@ -1,4 +1,4 @@
-"""Java's regular expressions, said again for the engines we have.
+r"""Java's regular expressions, said again for the engines we have.
 
 in      a pattern of java.util.regex, as Flink's functions take it
 out     the same in the dialect of Rust's ``regex`` (Polars), where that can say it, and of
@@ -7,15 +7,15 @@ bad     BadPattern: it is no Java pattern, or one of the few that neither engine
 
 Where the dialects differ (all handled here):
 
-* ``\\d \\w \\s`` and ``\\p{Alpha}`` know only ASCII in Java; ``(?i)`` folds only ASCII letters.
-* ``.`` stops at five line ends in Java, at ``\\n`` elsewhere; ``$`` also matches before a last line
+* ``\d \w \s`` and ``\p{Alpha}`` know only ASCII in Java; ``(?i)`` folds only ASCII letters.
+* ``.`` stops at five line ends in Java, at ``\n`` elsewhere; ``$`` also matches before a last line
   end. Rust cannot say that: ``trailing`` is set, and the caller gives Rust only the rows
   that do not end so.
 * Look-around, back-references, possessive and atomic groups exist only in Java and Python.
 * After a match Java and Python try an empty one at its end, Rust does not: see ``may_be_empty``.
 * Classes ``[a-z&&[^aeiou]]`` become plain lists of ranges.
 
-Not said: flags ``d u U``, scripts and blocks (``\\p{IsLatin}``), ``\\G``, ``\\X``, ``\\N{…}``.
+Not said: flags ``d u U``, scripts and blocks (``\p{IsLatin}``), ``\G``, ``\X``, ``\N{…}``.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from millstream.expr.java_classes import ANY, CharSet, named, of_text, shorthand
 
 _LINE_ENDS = "\n\r\x85\u2028\u2029"
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{(\d+)(,(\d*))?\})([?+]?)")
-_GROUP = re.compile(r"\?(?:<([A-Za-z][A-Za-z0-9]*)>|(:|=|!|>|<=|<!)|([a-zA-Z]*)(?:-([a-zA-Z]+))?(:|\)))")
+_GROUP = re.compile(
+    r"\?(?:<([A-Za-z][A-Za-z0-9]*)>|(:|=|!|>|<=|<!)|([a-zA-Z]*)(?:-([a-zA-Z]+))?(:|\)))"
+)
 _NAMED_BACK = re.compile(r"k<([A-Za-z][A-Za-z0-9]*)>")
 _SIMPLE = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "a": "\x07", "e": "\x1b"}
 _KNOWN_FLAGS = "imsx"
-_NOT_LAST_END = r"(?!(?:\r\n|[\n\r\x85\u2028\u2029])\Z)"
 _BEFORE_LAST_END = r"(?=(?:\r\n|(?<!\r)\n|[\r\x85\u2028\u2029])?\Z)"
 _LINE_START = r"(?:\A|(?<=[\n\x85\u2028\u2029])|(?<=\r)(?!\n))(?!(?<=[\n\r\x85\u2028\u2029])\Z)"
 _LINE_STOP = r"(?:\Z|(?=[\r\x85\u2028\u2029])|(?<!\r)(?=\n))"
@@ -56,10 +57,10 @@ class JavaPattern:
 
 @lru_cache(maxsize=4096)
 def java_pattern(text: str) -> JavaPattern:
-    """Return the pattern in both dialects, or raise BadPattern.
+    r"""Return the pattern in both dialects, or raise BadPattern.
 
-    >>> java_pattern(r"(\\d+)$").rust
-    '([0-9]+)\\\\z'
+    >>> java_pattern(r"(\d+)$").rust
+    '((?:[0-9])+)\\z'
     """
     reader = _Reader(text)
     rust, python, empty = reader.alternatives()
@@ -117,24 +118,16 @@ class _Reader:
 
     def quantified(self) -> tuple[str, str, bool]:
         rust, python, empty = self.atom()
-        while True:
-            found = _QUANTIFIER.match(self.text, self.at)
-            if found is None:
-                return rust, python, empty
-            if found[1] is None and found[0][0] == "{":
-                raise BadPattern("a '{' that repeats nothing")
-            self.at = found.end()
-            low = {"*": 0, "?": 0, "+": 1}.get(found[0][0], int(found[1] or 0))
-            if found[3] and int(found[3]) < low:
-                raise BadPattern(f"'{found[0]}' counts backwards")
-            if found[4] == "+":
-                self.python_only = True
-            if not rust:
-                continue  # flags such as (?i) repeat nothing
-            rust, python = f"(?:{rust}){found[0]}", f"(?:{python}){found[0]}"
-            if _is_one(self.text, rust):
-                rust = rust.removeprefix("(?:").replace(")" + found[0], found[0])
-            empty = empty or low == 0
+        found = _QUANTIFIER.match(self.text, self.at)
+        if found is None:
+            return rust, python, empty
+        self.at = found.end()
+        low = {"*": 0, "?": 0, "+": 1}.get(found[0][0], int(found[1] or 0))
+        if found[3] and int(found[3]) < low:
+            raise BadPattern(f"'{found[0]}' counts backwards")
+        if found[4] == "+":
+            self.python_only = True
+        return f"(?:{rust}){found[0]}", f"(?:{python}){found[0]}", empty or low == 0
 
     def atom(self) -> tuple[str, str, bool]:
         c = self.text[self.at]
@@ -395,15 +388,9 @@ class _Reader:
 
 
 def _count_groups(text: str) -> int:
-    """Return how many capturing groups there are, near enough to tell \\11 from \\1 and '1'."""
+    r"""Return how many capturing groups there are, to tell \11 from \1 and '1'."""
     bare = re.sub(r"\\Q.*?(?:\\E|\Z)|\\.|\[(?:\\.|[^\]])*\]", "", text, flags=re.DOTALL)
     return len(re.findall(r"\((?!\?)|\(\?<[A-Za-z]", bare))
-
-
-def _is_one(text: str, grouped: str) -> bool:
-    """Tell whether ``(?:x)q`` needs no group around its x; keeps the common patterns readable."""
-    inner = grouped[3 : grouped.rindex(")")]
-    return re.fullmatch(r"\[[^\[\]\\]*\]|[^\\\[\](){}|.*+?^$]", inner) is not None and bool(text)
 
 
 def _escaped(c: str) -> str:

@@ -40,6 +40,8 @@ def to_text(x: pl.Expr, have: t.LogicalType, ctx: Context) -> pl.Expr:
     match have:
         case CharacterString():
             return x
+        case t.Null():
+            return x.cast(pl.String)
         case t.Boolean():
             return x.cast(pl.String).str.to_uppercase()
         case Integer() | t.Decimal():
@@ -163,6 +165,8 @@ def _nested(x: pl.Expr, have: t.LogicalType, ctx: Context) -> pl.Expr:
                 parts += [pl.lit(", " if parts else "("), _shown(x.struct.field(name), kind, ctx)]
             text = pl.concat_str(*parts, pl.lit(")"))
             return pl.when(x.is_not_null()).then(text).otherwise(pl.lit(None, dtype=pl.String))
+        case t.Null():
+            return x.cast(pl.String)
         case _:
             raise AssertionError(f"{have} has no text")
 

@@ -98,6 +98,8 @@ def _in(call: Call, _ctx: Context, x: pl.Expr, *among: pl.Expr) -> pl.Expr:
     if len(known) == len(among) and len(known) > 2 and isinstance(dtype, _HASHED):
         values = pl.concat(known)
         found = x.is_in(values.drop_nulls().implode())
+        if not x.meta.root_names():
+            found = found.first()  # a constant among constants: one value for any frame
         return found | pl.lit(None, dtype=pl.Boolean) if values.null_count() else found
     return reduce(pl.Expr.or_, (compared("=", dtype, x, each) for each in among))
 

@@ -41,7 +41,9 @@ def _hash(call: Call, ctx: Context, x: pl.Expr) -> pl.Expr:
 def _sha2(call: Call, ctx: Context, x: pl.Expr, bits: pl.Expr) -> Lowered:
     value = on_rows(_sha2_of, [x.cast(pl.Binary), bits], _STRING)
     wrong = bits.is_not_null() & ~bits.is_in(list(SHA2_BITS))
-    return Lowered(value, (Fail(wrong, "SHA2 has 224, 256, 384 or 512 bits, not", bits.cast(pl.String)),))
+    return Lowered(
+        value, (Fail(wrong, "SHA2 has 224, 256, 384 or 512 bits, not", bits.cast(pl.String)),)
+    )
 
 
 def _sha2_of(data: bytes, bits: int) -> str | None:

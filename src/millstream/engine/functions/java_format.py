@@ -3,6 +3,7 @@
 in      a format and the values of one row (None, bool, int, float, Decimal, str)
 out     the text; None where the format is malformed, a value is missing or does not fit
 rounds  half up, as Java does (Python's own formats round half to even)
+not     %h and %t: a hash of Flink's inner form of a value, and times, which come as text
 """
 
 from __future__ import annotations
@@ -81,8 +82,6 @@ def _one(value: object, piece: tuple[str, ...], bits: int, single: bool) -> str:
     flags, width, precision, conversion = piece[2:]
     if conversion.lower() == "b":
         shown = str(value is not None if not isinstance(value, bool) else value).lower()
-    elif conversion.lower() == "h":
-        shown = "null" if value is None else f"{_hash(value):x}"
     elif conversion.lower() == "s":
         shown = _text(value, single)
     elif value is None:
@@ -124,23 +123,6 @@ def _java_float(value: float, single: bool) -> str:
     from millstream.engine.functions.cast_text import java_text
 
     return str(java_text(pl.Series([value], dtype=pl.Float32 if single else pl.Float64))[0])
-
-
-def _hash(value: object) -> int:
-    """Return Java's hashCode of a text, number or boolean."""
-    match value:
-        case bool():
-            return 1231 if value else 1237
-        case int():
-            return (value ^ (value >> 32)) & 0xFFFF_FFFF if abs(value) >= 2**31 else value
-        case str():
-            # Flink hashes the bytes of its own string by another rule; a hash means nothing.
-            found = 0
-            for unit in value.encode("utf-8"):
-                found = (31 * found + unit) & 0xFFFF_FFFF
-            return found
-        case _:
-            raise _Misfit
 
 
 def _character(value: object) -> str:

@@ -118,7 +118,7 @@ def _extract_all(
 def _replace(call: Call, ctx: Context, x: pl.Expr, pattern: pl.Expr, by: pl.Expr) -> pl.Expr:
     def native(x: pl.Expr, rust: str) -> pl.Expr:
         # Flink's replacement is plain text, Rust's reads $1.
-        plain = by.str.replace_all("$", "$$", literal=True)
+        plain = by.fill_null("").str.replace_all("$", "$$", literal=True)
         return pl.when(by.is_not_null()).then(x.str.replace_all(rust, plain))
 
     def by_row(v: str, p: str, r: str) -> str | None:

@@ -6,14 +6,16 @@ of the text in front of the match.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import polars as pl
 
+import millstream.engine.functions.text_coding  # noqa: F401 (registers the rest of the family)
 from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered, lowers
-from millstream.engine.functions import text_coding as _coding  # registers its lowerings too
+from millstream.engine.functions.regex import compiled
 from millstream.engine.functions.rows import on_rows
 from millstream.engine.functions.series import constant_of
 from millstream.expr.tree import Call
@@ -24,8 +26,6 @@ CHARS_MAX = 16_777_216
 _STRING = pl.String()
 _NOTHING = pl.lit(None, dtype=pl.String)
 _BLANK = pl.lit(" ")
-
-assert _coding, "imported for its lowerings"
 
 
 @lowers("||", "CONCAT")
@@ -106,8 +106,8 @@ def _lower(call: Call, ctx: Context, x: pl.Expr) -> pl.Expr:
 
 @lowers("INITCAP")
 def _initcap(call: Call, ctx: Context, x: pl.Expr) -> pl.Expr:
-    # Polars' title case knows all letters, Flink's only A–Z: the same for ASCII, and only there.
-    plain = _is_ascii(x)
+    # Polars' title case begins a word after a digit and knows all letters, Flink's only A–Z.
+    plain = _is_ascii(x) & ~x.str.contains("[0-9]")
     odd = on_rows(_capitalised, [pl.when(~plain).then(x)], _STRING)
     return pl.when(plain).then(x.str.to_titlecase()).otherwise(odd)
 
@@ -166,7 +166,7 @@ def _replace(call: Call, ctx: Context, x: pl.Expr, search: pl.Expr, by: pl.Expr)
     if fixed is None or fixed[0] is None:
         # Polars takes no column as the text to search for.
         return on_rows(str.replace, [x, search, by], _STRING)
-    value = x.str.replace_all(fixed[0], by, literal=True)
+    value = x.str.replace_all(fixed[0], by.fill_null(""), literal=True)
     return pl.when(by.is_not_null()).then(value)
 
 
@@ -197,7 +197,9 @@ def _translate(call: Call, ctx: Context, x: pl.Expr, old: pl.Expr, new: pl.Expr)
     a, b = constant_of(old), constant_of(new)
     if a is None or b is None:
         filled = [x, old.fill_null(""), new.fill_null("")]
-        return on_rows(lambda v, f, to: v.translate(str.maketrans(_by_char(f, to))), filled, _STRING)
+        return on_rows(
+            lambda v, f, to: v.translate(str.maketrans(_by_char(f, to))), filled, _STRING
+        )
     table = _by_char(a[0] or "", b[0] or "")
     return x.str.replace_many(list(table), list(table.values())) if table else x
 
@@ -267,6 +269,43 @@ def _split_index(call: Call, ctx: Context, x: pl.Expr, by: pl.Expr, index: pl.Ex
     )
     value = parts.list.get(pl.max_horizontal(index, pl.lit(0)), null_on_oob=True)
     return pl.when((x != "") & by.is_not_null() & (index >= 0)).then(value)
+
+
+@lowers("STR_TO_MAP")
+def _str_to_map(call: Call, ctx: Context, x: pl.Expr, *by: pl.Expr) -> pl.Expr:
+    between = by[0] if by else pl.lit(",")
+    inside = by[1] if len(by) > 1 else pl.lit("=")
+    # The delimiters are patterns and the last of equal keys stays: row by row.
+    return on_rows(_pairs, [x, between, inside], polars_type(call.typed))
+
+
+def _pairs(x: str, between: str, inside: str) -> list[dict[str, str | None]] | None:
+    outer, inner = compiled(between), compiled(inside)
+    if outer is None or inner is None:
+        return None
+    found: dict[str, str | None] = {}
+    for part in java_split(outer.python, x):
+        match = inner.python.search(part)
+        if match is None:
+            found[part] = None
+        else:
+            found[part[: match.start()]] = part[match.end() :]
+    return [{"key": key, "value": value} for key, value in found.items()]
+
+
+def java_split(pattern: re.Pattern[str], x: str) -> list[str]:
+    """Return the parts as Java's String.split does: no empty ones at the end, none for ''."""
+    parts: list[str] = []
+    at = 0
+    for match in pattern.finditer(x):
+        if match.end() == 0:
+            continue  # an empty match at the start gives no part
+        parts.append(x[at : match.start()])
+        at = match.end()
+    parts.append(x[at:])
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
 
 
 # --- searching

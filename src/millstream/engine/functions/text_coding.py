@@ -18,7 +18,7 @@ from millstream.engine.functions.java_url import url_part
 from millstream.engine.functions.rows import on_rows
 from millstream.engine.functions.series import constant_of
 from millstream.expr.catalogue.string import CHARSETS
-from millstream.expr.tree import Call
+from millstream.expr.tree import Call, Literal
 from millstream.types import logical as lt
 
 _STRING, _BYTES = pl.String(), pl.Binary()
@@ -51,11 +51,11 @@ def _chr(call: Call, ctx: Context, x: pl.Expr) -> pl.Expr:
 # --- character sets
 
 
-def _charset_fails(name: str, charset: pl.Expr) -> tuple[Fail, ...]:
-    if constant_of(charset) is not None:
+def _charset_fails(call: Call, charset: pl.Expr) -> tuple[Fail, ...]:
+    if isinstance(call.args[1], Literal):
         return ()  # the catalogue has checked it
     unknown = ~charset.str.to_uppercase().is_in(list(CHARSETS)).fill_null(True)
-    return (Fail(unknown, f"{name} does not know the character set", charset),)
+    return (Fail(unknown, f"{call.function} does not know the character set", charset),)
 
 
 @lowers("ENCODE")
@@ -64,7 +64,7 @@ def _encode(call: Call, ctx: Context, x: pl.Expr, charset: pl.Expr) -> Lowered:
     if fixed is not None and fixed[0] is not None and fixed[0].upper() == "UTF-8":
         return Lowered(x.cast(pl.Binary))
     value = on_rows(_encoded, [x, charset], _BYTES)
-    return Lowered(value, _charset_fails("ENCODE", charset))
+    return Lowered(value, _charset_fails(call, charset))
 
 
 def _encoded(x: str, charset: str) -> bytes | None:
@@ -81,7 +81,7 @@ def _decode(call: Call, ctx: Context, x: pl.Expr, charset: pl.Expr) -> Lowered:
     if fixed is not None and fixed[0] is not None and fixed[0].upper() == "UTF-8":
         return Lowered(_as_text(x))
     value = on_rows(_decoded, [x, charset], _STRING)
-    return Lowered(value, _charset_fails("DECODE", charset))
+    return Lowered(value, _charset_fails(call, charset))
 
 
 def _decoded(x: bytes, charset: str) -> str | None:

@@ -3,7 +3,8 @@
 Characters are Unicode code points, as Flink's are; only its Java-based functions count a character
 outside the basic plane twice, which ours never do. UPPER and LOWER know all of Unicode, INITCAP
 only A–Z, as in Flink. Where Flink promises NOT NULL and then gives NULL (LPAD and RPAD with a
-negative length), our result is nullable.
+negative length), our result is nullable. PRINTF prints a DECIMAL with %f and a time as its text,
+where Flink shows its inner form or nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from millstream import types as t
 from millstream.errors import PlanError
 from millstream.expr.coerce import common_type, longest, nullable_any
 from millstream.expr.function import Function, Infer, Nulls, Signature, mismatch
-from millstream.expr.infer import as_, binary, int_, takes, text
+from millstream.expr.infer import Kind, Result, as_, binary, int_, takes, text
 from millstream.expr.tree import Expr, Literal
 from millstream.types.logical import MAX_LENGTH, BinaryString, CharacterString, Integer
 
@@ -35,7 +36,7 @@ def _same(wanted: Sequence[t.LogicalType]) -> t.LogicalType:
     return wanted[0]
 
 
-def _varying(at: int) -> object:
+def _varying(at: int) -> Result:
     """Return the rule that gives VARCHAR as long as the argument ``at``."""
 
     def gives(wanted: Sequence[t.LogicalType]) -> t.LogicalType:
@@ -64,7 +65,7 @@ def _trim(args: tuple[Expr, ...]) -> Signature:
     sides = ("BOTH", "LEADING", "TRAILING")
     if len(args) != 3 or not (isinstance(args[0], Literal) and args[0].value in sides):
         raise mismatch("TRIM", args, _TRIM)
-    below = takes("TRIM", _TRIM, [text, text], _varying(1))(args[1:])  # type: ignore[arg-type]
+    below = takes("TRIM", _TRIM, [text, text], _varying(1))(args[1:])
     return Signature((args[0].typed, *below.args), below.result)
 
 
@@ -134,13 +135,13 @@ def _with_charset(name: str, says: str, first: t.LogicalType, gives: t.LogicalTy
     def infer(args: tuple[Expr, ...]) -> Signature:
         found = takes(name, says, [kind, text], gives)(args)
         charset = args[1]
-        if isinstance(charset, Literal) and isinstance(charset.value, str):
-            if charset.value.upper() not in CHARSETS:
-                raise PlanError(
-                    f"There is no character set '{charset.value}'.",
-                    where=charset.place,
-                    hint=f"{name} knows {', '.join(CHARSETS)}.",
-                )
+        said = charset.value if isinstance(charset, Literal) else None
+        if isinstance(said, str) and said.upper() not in CHARSETS:
+            raise PlanError(
+                f"There is no character set '{said}'.",
+                where=charset.place,
+                hint=f"{name} knows {', '.join(CHARSETS)}.",
+            )
         return found
 
     return infer
@@ -160,12 +161,11 @@ def _function(
 
 
 def _plain(
-    name: str, says: str, doc: str, kinds: list[object], gives: object, *, optional: int = 0,
-    more: object = None, nullable: bool | None = None, custom: bool = False,
-    aliases: tuple[str, ...] = (),
+    name: str, says: str, doc: str, kinds: Sequence[Kind], gives: Result, *, optional: int = 0,
+    more: Kind | None = None, nullable: bool | None = None, aliases: tuple[str, ...] = (),
 ) -> Function:  # fmt: skip
-    infer = takes(name, says, kinds, gives, optional=optional, more=more, nullable=nullable)  # type: ignore[arg-type]
-    return _function(name, says, doc, infer, custom=custom, aliases=aliases)
+    infer = takes(name, says, kinds, gives, optional=optional, more=more, nullable=nullable)
+    return _function(name, says, doc, infer, aliases=aliases)
 
 
 _JOINING = (
@@ -182,14 +182,15 @@ _JOINING = (
     _plain("LPAD", "LPAD(string, integer, string)",
            "The text filled on the left with the last argument up to the length, or cut to it; "
            "NULL for a negative length or an empty filling.",
-           [text, int_, text], t.STRING, nullable=True, custom=True),
+           [text, int_, text], t.STRING, nullable=True),
     _plain("RPAD", "RPAD(string, integer, string)",
            "The text filled on the right with the last argument up to the length, or cut to it; "
            "NULL for a negative length or an empty filling.",
-           [text, int_, text], t.STRING, nullable=True, custom=True),
+           [text, int_, text], t.STRING, nullable=True),
     _function("PRINTF", _PRINTF,
               "The values set into a format of java.util.Formatter (%d %5.2f %-10s %x %e %b …); "
-              "a NULL value prints as null; NULL where format and values do not fit.",
+              "a NULL value prints as null, a time as its text; NULL where format and values do "
+              "not fit.",
               _printf, custom=True),
 )  # fmt: skip
 
@@ -213,14 +214,14 @@ _CHANGING = (
     _plain("REVERSE", "REVERSE(string)", "Its characters backwards.", [text], t.STRING,
            nullable=True),
     _plain("OVERLAY", "OVERLAY(string PLACING string FROM integer [FOR integer])",
-           "The first text with the part that starts at FROM (FOR characters long, else as long as "
-           "the second text) replaced; unchanged where FROM lies outside; FOR 0 and below drop "
-           "all that follows, as in Flink.",
+           "The first text with the part replaced that starts at FROM and is FOR characters long "
+           "(else as long as the second text); unchanged where FROM lies outside; FOR 0 and below "
+           "drop all that follows, as in Flink.",
            [text, text, int_, int_], _overlaid, optional=1),
     _function("TRANSLATE", "TRANSLATE(string, from, to)",
-              "With each character of ``from`` replaced by the one at the same place in ``to``, or "
-              "removed where ``to`` is shorter; a NULL ``from`` changes nothing, a NULL ``to`` is "
-              "empty.",
+              "With each character of ``from`` replaced by the one at the same place in ``to``, "
+              "or removed where ``to`` is shorter; a NULL ``from`` changes nothing, a NULL ``to`` "
+              "is empty.",
               lambda args: _first_decides("TRANSLATE", args), custom=True,
               aliases=("TRANSLATE3",)),
 )  # fmt: skip
@@ -237,12 +238,12 @@ _CUTTING = (
     _plain("SUBSTRING", "SUBSTRING(string FROM integer [FOR integer])",
            "The part from a position on (negative: counted from the end; 0 is 1), of at most FOR "
            "characters; NULL for a negative length.",
-           [text, int_, int_], _varying(0), optional=1, nullable=True, custom=True,
+           [text, int_, int_], _varying(0), optional=1, nullable=True,
            aliases=("SUBSTR",)),
     _plain("LEFT", "LEFT(string, integer)", "The first characters; empty for 0 and below.",
-           [text, int_], t.STRING),
+           [text, int_], _varying(0), nullable=True),
     _plain("RIGHT", "RIGHT(string, integer)", "The last characters; empty for 0 and below.",
-           [text, int_], t.STRING),
+           [text, int_], _varying(0), nullable=True),
     _function("ELT", _ELT, "The argument at the position; NULL where there is none.", _elt,
               custom=True),
     _plain("SPLIT", "SPLIT(string, delimiter)",
