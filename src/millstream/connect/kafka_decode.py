@@ -20,7 +20,7 @@ from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_type
 from millstream.connect.kafka_options import KafkaConfig, KeyInValue
 from millstream.errors import OptionError, UnknownName
-from millstream.ports.registry import decoder_for
+from millstream.ports.registry import connector, decoder_for, metadata_type
 from millstream.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class MessageDecoder:
         self._key = key
         self._upsert = upsert
         self._metadata: tuple[Metadata, ...] = spec.metadata
+        own = connector(spec.table.connector)
+        self._metadata_types = [polars_type(metadata_type(own, m.key)) for m in spec.metadata]
         in_value = spec.table.physical
         if config.value_fields_include is KeyInValue.EXCEPT_KEY:
             in_value = Schema(tuple(f for f in in_value if f.name not in key.columns))
@@ -166,8 +168,8 @@ class MessageDecoder:
             frame, rows = self._with_key(messages, frame, rows, dead, bad)
         columns = [*self._columns, *([OP] if OP in frame.columns else [])]
         metadata = [
-            _METADATA[m.key](messages).gather(rows).cast(polars_type(m.type)).alias(m.name)
-            for m in self._metadata
+            _METADATA[m.key](messages).gather(rows).cast(dtype).alias(m.name)
+            for m, dtype in zip(self._metadata, self._metadata_types, strict=True)
         ]
         at = len(self._columns)
         chosen = [frame[name] for name in columns]

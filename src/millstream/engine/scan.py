@@ -20,9 +20,11 @@ from millstream.engine.functions import Context
 from millstream.engine.marks import LOWEST_MS, SplitMarks
 from millstream.engine.program import Compute, Program
 from millstream.engine.rejects import rejected_rows, undecodable
-from millstream.expr.tree import Column, Named
+from millstream.expr.resolve import cast_to
+from millstream.expr.tree import Column, Expr, Named
 from millstream.plan.nodes import Scan
-from millstream.plan.table import Computed
+from millstream.plan.table import ColumnDef, Computed, Metadata, Table
+from millstream.ports.registry import connector, metadata_type
 
 CONTRIBUTION = "$contribution"
 
@@ -158,15 +160,17 @@ class _Compute(Program):
 def _computed(node: Scan, ctx: Context, seed: int) -> _Compute | None:
     wanted = node.schema.names
     named = {c.name: c for c in node.table.columns}
-    if not any(isinstance(named[name], Computed) for name in wanted):
+    columns = tuple(Named(name, _column_expr(node.table, named[name])) for name in wanted)
+    if all(isinstance(c.expr, Column) for c in columns):
         return None
-    columns: list[Named] = []
-    for name in wanted:
-        column = named[name]
-        expr = (
-            column.expr
-            if isinstance(column, Computed)
-            else Column(name, type=node.schema.type_of(name))
-        )
-        columns.append(Named(name, expr))
-    return _Compute((Compute(tuple(columns)),), ctx, seed=seed, uid=node.uid)
+    return _Compute((Compute(columns),), ctx, seed=seed, uid=node.uid)
+
+
+def _column_expr(table: Table, column: ColumnDef) -> Expr:
+    """Return how a column comes out of what the reader gives."""
+    if isinstance(column, Computed):
+        return column.expr
+    if isinstance(column, Metadata):
+        given = metadata_type(connector(table.connector), column.key)
+        return cast_to(Column(column.name, type=given), column.type)
+    return Column(column.name, type=column.type)

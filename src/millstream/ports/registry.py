@@ -13,11 +13,12 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from millstream.errors import OptionError, PlanError, UnknownName
+from millstream.expr.casts import check_cast
 from millstream.plan.table import Table
 from millstream.ports.connector import Connector, Sink, SinkSpec, Source, SourceSpec
 from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
 from millstream.ports.options import options_of, read_options
-from millstream.types import Schema, parse_type
+from millstream.types import LogicalType, Schema, parse_type
 
 CONNECTORS: dict[str, str] = {
     "blackhole": "millstream.connect.blackhole",
@@ -131,13 +132,20 @@ def check_metadata(table: Table, found: Connector) -> None:
                 available=found.metadata,
                 where=f"table '{table.name}', column '{column.name}'",
             )
-        gives = parse_type(found.metadata[column.key])
-        if type(gives) is not type(column.type):
+        gives = metadata_type(found, column.key)
+        try:
+            check_cast(gives, column.type, None)
+        except PlanError:
             raise PlanError(
                 f"The metadata '{column.key}' is {gives}, the column says {column.type}.",
                 where=f"table '{table.name}', column '{column.name}'",
-                hint=f"Declare it as {gives}.",
-            )
+                hint=f"Declare it as {gives}, or as a type it can be cast to.",
+            ) from None
+
+
+def metadata_type(found: Connector, key: str) -> LogicalType:
+    """Return the type in which a connector gives a metadata column; the scan casts it."""
+    return parse_type(found.metadata[key])
 
 
 def decoder_for(
