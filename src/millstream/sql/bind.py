@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal as PyDecimal
+from itertools import count
 from typing import Protocol, TypeVar
 
 from millstream import types as t
@@ -54,7 +55,12 @@ class _Group:
     """A grouped SELECT while it is cut: keys and aggregate calls found so far."""
 
     keys: list[tuple[Expr, Named]]
+    taken: set[str]
     calls: list[Named] = field(default_factory=list)
+
+    def fresh(self, prefix: str) -> str:
+        """Return a name no column has yet."""
+        return _fresh(prefix, self.taken)
 
 
 class Binder:
@@ -75,8 +81,7 @@ class Binder:
 
     def _ordered(self, query: q.Query) -> n.Node:
         if isinstance(query.body, q.Select):
-            node, by = self._select(query.body, query.order)
-            width = len(node.schema) - sum(k.column.startswith("_order_") for k in by)
+            node, by, width = self._select(query.body, query.order)
         else:
             node = self._body(query.body)
             by = tuple(_output_key(order, node.schema) for order in query.order)
@@ -110,25 +115,25 @@ class Binder:
                 return self._union(body)
 
     def _union(self, body: q.UnionOf) -> n.Node:
-        left, right = self._body(body.left), self._body(body.right)
-        if len(left.schema) != len(right.schema):
-            raise SqlError(
-                f"UNION of {len(left.schema)} and {len(right.schema)} columns.",
-                where=body.place,
-                hint=f"Left: ({left.schema}). Right: ({right.schema}).",
-            )
-        wanted: list[t.Field] = []
-        for a, b in zip(left.schema, right.schema, strict=True):
-            both = common_type([a.type, b.type])
-            if both is None:
-                raise TypeMismatch(
-                    f"UNION of {a} and {b}.", where=body.place, hint="CAST one of them."
+        # A long chain is a deep tree on its left; it is walked in a loop.
+        steps: list[q.UnionOf] = []
+        first: q.Body = body
+        while isinstance(first, q.UnionOf):
+            steps.append(first)
+            first = first.left
+        parts = [self._body(first)]
+        for step in reversed(steps):
+            parts.append(self._body(step.right))
+            left, right = parts[0].schema, parts[-1].schema
+            if len(left) != len(right):
+                raise SqlError(
+                    f"UNION of {len(left)} and {len(right)} columns.",
+                    where=step.place,
+                    hint=f"Left: ({left}). Right: ({right}).",
                 )
-            wanted.append(t.Field(a.name, both))
-        schema = Schema(tuple(wanted))
-        parts = (build.retyped(left, schema), build.retyped(right, schema))
-        node: n.Node = n.Union(parts=parts)
-        return node if body.all else build.distinct(node)
+            if not step.all:
+                parts = [build.distinct(_united(parts, step.place))]
+        return parts[0] if len(parts) == 1 else _united(parts, body.place)
 
     def _values(self, body: q.Rows) -> n.Node:
         width = len(body.rows[0])
@@ -196,7 +201,8 @@ class Binder:
 
     def _select(
         self, select: q.Select, order: tuple[q.Order, ...]
-    ) -> tuple[n.Node, tuple[n.SortKey, ...]]:
+    ) -> tuple[n.Node, tuple[n.SortKey, ...], int]:
+        """Return the node, what it is sorted by, and how many of its columns were selected."""
         scope = self._relation(select.source)
         if select.where is not None:
             scope = replace(scope, node=_filtered(scope, select.where, "WHERE"))
@@ -206,15 +212,13 @@ class Binder:
         having = None if select.having is None else _named(select.having, scope)
         groups = [_named(g, scope) for g in select.group or ()]
         everything = [*exprs, *ordered, *([] if having is None else [having])]
-        if select.group is not None or any(map(has_aggregate, everything)):
-            node, cut = _grouped(scope, groups, everything)
+        if having is not None or groups or any(map(has_aggregate, everything)):
+            node, cut = _grouped(scope, groups, everything, select.place)
             exprs, ordered = cut[: len(items)], cut[len(items) : len(items) + len(ordered)]
             if having is not None:
                 node = _keep(node, cut[-1], "HAVING")
         else:
             node = scope.node
-            if having is not None:
-                node = _keep(node, having, "HAVING")
         columns = [
             Named(item.name, _resolved(e, node.schema))
             for item, e in zip(items, exprs, strict=True)
@@ -229,7 +233,21 @@ class Binder:
         made: n.Node = node
         if not _same(node.schema, [*columns, *extra]):
             made = n.Project(input=node, columns=(*columns, *extra))
-        return (build.distinct(made) if select.distinct else made), keys
+        return (build.distinct(made) if select.distinct else made), keys, len(columns)
+
+
+def _united(parts: list[n.Node], place: Place) -> n.Node:
+    """Return UNION ALL of nodes with equally many columns, each cast to what they meet in."""
+    wanted: list[t.Field] = []
+    for same in zip(*(part.schema for part in parts), strict=True):
+        met = common_type([f.type for f in same])
+        if met is None:
+            raise TypeMismatch(
+                f"UNION of {' and '.join(map(str, same))}.", where=place, hint="CAST one of them."
+            )
+        wanted.append(t.Field(same[0].name, met))
+    schema = Schema(tuple(wanted))
+    return n.Union(parts=tuple(build.retyped(part, schema) for part in parts))
 
 
 # ---- names
@@ -297,27 +315,29 @@ def _own_name(expr: Expr, index: int) -> str:
 # ---- groups
 
 
-def _grouped(scope: _Scope, groups: list[Expr], exprs: list[Expr]) -> tuple[n.Node, list[Expr]]:
+def _grouped(
+    scope: _Scope, groups: list[Expr], exprs: list[Expr], place: Place
+) -> tuple[n.Node, list[Expr]]:
     """Return the grouped node, and ``exprs`` over its columns."""
     node, groups, exprs = _legacy_window(scope.node, groups, exprs)
     schema = node.schema
-    state = _Group([])
-    for index, group in enumerate(groups):
+    state = _Group([], set(schema.names))
+    for group in groups:
         bad = next((x for x in group.walk() if isinstance(x, AggCall)), None)
         if bad is not None:
             raise SqlError(
                 "GROUP BY of an aggregate.", where=bad.place, hint="Aggregate in a sub-query first."
             )
-        name = group.name if isinstance(group, Column) else f"_key_{index}"
-        if all(name != key.name for _, key in state.keys):
+        if all(group != known for known, _ in state.keys):
+            name = group.name if isinstance(group, Column) else state.fresh("_key_")
             state.keys.append((group, Named(name, _resolved(group, schema))))
     cut = [_cut(expr, state, schema) for expr in exprs]
+    if not state.keys and not state.calls:
+        raise SqlError(
+            "HAVING without GROUP BY and without an aggregate.", where=place, hint="Use WHERE."
+        )
     made = _placed(
-        lambda: (
-            build.group(node, [key for _, key in state.keys], state.calls)
-            if state.keys or state.calls
-            else build.distinct(node)
-        ),
+        lambda: build.group(node, [key for _, key in state.keys], state.calls),
         exprs[0].place if exprs else None,
     )
     return made, cut
@@ -339,7 +359,7 @@ def _cut(expr: Expr, state: _Group, schema: Schema) -> Expr:
         call = _resolved(expr, schema)
         known = next((c.name for c in state.calls if c.expr == call), None)
         if known is None:
-            known = f"_agg_{len(state.calls)}"
+            known = state.fresh("_agg_")
             state.calls.append(Named(known, call))
         return Column(name=known, place=expr.place)
     if isinstance(expr, Column):
@@ -407,12 +427,9 @@ def _legacy_window(
 
 def _order_expr(expr: Expr, items: list[Named], scope: _Scope) -> Expr:
     """Return what an ORDER BY entry sorts by: a selected column, a position, or an expression."""
-    if isinstance(expr, Literal) and isinstance(expr.value, int):
-        if not 1 <= expr.value <= len(items):
-            raise SqlError(
-                f"ORDER BY {expr.value}: the query has {len(items)} columns.", where=expr.place
-            )
-        return items[expr.value - 1].expr
+    at = q.position(expr)
+    if at is not None:
+        return items[_checked(at, len(items), expr)].expr
     if isinstance(expr, Column):
         selected = next((item for item in items if item.name == expr.name), None)
         if selected is not None:
@@ -420,16 +437,24 @@ def _order_expr(expr: Expr, items: list[Named], scope: _Scope) -> Expr:
     return _named(expr, scope)
 
 
+def _checked(position: int, width: int, expr: Expr) -> int:
+    """Return the index of a position."""
+    if not 1 <= position <= width:
+        raise SqlError(f"ORDER BY {position}: the query has {width} columns.", where=expr.place)
+    return position - 1
+
+
 def _sort_keys(
     order: tuple[q.Order, ...], exprs: list[Expr], columns: list[Named], schema: Schema
 ) -> tuple[tuple[n.SortKey, ...], list[Named]]:
     keys: list[n.SortKey] = []
+    taken = {c.name for c in columns}
     extra: list[Named] = []
     for said, expr in zip(order, exprs, strict=True):
         resolved = _resolved(expr, schema)
         name = next((c.name for c in columns if c.expr == resolved), None)
         if name is None:
-            name = f"_order_{len(extra)}"
+            name = _fresh("_order_", taken)
             extra.append(Named(name, resolved))
         keys.append(n.SortKey(name, said.descending, said.nulls_first))
     return tuple(keys), extra
@@ -437,12 +462,10 @@ def _sort_keys(
 
 def _output_key(order: q.Order, schema: Schema) -> n.SortKey:
     expr = order.expr
-    if isinstance(expr, Literal) and isinstance(expr.value, int):
-        if not 1 <= expr.value <= len(schema):
-            raise SqlError(
-                f"ORDER BY {expr.value}: the query has {len(schema)} columns.", where=expr.place
-            )
-        return n.SortKey(schema.names[expr.value - 1], order.descending, order.nulls_first)
+    at = q.position(expr)
+    if at is not None:
+        name = schema.names[_checked(at, len(schema), expr)]
+        return n.SortKey(name, order.descending, order.nulls_first)
     if not isinstance(expr, Column):
         raise SqlError(
             "ORDER BY over UNION or VALUES names columns of the result.",
@@ -455,6 +478,13 @@ def _output_key(order: q.Order, schema: Schema) -> n.SortKey:
 
 
 # ---- small things
+
+
+def _fresh(prefix: str, taken: set[str]) -> str:
+    """Return the first of ``prefix0``, ``prefix1``, … that is not taken, and take it."""
+    name = next(f"{prefix}{i}" for i in count() if f"{prefix}{i}" not in taken)
+    taken.add(name)
+    return name
 
 
 def _filtered(scope: _Scope, predicate: Expr, what: str) -> n.Node:

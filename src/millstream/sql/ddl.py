@@ -334,12 +334,15 @@ class StatementReader:
         cursor = self.cursor
         cursor.expect("EXPLAIN")
         cursor.accept("PLAN", "FOR")
+        if cursor.sees("STATEMENT", "SET"):
+            found = self._statement_set(cursor.here, ("STATEMENT", "SET", "BEGIN"))
+            return s.Explain(of=found, place=cursor.place(start, start))
         while cursor.sees_any("ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN"):
             raise cursor.unsupported(
                 f"EXPLAIN {cursor.here.upper}",
                 hint="EXPLAIN says changes, keys and state as it is.",
             )
-        inner = self._statement()
+        inner = None if cursor.sees("EXPLAIN") else self._statement()
         if not isinstance(inner, s.SelectStatement | s.Insert | s.StatementSet):
             raise cursor.error("EXPLAIN takes a query or an INSERT.", first=start)
         return s.Explain(of=inner, place=cursor.place(start, start))

@@ -41,8 +41,7 @@ def number(text: str) -> Literal:
             raise ValueError(f"{text} is too large for a DOUBLE.")
         return Literal(value=value)
     if "." not in text:
-        value = int(text)
-        return Literal(value=value if abs(value) <= 2**63 else _decimal(text))
+        return Literal(value=int(_decimal(text)))
     return Literal(value=_decimal(text))
 
 

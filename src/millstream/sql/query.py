@@ -25,6 +25,8 @@ WINDOWS: dict[str, tuple[str, ...]] = {
 """The lengths each window table function takes, in Flink's order; OFFSET may be left out."""
 
 _Found = TypeVar("_Found")
+_NESTING_MAX = 40
+"""Deeper queries would exhaust the stack of what walks them."""
 _JOINS = ("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL")
 _JOIN_HINT = "Joins come with a later version; UNION ALL and windows over one table work."
 
@@ -134,15 +136,33 @@ class Query:
     offset: int
 
 
+def position(expr: Expr) -> int | None:
+    """Return the whole number an expression is, which ORDER BY reads as a position."""
+    if isinstance(expr, Literal) and expr.type is None and type(expr.value) is int:
+        return expr.value
+    return None
+
+
 class QueryReader:
     """Reads queries from a cursor; ``udfs`` are the user's functions."""
 
     def __init__(self, cursor: Cursor, udfs: Mapping[str, Udf]) -> None:
         self.cursor = cursor
         self.scalar = ExpressionReader(cursor, udfs)
+        self._depth = 0
 
     def query(self) -> Query:
         """Read a whole query."""
+        self._depth += 1
+        if self._depth > _NESTING_MAX:
+            raise self.cursor.error(
+                "This query is nested too deeply.", hint="Give its inner queries names: WITH."
+            )
+        found = self._query()
+        self._depth -= 1
+        return found
+
+    def _query(self) -> Query:
         cursor = self.cursor
         ctes: list[tuple[str, tuple[str, ...], Query]] = []
         if cursor.accept("WITH"):
@@ -252,7 +272,7 @@ class QueryReader:
                 )
         found = self.scalar.expressions()
         for expr in found:
-            if isinstance(expr, Literal) and isinstance(expr.value, int):
+            if position(expr) is not None:
                 raise SqlError(
                     "GROUP BY does not read positions.",
                     where=expr.place or cursor.place(start),
@@ -334,6 +354,10 @@ class QueryReader:
             return self._refuse_function()
         name, first, last = cursor.path("a table")
         place = cursor.place(first, last)
+        if cursor.sees("/*+"):
+            raise cursor.unsupported(
+                "A hint", hint="Say its options in WITH (…) where the table is created."
+            )
         for words in (("FOR", "SYSTEM_TIME"), ("FOR", "SYSTEM")):
             if cursor.sees(*words):
                 raise cursor.unsupported("FOR SYSTEM_TIME AS OF, a temporal join", hint=_JOIN_HINT)
@@ -394,15 +418,9 @@ class QueryReader:
         cursor, start = self.cursor, self.cursor.here
         cursor.accept("TABLE")
         if cursor.accept("("):
-            inner: Relation
-            if self.starts():
-                inner = SubQuery(self.query(), None, (), cursor.place(start))
-            else:
-                inner = self._data()
+            inner = SubQuery(self.query(), None, (), cursor.place(start))
             cursor.expect(")", after="to close (")
             return inner
-        if self._at_window():
-            return self._window(cursor.here)
         name, first, last = cursor.path("a table")
         if cursor.sees("PARTITION"):
             raise cursor.unsupported(

@@ -32,12 +32,10 @@ _QUOTED = re.compile(
     r"|/\*(?!\+).*?\*/"
     r"|`(?:[^`]|``)*`"
     r"|/\*\+.*?\*/"  # a hint keeps its inside
-    r"|'|`|/\*|[\"{}#~^&\\@!\x00-\x08\x0b\x0c\x0e-\x1f]",
+    r"|'|`|/\*|;|[\"{}#~^&\\@!\x00-\x08\x0b\x0c\x0e-\x1f]",
     re.DOTALL,
 )
 _SPLIT = re.compile(r"\S+")
-_SWALLOWING = {TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, TokenType.SHOW}
-_SWALLOWING |= {TokenType.RENAME}
 _TWO = {"!=": "<>"}
 
 
@@ -66,8 +64,9 @@ def tokens(source: Source) -> list[Token]:
     found: list[Token] = []
     base = 0
     while base < len(masked):
-        # A keyword such as EXPLAIN at the start makes sqlglot swallow the rest of the statement
-        # as one string; what follows is then read again, behind a bracket that prevents it.
+        # A keyword such as EXPLAIN at the start of a statement makes sqlglot swallow the rest of
+        # it as one string. A bracket in front and masked semicolons hide every start but one,
+        # after BEGIN; what it swallowed is read again.
         base = _read_from(source, masked, names, base, found)
     found.append(Token(Kind.END, "", len(text), len(text)))
     return found
@@ -82,12 +81,13 @@ def _read_from(
         raise SqlError(
             "This text has no SQL tokens.", where=source.place(base, base + 1)
         ) from error
-    shift = base - 1
+    shift, last = base - 1, base
     for token in raw[1:]:
         start, end = token.start + shift, token.end + shift + 1
+        if token.token_type is TokenType.STRING and end - start < len(token.text) + 2:
+            return last  # not a string: a swallowed statement has no quotes around it
+        last = end
         found.extend(_converted(source, token, start, end, names))
-        if token.token_type in _SWALLOWING:
-            return end
     return len(masked)
 
 
@@ -116,6 +116,8 @@ def _converted(
         ]
     if token.text == "{":
         return [Token(Kind.SYMBOL, "/*+", start, start + 3)]
+    if text == ";":
+        return [Token(Kind.SYMBOL, ";", start, end)]
     if token.text == "}":
         return [Token(Kind.SYMBOL, "*/", start - 1, end)]
     return [Token(Kind.SYMBOL, _TWO.get(text, text), start, end)]
@@ -134,6 +136,8 @@ def _masked(source: Source) -> tuple[str, dict[int, str]]:
                 raise SqlError("A name in backticks is empty.", where=source.place(at, at + 2))
             names[at] = found[1:-1].replace("``", "`")
             return '"' + "x" * (len(found) - 2) + '"'
+        if found == ";":
+            return "}"
         if found.startswith("/*+"):
             return "{  " + found[3:-2] + " }"
         if (found.startswith(("--", "/*")) and len(found) > 2) or found == "--":

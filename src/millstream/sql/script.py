@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from millstream.errors import MillstreamError, Place, PlanError, SqlError, UnknownName
+from millstream.errors import MillstreamError, Place, PlanError, SqlError, TypeMismatch, UnknownName
 from millstream.expr.resolve import resolve
+from millstream.expr.tree import Expr
 from millstream.expr.udf import load_udf
 from millstream.plan import build, explain
 from millstream.plan.nodes import Node, Write
@@ -26,7 +27,7 @@ from millstream.sql.query import Query
 from millstream.sql.read import tokens
 from millstream.sql.show import create_table_text, create_view_text
 from millstream.sql.tokens import Cursor, Source
-from millstream.types import Field, Schema
+from millstream.types import Field, Schema, Timestamp, TimestampLtz
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,13 @@ class Session:
     def _execute(self, statement: s.Statement) -> Outcome:
         try:
             return self._dispatch(statement)
+        except RecursionError:
+            # Readers bound their own depth; what is left is a long chain of steps, as of UNION.
+            raise SqlError(
+                "This query has too many steps one upon another.",
+                where=statement.place,
+                hint="Write intermediate results to tables.",
+            ) from None
         except MillstreamError as error:
             if error.where is None:
                 error.where = statement.place
@@ -182,7 +190,7 @@ class Session:
         mark = None if like is None else like.watermark
         if said.watermark is not None:
             column, expr = said.watermark
-            mark = Watermark(column, resolve(expr, table.schema))
+            mark = Watermark(column, _mark(expr, table))
         self.catalog.add_table(replace(table, watermark=mark))
         return Done(f"Created table {said.name}.", said.place)
 
@@ -303,6 +311,18 @@ class Session:
         if view is None:
             raise UnknownName("view", name, available=self.catalog.views, where=said.place)
         return create_view_text(name, view)
+
+
+def _mark(expr: Expr, table: Table) -> Expr:
+    """Return the expression of a watermark, which is a time."""
+    found = resolve(expr, table.schema)
+    if not isinstance(found.typed, Timestamp | TimestampLtz):
+        raise TypeMismatch(
+            f"A watermark is a time, this is {found.typed}.",
+            where=expr.place,
+            hint="Write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND.",
+        )
+    return found
 
 
 def _columns(said: s.CreateTable) -> list[ColumnDef]:

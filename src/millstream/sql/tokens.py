@@ -27,6 +27,10 @@ RESERVED = words(
 """Words that never stand for a name unless back-quoted (fewer than Flink reserves)."""
 
 
+_HOMES = ((), ("default_database",), ("default_catalog", "default_database"))
+"""What may stand in front of a table: Flink's names of the one catalog and database."""
+
+
 class Kind(Enum):
     """What a token is."""
 
@@ -147,11 +151,11 @@ class Cursor:
     def path(self, what: str) -> tuple[str, Token, Token]:
         """Take ``name[.name…]``; returns the last part, the first token and the last."""
         first = last = self.name(what)
-        parts = 1
+        parts = [first.text]
         while self.accept("."):
             last = self.name(what)
-            parts += 1
-        if parts > 1:
+            parts.append(last.text)
+        if tuple(parts[:-1]) not in _HOMES:
             raise self.unsupported(
                 "There is one catalog and one database; a name has one part",
                 hint=f"Write {last.text} alone.",
@@ -168,8 +172,11 @@ class Cursor:
 
     def integer(self, what: str) -> int:
         """Take a whole number."""
-        if self.here.kind is not Kind.NUMBER or not self.here.text.isdigit():
+        text = self.here.text
+        if self.here.kind is not Kind.NUMBER or not (text.isascii() and text.isdigit()):
             raise self.expected(f"{what}, a whole number")
+        if len(text) > 18:
+            raise self.error("This number is too large.", hint="It has 18 digits at most.")
         return int(self.take().text)
 
     # ---- saying where and what

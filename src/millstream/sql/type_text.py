@@ -11,6 +11,8 @@ from millstream.errors import PlanError
 from millstream.sql.tokens import Cursor, Kind, Token
 from millstream.types import LogicalType, parse_type
 
+_NESTING_MAX = 30
+
 
 def read_type(cursor: Cursor) -> LogicalType:
     """Read a type; the text goes to :func:`millstream.types.parse_type`."""
@@ -53,7 +55,8 @@ def _type_end(cursor: Cursor) -> Token:
         ("WITH", "TIME", "ZONE"),
     ):
         cursor.accept(*phrase)
-    if not cursor.accept("NOT", "NULL"):
+    if not cursor.accept("NOT", "NULL") and cursor.ahead(1).upper != "ON":
+        # NULL ON EMPTY belongs to JSON_VALUE, not to the type in front of it.
         cursor.accept("NULL")
     return cursor.tokens[cursor.at - 1]
 
@@ -67,5 +70,7 @@ def _skip_brackets(cursor: Cursor) -> None:
             raise cursor.error("This bracket is not closed.", first=opening)
         if token.kind is Kind.SYMBOL:
             depth += sum(c in "(<" for c in token.text) - sum(c in ")>" for c in token.text)
+        if depth > _NESTING_MAX:
+            raise cursor.error("This type is nested too deeply.", first=token)
         if depth <= 0:
             return
