@@ -169,7 +169,7 @@ def _without_quoted(text: str) -> str:
     while at < len(text):
         sign = text[at]
         if text.startswith("--", at):
-            end = text.find("\n", at)
+            end = text.find("\n", at) if "\n" in text[at:] else len(text)
         elif text.startswith("/*", at):
             end = text.find("*/", at) + 1
         elif sign in "'`":
