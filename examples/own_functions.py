@@ -5,8 +5,9 @@ Run it:  python examples/own_functions.py
 
 from __future__ import annotations
 
-import millstream as ms
 import polars as pl
+
+import millstream as ms
 from millstream import col
 
 readings = ms.read_memory(
@@ -21,7 +22,7 @@ readings = ms.read_memory(
 @ms.udf  # called once per row; the annotations give the SQL types
 def site(sensor: str) -> str:
     """Return the site a sensor stands at."""
-    return sensor.split("-")[0].upper()
+    return sensor.split("-", maxsplit=1)[0].upper()
 
 
 @ms.udf(args=["DOUBLE"], result="DOUBLE", vectorised=True)  # called once per batch: much faster

@@ -208,7 +208,7 @@ def _reader(session: Session) -> PromptSession[str]:
         from prompt_toolkit.history import FileHistory, InMemoryHistory
         from prompt_toolkit.key_binding import KeyBindings
         from prompt_toolkit.lexers import PygmentsLexer
-        from pygments.lexers.sql import SqlLexer
+        from pygments.lexers.sql import SqlLexer  # type: ignore[import-untyped]
     except ImportError:
         raise MissingExtra("prompt_toolkit", "shell", where="the SQL shell") from None
 
