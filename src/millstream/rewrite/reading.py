@@ -6,7 +6,8 @@ from collections import Counter
 
 from millstream.expr.tree import Call, Cast, Column, Expr, Literal
 from millstream.plan.nodes import Plan
-from millstream.types import BigInt, Int, SmallInt, TinyInt
+from millstream.types import Double, Float, LogicalType
+from millstream.types.logical import Integer
 
 _NEVER_FAIL = frozenset(
     {
@@ -17,7 +18,6 @@ _NEVER_FAIL = frozenset(
     }
 )
 _WRAPS = frozenset({"+", "-", "*"})
-_INTEGERS = (TinyInt, SmallInt, Int, BigInt)
 
 
 def readers(plan: Plan) -> Counter[int]:
@@ -35,10 +35,21 @@ def never_fails(expr: Expr) -> bool:
     match expr:
         case Column() | Literal():
             return True
-        case Cast(arg=arg, safe=safe):
-            return safe and never_fails(arg)
+        case Cast(arg=arg, to=to, safe=safe):
+            return (safe or _widens(arg.typed, to)) and never_fails(arg)
         case Call(function=name, args=args):
-            harmless = name in _NEVER_FAIL or (name in _WRAPS and isinstance(expr.typed, _INTEGERS))
+            harmless = name in _NEVER_FAIL or (name in _WRAPS and isinstance(expr.typed, Integer))
             return harmless and all(map(never_fails, args))
         case _:
             return False
+
+
+def _widens(have: LogicalType, to: LogicalType) -> bool:
+    """Tell whether every value of one type has its like in the other."""
+    match have, to:
+        case Integer(), Integer():
+            return to.bits >= have.bits
+        case ((Integer() | Float() | Double()), Double()):
+            return True
+        case _:
+            return have.with_nullable(True) == to.with_nullable(True)

@@ -21,7 +21,7 @@ from millstream.rewrite import (
     rewrite,
 )
 from millstream.rewrite.reading import never_fails
-from millstream.types import STRING, Int
+from millstream.types import STRING, BigInt, Double, Int, TinyInt
 from tests.unit.plan import build as b
 
 
@@ -77,6 +77,9 @@ def test_what_cannot_fail() -> None:
     assert not never_fails(b.call("<", failing(scan, "s"), b.number(0)))
     assert never_fails(Cast(b.col(scan, "s"), Int(), safe=True, type=Int()))
     assert not never_fails(dice())
+    assert never_fails(Cast(b.col(scan, "v"), Double(), type=Double()))
+    assert never_fails(Cast(b.col(scan, "v"), BigInt(), type=BigInt()))
+    assert not never_fails(Cast(b.col(scan, "v"), TinyInt(), type=TinyInt()))
 
 
 # ------------------------------------------------------------------------------ merge_projects
