@@ -254,5 +254,5 @@ def _plain_minutes(value: int | None) -> str:
 
 def _event_time(watermark_ms: int | None, done: float) -> str:
     if watermark_ms is None:
-        return "the year is over" if done >= 1 else "…"
+        return "the year is over" if done >= 1 else "starting (the first run compiles kernels) …"
     return f"{dt.datetime.fromtimestamp(watermark_ms / 1000, dt.UTC):%a %d %b %Y %H:%M}"

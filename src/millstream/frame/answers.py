@@ -101,16 +101,19 @@ def _final(node: Node, settings: Settings, conductor: Conducts, shape: Shape) ->
 def _as_they_come(
     node: Node, settings: Settings, conductor: Conducts, writer: RowWriter
 ) -> int | None:
-    _print(writer.head())
+    head = writer.head()  # printed with the first rows: a query that fails prints nothing
 
     def out(frame: pl.DataFrame) -> None:
         if frame.height:
             conductor.wipe()
-            _print(writer.lines(frame))
+            _print([*head, *writer.lines(frame)])
+            head.clear()
 
     # The view only passes rows on: what was printed need not be kept.
     view = view_of(node, rows_max=0, on_rows=out, folded=False)
-    return conductor.conduct(Job(Plan((kept(node, view),)), settings)).signal
+    done = conductor.conduct(Job(Plan((kept(node, view),)), settings))
+    _print(head)
+    return done.signal
 
 
 def _print(lines: list[str]) -> None:
