@@ -36,7 +36,7 @@ def lower(expr: Expr, ctx: Context) -> Lowered:
         case Cast(arg=arg):
             return lower_cast(expr, lower(arg, ctx), ctx)
         case UdfCall(args=args):
-            return lower_udf(expr, tuple(lower(a, ctx) for a in args))
+            return lower_udf(expr, tuple(lower(a, ctx) for a in args), ctx)
         case _:
             raise AssertionError(f"{type(expr).__name__} is no scalar expression")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -20,12 +21,13 @@ from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
 from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
 from millstream.engine.rejects import rejected_rows
 from millstream.expr.tree import Column, Expr, Named
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from polars.expr.whenthen import ChainedThen, Then
 
 FAIL = "$fail"
+MADE = "$made "
+"""Before the name of a value that stands beside the columns it is computed from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Program(Operator):
     def __init__(self, stages: tuple[Stage, ...], ctx: Context, *, seed: int, uid: str) -> None:
         self.uid = uid
         self.stages = tuple(_LoweredStage.of(stage, ctx) for stage in stages)
+        self._turn = ctx.turn
         self._seed = np.uint64((seed ^ zlib.crc32(uid.encode())) & (2**64 - 1))
         self._wants = frozenset().union(*(s.reads for s in self.stages)) & {NOW, DRAW}
         self._rows = 0
@@ -64,6 +67,7 @@ class Program(Operator):
         hidden = tuple(c for c in (*HIDDEN, NOW, DRAW) if c in frame.columns)
         rejected: list[pl.DataFrame] = []
         for stage in self.stages:
+            self._turn.number += 1
             frame, bad = stage.run(frame, hidden, self.uid)
             if bad is not None:
                 rejected.append(bad)
@@ -121,25 +125,40 @@ class _LoweredStage:
     def run(
         self, frame: pl.DataFrame, hidden: tuple[str, ...], uid: str
     ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-        bad = None
+        """Return the rows that pass, and the rejected ones."""
         if self.fail is not None and frame.height:
-            reasons = frame.select(self.fail.alias(FAIL)).to_series()
-            if reasons.len() == 1 and frame.height > 1:
-                reasons = reasons.new_from_index(0, frame.height)
-            if reasons.null_count() < frame.height:
-                failed = reasons.is_not_null()
-                bad = rejected_rows(frame.filter(failed), reasons.filter(failed), uid)
-                frame = frame.filter(~failed)
+            return self._split(frame, self.fail, hidden, uid)
         if self.predicate is not None:
-            return frame.filter(self.predicate), bad
+            return frame.filter(self.predicate), None
         if self.only_picks is not None:
-            return frame.select(*self.only_picks, *hidden), bad
+            return frame.select(*self.only_picks, *hidden), None
         if not frame.height or all(not e.meta.root_names() for e in self.columns):
             # A projection of constants alone would have one row whatever its input's height.
             wide = frame.with_columns(self.columns)
             names = [e.meta.output_name() for e in self.columns]
-            return wide.select(*names, *hidden), bad
-        return frame.select(*self.columns, *(pl.col(h) for h in hidden)), bad
+            return wide.select(*names, *hidden), None
+        return frame.select(*self.columns, *(pl.col(h) for h in hidden)), None
+
+    def _split(
+        self, frame: pl.DataFrame, fail: pl.Expr, hidden: tuple[str, ...], uid: str
+    ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+        """Compute values and failures over the same rows at once, then part the rows.
+
+        Values computed again for the rows that are left would ask a user's function twice.
+        """
+        values = self.columns if self.predicate is None else (self.predicate.alias("keep"),)
+        names = [v.meta.output_name() for v in values]
+        aside = [v.alias(MADE + name) for v, name in zip(values, names, strict=True)]
+        made = frame.with_columns(*aside, fail.alias(FAIL))
+        bad = None
+        reasons = made[FAIL]
+        if reasons.null_count() < frame.height:
+            failed = reasons.is_not_null()
+            bad = rejected_rows(frame.filter(failed), reasons.filter(failed), uid)
+            made = made.filter(~failed)
+        if self.predicate is not None:
+            return made.filter(pl.col(MADE + "keep")).select(frame.columns), bad
+        return made.select(*(pl.col(MADE + n).alias(n) for n in names), *hidden), bad
 
 
 def _reason(lowered: list[Lowered]) -> pl.Expr | None:

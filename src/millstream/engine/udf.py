@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from millstream.columns.physical import polars_type
-from millstream.engine.functions import Fail, Lowered
+from millstream.engine.functions import Context, Fail, Lowered, Turn
 from millstream.engine.functions.series import equally_long, is_constant
 from millstream.expr.tree import Udf, UdfCall
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 REASON_CHARS_MAX = 200
 
 
-def lower_udf(call: UdfCall, args: tuple[Lowered, ...]) -> Lowered:
+def lower_udf(call: UdfCall, args: tuple[Lowered, ...], ctx: Context) -> Lowered:
     """Return the call as a Polars expression with the rows it fails on."""
     udf, dtype = call.udf, polars_type(call.udf.result)
     below = tuple(f for a in args for f in a.fails)
@@ -37,7 +37,7 @@ def lower_udf(call: UdfCall, args: tuple[Lowered, ...]) -> Lowered:
     skip = pl.any_horizontal(bad_below) if bad_below else pl.lit(False)
     shape = pl.Struct({"value": dtype, "failed": pl.String()})
 
-    memo = _Memo(deterministic=udf.deterministic)
+    memo = _Memo(ctx.turn, deterministic=udf.deterministic)
 
     def run(columns: Sequence[pl.Series]) -> pl.Series:
         given = equally_long(columns)
@@ -57,22 +57,28 @@ def lower_udf(call: UdfCall, args: tuple[Lowered, ...]) -> Lowered:
 class _Memo:
     """The last answer: the value and the failure of one batch are asked for apart.
 
-    Polars computes the call again for each of them. A deterministic function is not called again
-    for equal columns, another one not for the very same ones.
+    Polars computes the call again for each of them, and its arguments too. A deterministic function
+    is not called again for equal columns; another one not for equal columns in the same turn, or
+    where nobody counts turns, for the very same ones.
     """
 
-    def __init__(self, *, deterministic: bool):
-        self._same = _equal if deterministic else _identical
+    def __init__(self, turn: Turn, *, deterministic: bool):
+        self._turn = turn
+        self._deterministic = deterministic
         self._lock = threading.Lock()
-        self._last: tuple[list[pl.Series], pl.Series] | None = None
+        self._last: tuple[int, list[pl.Series], pl.Series] | None = None
 
     def of(self, given: list[pl.Series], compute: Callable[[], pl.Series]) -> pl.Series:
         """Return the answer for ``given``."""
         with self._lock:  # the expressions of one select run side by side
-            last = self._last
-            if last is None or not all(map(self._same, last[0], given)):
-                last = self._last = (given, compute())
-            return last[1]
+            last, now = self._last, self._turn.number
+            if last is None or not all(map(self._same(last[0]), last[1], given)):
+                last = self._last = (now, given, compute())
+            return last[2]
+
+    def _same(self, turn: int) -> Callable[[pl.Series, pl.Series], bool]:
+        in_turn = turn == self._turn.number != 0
+        return _equal if self._deterministic or in_turn else _identical
 
 
 def _equal(a: pl.Series, b: pl.Series) -> bool:

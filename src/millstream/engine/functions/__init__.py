@@ -59,11 +59,19 @@ class Lowered:
         return Lowered(self.value, tuple(f.only_where(condition) for f in self.fails))
 
 
+@dataclass(slots=True)
+class Turn:
+    """Counts the computations of a pipeline: what belongs to one of them has one number."""
+
+    number: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a lowering may know of the pipeline."""
 
     time_zone: str = "UTC"
+    turn: Turn = field(default_factory=Turn, compare=False, repr=False)
 
 
 Lowering = Callable[[Call, tuple[Lowered, ...], Context], Lowered]
