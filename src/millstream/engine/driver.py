@@ -333,7 +333,7 @@ class Driver:
     def _end_scans(self) -> None:
         """Give the final mark to the scans whose bounded input has ended."""
         for index, (stage, reading) in enumerate(self._scans()):
-            if reading.source.bounded and not stage.final and not self._live(stage, reading):
+            if not stage.final and not self._live(stage, reading) and self._over(reading):
                 stage.finish()
                 self._run_batch(index, stage, ())
 
@@ -432,9 +432,12 @@ class Driver:
             )
 
     def _all_ended(self) -> bool:
-        return self._bounded and all(
-            split.done for r in self.parts.readings for split in r.splits.values()
-        )
+        return all(map(self._over, self.parts.readings))
+
+    def _over(self, reading: Reading) -> bool:
+        """Tell whether a source has ended: all its splits did, and it had or may have no others."""
+        splits = list(reading.splits.values())
+        return (reading.source.bounded or bool(splits)) and all(s.done for s in splits)
 
     def _waiting(self) -> int | None:
         known = [
