@@ -32,7 +32,7 @@ _QUOTED = re.compile(
     r"|/\*(?!\+).*?\*/"
     r"|`(?:[^`]|``)*`"
     r"|/\*\+.*?\*/"  # a hint keeps its inside
-    r"|'|`|/\*|;|[\"{}#~^&\\@!\x00-\x08\x0b\x0c\x0e-\x1f]",
+    r"|'|`|/\*|;|[\"{}#~^&\\@\x00-\x08\x0b\x0c\x0e-\x1f]",
     re.DOTALL,
 )
 _SPLIT = re.compile(r"\S+")
