@@ -106,7 +106,7 @@ def test_nobody_listening_is_one_clear_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     source = source_for(socket_table(port, **{"max-num-retries": "0"}))
-    with pytest.raises(ConnectorError, match="No connection to 127.0.0.1"):
+    with pytest.raises(ConnectorError, match="No connection to"):
         source.open(source.splits()[0], resume=None)
 
 
