@@ -43,9 +43,7 @@ FOLLOWED_ROWS_MAX = 10_000
 class Conducts(Protocol):
     """Runs a job, showing its progress."""
 
-    def conduct(
-        self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False
-    ) -> Conducted:
+    def conduct(self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False) -> Conducted:
         """Run a job to its end; what is drawn meanwhile is wiped where it is ``transient``."""
         ...
 

@@ -23,6 +23,11 @@ def count_text(value: int) -> str:
     return f"{value:,}".replace(",", " ")
 
 
+def rows_text(value: int) -> str:
+    """Return a count of rows: ``1 row``, ``336 776 rows``."""
+    return f"{count_text(value)} row" + ("" if value == 1 else "s")
+
+
 def short_text(value: float) -> str:
     """Return a number in three digits: ``1.25M``.
 
@@ -99,15 +104,15 @@ def summary_lines(summary: Summary) -> list[str]:
     p = summary.progress
     rate = p.rows_in / p.elapsed_s if p.elapsed_s > 0 else 0.0
     counts = (
-        f"{count_text(p.rows_in)} rows in ({short_text(rate)}/s), {count_text(p.rows_out)} out, "
+        f"{rows_text(p.rows_in)} in ({short_text(rate)}/s), {count_text(p.rows_out)} out, "
         f"{count_text(p.rows_late)} late, {count_text(p.rows_rejected)} rejected"
     )
     lines = [f"{summary.ended} after {seconds_text(p.elapsed_s)}: {counts}"]
     for sink in p.sinks:
         refused = f", {count_text(sink.rows_refused)} refused" if sink.rows_refused else ""
         promise = "exactly once" if sink.exactly_once else "at least once"
-        lines.append(f"  {sink.name}: {count_text(sink.rows_accepted)} rows{refused} ({promise})")
-    lines += [f"  rejected {count_text(n)} times: {reason}" for reason, n in summary.reasons]
+        lines.append(f"  {sink.name}: {rows_text(sink.rows_accepted)}{refused} ({promise})")
+    lines += [f"  rejected {rows_text(n)}: {reason}" for reason, n in summary.reasons]
     if summary.ended == "stopped" and summary.state_left:
         where = summary.checkpoint
         kept = f"kept in {where}" if where else "not kept: there is no checkpoint directory"

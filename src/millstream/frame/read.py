@@ -72,6 +72,9 @@ def read_table(
     return Stream(n.Scan(table=table))
 
 
+_START = {"earliest": "earliest-offset", "latest": "latest-offset", "group": "group-offsets"}
+
+
 def read_kafka(
     servers: str,
     *,
@@ -90,7 +93,7 @@ def read_kafka(
         topic: one topic or several.
         schema: names to SQL types.
         format: how values are encoded: ``json``, ``csv`` or ``raw``.
-        start: ``earliest-offset``, ``latest-offset``, ``group-offsets``, ``timestamp`` …
+        start: ``earliest``, ``latest``, ``group`` (its committed offsets), ``timestamp`` …
         group: the consumer group told about progress.
         properties: client properties, such as ``{"security.protocol": "SSL"}``.
         more: ``event_time``, ``watermark``, ``computed``, ``metadata`` (``partition``, ``offset``,
@@ -102,7 +105,8 @@ def read_kafka(
     """
     topics = topic if isinstance(topic, str) else ";".join(topic)
     given: dict[str, Any] = {"properties.bootstrap.servers": servers, "topic": topics}
-    given |= {"format": format, "scan.startup.mode": start, "properties.group.id": group}
+    mode = None if start is None else _START.get(start, start)
+    given |= {"format": format, "scan.startup.mode": mode, "properties.group.id": group}
     given |= {f"properties.{k}": v for k, v in (properties or {}).items()}
     given |= more.pop("options", None) or {}
     name = more.pop("name", None) or topics.split(";")[0]

@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from millstream.frame.figures import count_text, progress_line
+from millstream.frame.figures import progress_line, rows_text
 from millstream.types.logical import Numeric
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def view_table(view: View, title: str, rows_max: int) -> Group:
     rows = view.tail(rows_max)
     hidden = frame.height - len(rows)
     total = view.rows_total
-    said = f"{count_text(frame.height)} rows" if view.updating else f"{count_text(total)} rows"
+    said = rows_text(frame.height if view.updating else total)
     if hidden > 0:
         said += f", {'first' if view.updating else 'last'} {len(rows)} shown"
     return rows_table(frame.columns or view.columns, rows, title=title, caption=said)

@@ -20,7 +20,7 @@ from millstream.frame.writes import Writes
 from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.derive import late_node
-from millstream.types import Schema
+from millstream.types import LogicalType, Schema, parse_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -345,20 +345,23 @@ def schema_of(given: SchemaLike) -> Schema:
     """Return the schema that a user's value describes."""
     if isinstance(given, Schema):
         return given
-    columns: dict[str, LogicalType | str] = {}
-    for name, kind in dict(given).items():
-        columns[name] = _type_of(name, kind)
-    return Schema.of(columns)
+    return Schema.of({name: _type_of(name, kind) for name, kind in dict(given).items()})
 
 
 _PYTHON_TYPES = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "STRING", bytes: "BYTES"}
 
 
-def _type_of(name: str, kind: Any) -> LogicalType | str:
+def _type_of(name: str, kind: Any) -> LogicalType:
     if isinstance(kind, type) and kind in _PYTHON_TYPES:
-        return _PYTHON_TYPES[kind]
-    if isinstance(kind, str) or hasattr(kind, "with_nullable"):
-        return kind  # type: ignore[no-any-return] # told apart by what it can do
+        return parse_type(_PYTHON_TYPES[kind])
+    if isinstance(kind, LogicalType):
+        return kind
+    if isinstance(kind, str):
+        try:
+            return parse_type(kind)
+        except PlanError as error:
+            error.where = here()  # the line of the program says more than the place in the type
+            raise
     from millstream.columns.physical import logical_type
 
     try:

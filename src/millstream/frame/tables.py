@@ -98,8 +98,11 @@ def sink_table(
 
 def placed(error: MillstreamError) -> MillstreamError:
     """Return the error with the place of the user's call, where it has none better."""
+    place = here()
     if error.where is None:
-        error.where = here()
+        error.where = place
+    elif isinstance(error.where, str) and place is not None:
+        error.where = f"{error.where}, {place.file}:{place.line}"
     return error
 
 

@@ -140,7 +140,7 @@ def test_a_run_sums_up_on_standard_error(tmp_path):
     done = millstream("run", str(file))
     assert "completed" in done.stderr
     assert "2 rows in" in done.stderr
-    assert "print: 1 rows" in done.stderr
+    assert "print: 1 row (" in done.stderr
 
 
 def test_check_and_explain_run_nothing(tmp_path):

@@ -66,5 +66,5 @@ def test_a_summary_names_sinks_reasons_and_what_was_left_open():
     text = "\n".join(figures.summary_lines(summary))
     assert "stopped after 12.5 s: 1 250 000 rows in (100k/s), 4 200 out, 3 late, 1 rejected" in text
     assert "out: 4 200 rows, 2 refused (exactly once)" in text
-    assert "rejected 1 times: not a number" in text
+    assert "rejected 1 row: not a number" in text
     assert "77 open windows or groups, not kept: there is no checkpoint directory" in text
