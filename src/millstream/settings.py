@@ -131,12 +131,6 @@ class Settings:
         default=OnReject.REJECT,
         kind="enum",
     )
-    state_ttl_ms: int = option(
-        "table.exec.state.ttl",
-        "State not written for this long is forgotten; 0 = never.",
-        default=0,
-        kind="duration_ms",
-    )
     progress_interval_ms: int = option(
         "cli.progress-interval", "Time between progress lines.", default=1_000, kind="duration_ms"
     )
