@@ -267,7 +267,11 @@ class Session:
                 for o in options_of(Settings)
             )
             return Listing(("setting", "set to", "what it is"), rows, said.place)
-        with_options(self._base, {said.key: said.value}, owner="SET")
+        try:
+            with_options(self._base, {said.key: said.value}, owner="SET")
+        except MillstreamError as error:
+            error.where = said.place
+            raise
         options[said.key] = said.value
         return Done(f"{said.key} = {said.value}", said.place)
 
