@@ -80,9 +80,7 @@ class Conductor:
             raise SystemExit(int(exit_of_signal(conducted.signal)))
         return conducted.summary
 
-    def conduct(
-        self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False
-    ) -> Conducted:
+    def conduct(self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False) -> Conducted:
         """Run a job, with its shown results and a progress line, and tell how it ended."""
         from millstream.frame.conduct import conduct
         from millstream.frame.display import conduct_shown

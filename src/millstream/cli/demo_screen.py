@@ -38,7 +38,7 @@ AIRLINES = {
     "WN": "Southwest", "YV": "Mesa",
 }  # fmt: skip
 HEADER_LINES, SPARK_DAYS_MAX = 6, 90
-AIRPORT_COLUMNS_WIDE, AIRLINE_COLUMNS_WIDE, HEADER_WIDE = 48, 44, 130
+AIRLINE_COLUMNS_WIDE, HEADER_WIDE = 44, 130
 """What the columns before the bars take, and the width from which the figures fit one line."""
 GOOD_MIN, BAD_MIN = 10.0, 25.0
 """Mean delays up to the first are green, from the second on red."""
@@ -141,29 +141,28 @@ class Screen:
         parts = [Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in pairs]
         return Text("   ").join(parts)
 
-    def _airports(self, width: int) -> Table:
+    def _airports(self, width: int) -> RenderableType:
         frame = _frame(self._flights.by_origin)
-        wide = width >= AIRPORT_COLUMNS_WIDE + 7
-        more = ("cancelled>", "mean by day") if wide else ()
-        table = _table("airport", "flights>", "mean>", "worst>", *more)
+        table = _table("airport", "flights>", "mean>", "worst>", "cancelled>")
         if frame is None:
             return table
-        days_shown = max(7, min(SPARK_DAYS_MAX, width - AIRPORT_COLUMNS_WIDE))
+        days_shown = max(7, min(SPARK_DAYS_MAX, width - 5))
         rows = frame.tail(3 * days_shown).to_dicts()
+        lines: list[Text] = []
         # A loop over rows: three airports and the days of a sparkline.
         for origin in sorted({r["origin"] for r in rows}):
             days = [r for r in rows if r["origin"] == origin]
             last = days[-1]
-            line = sparkline([r["mean_delay"] or 0.0 for r in days])
-            rest = (str(last["cancelled"]), Text(line, style="cyan")) if wide else ()
             table.add_row(
                 Text(origin, style="bold"),
                 count_text(last["flights"]),
                 _minutes(last["mean_delay"]),
                 _plain_minutes(last["worst_delay"]),
-                *rest,
+                str(last["cancelled"]),
             )
-        return table
+            line = sparkline([r["mean_delay"] or 0.0 for r in days])
+            lines.append(Text.assemble((f"{origin} ", "bold"), (line, "cyan")))
+        return Group(table, Text("mean delay, day by day", style="dim"), *lines)
 
     def _airlines(self, width: int, rows_max: int) -> Table:
         frame = _frame(self._flights.by_carrier)
