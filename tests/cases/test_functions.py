@@ -3,14 +3,14 @@
 ::
 
     EXPR  →  TEXT :: TYPE        CAST(EXPR AS STRING) gives TEXT; ``:: TYPE`` may be left out
-    EXPR  →  NULL                it is NULL;  '' is the empty text, \\n and \\t stand for themselves
+    EXPR  →  NULL                it is NULL;  '' is the empty text, ␊ a line end, ␉ a tab
     EXPR  →  !fragment           the row is rejected, with a reason that contains the fragment
     EXPR  →  ERR fragment        it is refused before anything runs, with such a message
     …  @const                    only as constants: the function wants them so
 
 Each line runs three times: as it stands on one row and on three, and with its literals as columns
-of three equal rows, because what works for a constant often fails for a column. A literal that decides a type
-(the digits of ROUND) stays a constant.
+of three equal rows, because what works for a constant often fails for a column. A literal that
+decides a type (the digits of ROUND) stays a constant.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from millstream.types import STRING, Field, Schema
 FOLDER = Path(__file__).parent / "functions"
 ROWS = 3
 EMPTY = Schema(())
-_ESCAPES = {"\\n": "\n", "\\t": "\t"}
+_ESCAPES = {"␊": "\n", "␉": "\t"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,10 @@ def _slice(
 def _join(
     call: Call, ctx: Context, x: pl.Expr, by: pl.Expr, instead: pl.Expr | None = None
 ) -> pl.Expr:
+    # Polars does not repeat a constant list for a column of delimiters, so when/then does.
+    x = pl.when(by.is_not_null()).then(x)
     if instead is None:
-        return pl.when(x.is_not_null()).then(x.list.join(by, ignore_nulls=True))
+        return x.list.join(by, ignore_nulls=True)
     fixed = constant_of(instead)
     if fixed is not None:
         filled = x.list.eval(pl.element().fill_null(fixed[0] or ""))

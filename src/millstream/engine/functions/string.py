@@ -40,7 +40,9 @@ def _concat_ws(call: Call, ctx: Context, separator: pl.Expr, *args: pl.Expr) -> 
     known = constant_of(separator)
     if known is not None and known[0] is not None:
         return pl.concat_str(*args, separator=known[0], ignore_nulls=True)
-    return pl.concat_list(*args).list.join(separator, ignore_nulls=True)
+    # Polars does not repeat a constant list for a column of separators, so when/then does.
+    parts = pl.when(separator.is_not_null()).then(pl.concat_list(*args))
+    return parts.list.join(separator, ignore_nulls=True)
 
 
 @lowers("REPEAT")
