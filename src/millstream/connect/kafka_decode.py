@@ -135,7 +135,9 @@ class MessageDecoder:
         keys_wanted = Schema(tuple(f for f in spec.physical if f.name in key.columns))
         from_key = upsert or any(f.name not in in_value for f in keys_wanted)
         option = "value.format" if "value.format" in spec.formats else "format"
-        self._value_decoder = decoder_for(wanted, spec.formats, owner=owner, option=option)
+        self._value_decoder = decoder_for(
+            wanted, spec.formats, owner=owner, option=option, whole=in_value
+        )
         self._key_decoder: Decoder | None = None
         if from_key:
             inner = key.inner(keys_wanted if len(keys_wanted) else spec.table.physical)

@@ -303,7 +303,8 @@ def _text(value: pl.Expr, dtype: t.LogicalType, rules: CsvRules) -> pl.Expr:
             return value.cast(pl.String)
 
 
-def _rules(config: CsvConfig) -> CsvRules:
+def rules_of(config: CsvConfig) -> CsvRules:
+    """Return what the options mean."""
     quote = None if config.disable_quote_character else config.quote_character
     return CsvRules(
         delimiter=_byte(config.field_delimiter.replace("\\t", "\t"), "field-delimiter"),
@@ -331,7 +332,7 @@ FORMAT = Format(
     name="csv",
     doc="One line of separated fields a payload; fields by position.",
     config=CsvConfig,
-    decoder=lambda schema, config: CsvDecoder(schema, _rules(config)),
-    encoder=lambda schema, config: CsvEncoder(schema, _rules(config)),
+    decoder=lambda schema, config: CsvDecoder(schema, rules_of(config)),
+    encoder=lambda schema, config: CsvEncoder(schema, rules_of(config)),
     positional=True,
 )

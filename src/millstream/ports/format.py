@@ -77,6 +77,8 @@ class PartDecoder(Decoder):
     def decode(self, payloads: pl.Series) -> Decoded:
         """Decode a Binary series and keep the columns asked for."""
         decoded = self._inner.decode(payloads)
-        names = decoded.frame.columns
-        spare = [n for n in names if n not in self._columns and not n.startswith("$")]
-        return replace(decoded, frame=decoded.frame.drop(spare))  # drop keeps the rows' number
+        hidden = [name for name in decoded.frame.columns if name.startswith("$")]
+        kept = [*self._columns, *hidden]
+        # A selection of nothing would forget how many rows there are; drop does not.
+        frame = decoded.frame.select(kept) if kept else decoded.frame.drop(decoded.frame.columns)
+        return replace(decoded, frame=frame)

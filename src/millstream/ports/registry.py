@@ -160,7 +160,7 @@ def decoder_for(
 
     ``whole`` are all columns a payload holds, where ``schema`` is only the part that is wanted.
     """
-    found, config = _format_of(formats, owner, option)
+    found, config = format_of(formats, owner, option)
     if found.decoder is None:
         raise PlanError(f"The format '{found.name}' cannot be read.", where=owner)
     if found.positional and whole is not None and whole.names != schema.names:
@@ -172,13 +172,14 @@ def encoder_for(
     schema: Schema, formats: Mapping[str, Any], *, owner: str, option: str = "format"
 ) -> Encoder:
     """Build the encoder that the option ``format`` (or ``key.format`` …) names."""
-    found, config = _format_of(formats, owner, option)
+    found, config = format_of(formats, owner, option)
     if found.encoder is None:
         raise PlanError(f"The format '{found.name}' cannot be written.", where=owner)
     return found.encoder(schema, config)
 
 
-def _format_of(formats: Mapping[str, Any], owner: str, option: str) -> tuple[Format, Any]:
+def format_of(formats: Mapping[str, Any], owner: str, option: str = "format") -> tuple[Format, Any]:
+    """Return the format that ``option`` names, and its config."""
     if option not in formats:
         raise OptionError(
             f"The option '{option}' is missing.",

@@ -1,0 +1,75 @@
+"""Decoded documents as the chunks of a split: rows, rejected documents, places.
+
+in      what a decoder gave for some payloads, and the place of each payload
+out     a part; several parts become one chunk
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from millstream.ports.connector import Chunk
+from millstream.ports.format import Decoded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some documents of one place: their rows with places, and the rejected ones."""
+
+    frame: pl.DataFrame
+    places: np.ndarray
+    rejected: pl.DataFrame | None = None
+    bytes: int = 0
+
+    @property
+    def documents(self) -> int:
+        """How many documents these are."""
+        return self.frame.height + (0 if self.rejected is None else self.rejected.height)
+
+    def with_frame(self, frame: pl.DataFrame) -> Part:
+        """Return the part with other columns of the same rows."""
+        return replace(self, frame=frame)
+
+
+def part_of(decoded: Decoded, payloads: pl.Series, places: np.ndarray) -> Part:
+    """Return a decoder's answer as a part."""
+    size = int(payloads.bin.size().sum() or 0)
+    if not len(decoded.bad):
+        return Part(frame=decoded.frame, places=places, bytes=size)
+    bad = pl.Series(decoded.bad)
+    rejected = pl.DataFrame(
+        {
+            "reason": pl.Series(decoded.reasons, dtype=pl.String),
+            "offset": pl.Series(places[decoded.bad].astype(np.int64)),
+            "raw": payloads.gather(bad),
+        }
+    )
+    good = places if decoded.good is None else places[decoded.good]
+    return Part(frame=decoded.frame, places=good, rejected=rejected, bytes=size)
+
+
+def one_chunk(parts: Sequence[Part], *, resume: Any, pending: int | None = None) -> Chunk:
+    """Return parts as one chunk."""
+    assert parts, "a chunk has documents"
+    rejected = [p.rejected for p in parts if p.rejected is not None]
+    if len(parts) == 1:
+        frame, places = parts[0].frame, parts[0].places
+    elif not parts[0].frame.width:
+        frame = pl.DataFrame(height=sum(p.frame.height for p in parts))
+        places = np.concatenate([p.places for p in parts])
+    else:
+        frame = pl.concat([p.frame for p in parts])
+        places = np.concatenate([p.places for p in parts])
+    return Chunk(
+        frame=frame,
+        resume=resume,
+        rejected=pl.concat(rejected) if rejected else None,
+        offsets=pl.Series(np.ascontiguousarray(places, np.int64)),
+        bytes=sum(p.bytes for p in parts),
+        pending=pending,
+    )

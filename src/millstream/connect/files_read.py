@@ -1,0 +1,413 @@
+"""Reads the files of a path, one after the other, from any place on.
+
+in      the files in sorted order, read once; or followed: new files are found, grown ones read on
+state   read once: the file and the place in it; followed: the place in every file
+out     exactly as many documents a chunk as asked for while there are any (read once)
+place   the byte after the last line (of what is decompressed), or the row (Parquet)
+bad     a document that cannot be decoded is rejected with its bytes and its place; a file that
+        vanished or shrank while it was read is a ConnectorError. In a followed file the last line
+        waits for its line end, because it may be half written; a compressed file is read once
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import polars as pl
+
+from millstream import types as t
+from millstream.columns.physical import polars_type
+from millstream.connect.chunks import Part, one_chunk, part_of
+from millstream.connect.files_list import files_at, is_compressed, open_file, read_errors
+from millstream.errors import ConnectorError, Retry
+from millstream.formats.csv import CsvDecoder, rules_of
+from millstream.formats.lines import LineBuffer, line_rules
+from millstream.formats.parquet import ParquetRows
+from millstream.plan.table import Metadata
+from millstream.ports.connector import Chunk, End, Reader, SourceSpec
+from millstream.ports.format import Decoder, PartDecoder
+from millstream.ports.registry import decoder_for, format_of
+from millstream.types import Schema
+
+_BLOCK_BYTES = 1 << 20
+_FINISHED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is read, and how."""
+
+    spec: SourceSpec
+    path: str
+    pattern: Any
+    header: bool
+    monitor_s: float | None
+
+    @property
+    def followed(self) -> bool:
+        """Whether new files, and what is added to known ones, are read as they come."""
+        return self.monitor_s is not None
+
+    @property
+    def where(self) -> str:
+        """The table, for messages."""
+        return f"table '{self.spec.table.name}'"
+
+    def open(self, path: str, start: int) -> _OpenFile:
+        """Open one file at a place."""
+        found, _ = format_of(self.spec.formats, self.where)
+        if found.name == "parquet":
+            return _ParquetFile(self, path, start)
+        return _LinesFile(self, path, start)
+
+    def paths(self) -> list[str]:
+        """Return the files there are now."""
+        return files_at(self.path, self.pattern)
+
+
+class _OpenFile:
+    """One file while it is read."""
+
+    path: str
+    place: int
+
+    def take(self, rows_max: int, *, final: bool) -> Part | None:
+        """Return the next documents, None where there are none (now)."""
+        raise AssertionError("each kind of file takes its own way")
+
+    def waiting_bytes(self) -> int:
+        """Return about how many bytes are still to be read."""
+        raise AssertionError("each kind of file counts its own way")
+
+    def close(self) -> None:
+        """Free the file."""
+
+
+class _LinesFile(_OpenFile):
+    def __init__(self, files: Files, path: str, start: int) -> None:
+        self.path = path
+        self._files = files
+        self._rules = line_rules(files.spec.formats, files.where)
+        self._decoder: Decoder | None = None
+        if files.header:
+            self._decoder, after = self._read_header()
+            start = max(start, after)
+        self.place = start
+        self._buffer = LineBuffer(self._rules, place=start, where=path)
+        self._stream = self._opened_at(start)
+
+    def take(self, rows_max: int, *, final: bool) -> Part | None:
+        if self._files.header and self._decoder is None:
+            return None  # the header itself is not complete yet
+        lines = self._buffer.take(rows_max)
+        while not len(lines.payloads):
+            block = self._read(self._stream, _BLOCK_BYTES)
+            if block:
+                self._buffer.feed(block)
+            elif final:
+                self._buffer.finish()
+                lines = self._buffer.take(rows_max)
+                break
+            else:
+                break
+            lines = self._buffer.take(rows_max)
+        self.place = lines.after
+        if not len(lines.payloads):
+            return None
+        return part_of(self._decode().decode(lines.payloads), lines.payloads, lines.places)
+
+    def waiting_bytes(self) -> int:
+        if is_compressed(self.path):
+            return self._buffer.held_bytes
+        return max(0, Path(self.path).stat().st_size - self.place)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _opened_at(self, start: int) -> IO[bytes]:
+        try:
+            stream = open_file(self.path)
+        except OSError as error:
+            raise _unreadable(self.path, self._files.where, error) from None
+        try:
+            if is_compressed(self.path):
+                self._read_away(stream, start)
+            elif Path(self.path).stat().st_size < start:
+                raise self._shorter(start)
+            else:
+                stream.seek(start)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def _read_away(self, stream: IO[bytes], count: int) -> None:
+        left = count
+        while left > 0:
+            block = self._read(stream, min(left, _BLOCK_BYTES))
+            if not block:
+                raise self._shorter(count)
+            left -= len(block)
+
+    def _shorter(self, start: int) -> ConnectorError:
+        return ConnectorError(
+            f"The file is shorter than the {start} bytes already read.",
+            where=f"{self._files.where}, {self.path}",
+            hint="It was replaced while it was read; give new data a new name.",
+        )
+
+    def _read(self, stream: IO[bytes], count: int) -> bytes:
+        try:
+            return bytes(stream.read(count))
+        except read_errors() as error:
+            raise _unreadable(self.path, self._files.where, error) from None
+
+    def _decode(self) -> Decoder:
+        if self._decoder is None:
+            spec = self._files.spec
+            self._decoder = decoder_for(
+                spec.physical, spec.formats, owner=self._files.where, whole=spec.table.physical
+            )
+        return self._decoder
+
+    def _read_header(self) -> tuple[Decoder | None, int]:
+        """Return the decoder that the first line's names ask for, and the place after that line."""
+        buffer = LineBuffer(self._rules, where=self.path)
+        lines, block = buffer.take(1), b"x"
+        with self._opened_at(0) as stream:
+            while not len(lines.payloads) and block:
+                block = self._read(stream, _BLOCK_BYTES)
+                buffer.feed(block)
+                if not block and not self._files.followed:
+                    buffer.finish()
+                lines = buffer.take(1)
+        if not len(lines.payloads):
+            return None, 0
+        return _by_names(self._files, self.path, lines.payloads), lines.after
+
+
+class _ParquetFile(_OpenFile):
+    def __init__(self, files: Files, path: str, start: int) -> None:
+        self.path = path
+        self.place = start
+        self._rows = ParquetRows(path, files.spec.physical, start=start)
+
+    def take(self, rows_max: int, *, final: bool) -> Part | None:
+        frame = self._rows.take(rows_max)
+        if frame is None:
+            return None
+        places = np.arange(self.place, self.place + frame.height)
+        self.place += frame.height
+        return Part(frame=frame, places=places, bytes=int(frame.estimated_size()))
+
+    def waiting_bytes(self) -> int:
+        return (self._rows.rows_total - self.place) * 100
+
+    def close(self) -> None:
+        self._rows.close()
+
+
+def _by_names(files: Files, path: str, header: pl.Series) -> Decoder:
+    """Return a decoder for a CSV file whose first line names its fields."""
+    spec = files.spec
+    _, config = format_of(spec.formats, files.where)
+    rules = rules_of(config)
+    cells = header.cast(pl.String)[0].count(chr(rules.delimiter)) + 1
+    texts = Schema.of({f"c{i}": "STRING" for i in range(cells)})
+    first = CsvDecoder(texts, rules).decode(header)
+    names = [str(cell).lstrip("\ufeff").strip() for cell in first.frame.row(0) if cell is not None]
+    missing = [f.name for f in spec.physical if f.name not in names]
+    if missing:
+        raise ConnectorError(
+            f"The header has no column '{missing[0]}'.",
+            where=path,
+            hint=f"It has: {', '.join(names)}.",
+        )
+    known = {f.name: f.type for f in spec.table.physical}
+    fields: dict[str, t.LogicalType] = {}
+    for i, name in enumerate(names):
+        if name in known and name not in fields:
+            fields[name] = known[name]
+        else:  # a field that nobody asked for still has its place in the line
+            fields[f"\0{i}"] = t.VarChar()
+    decoder = CsvDecoder(Schema.of(fields), rules)
+    return PartDecoder(decoder, spec.physical.names)
+
+
+class FilesReader(Reader):
+    """The one split of a path."""
+
+    def __init__(self, files: Files, resume: Mapping[str, Any] | None) -> None:
+        self._files = files
+        self._followed = files.followed
+        self._closed = threading.Event()
+        self._file: _OpenFile | None = None
+        self._done: dict[str, int] = {}
+        self._queue: list[str] = []
+        self._next_look_s = 0.0
+        if resume is not None and self._followed:
+            self._done = {str(k): int(v) for k, v in resume["files"].items()}
+        elif resume is not None:
+            self._resume_once(str(resume["file"]), int(resume["place"]))
+        elif not self._followed:
+            self._queue = files.paths()
+            if not self._queue and not Path(files.path).is_dir():
+                raise ConnectorError(
+                    f"No file matches '{files.path}'.",
+                    where=files.where,
+                    hint="Check the path, the pattern, and that names do not begin with . or _",
+                )
+
+    def poll(self, *, max_rows: int, timeout_s: float) -> Chunk | None:
+        """Return the next documents; across files only where the path is read once."""
+        parts: list[Part] = []
+        left = max_rows
+        deadline_s = time.monotonic() + timeout_s
+        while left > 0 and not self._closed.is_set():
+            part = self._next(left)
+            if part is None:
+                if parts or not self._wait(deadline_s):
+                    break
+                continue
+            parts.append(part)
+            left -= part.documents
+        if not parts:
+            if self._followed:
+                return None
+            raise End
+        return one_chunk(parts, resume=self._place(), pending=self._pending())
+
+    def close(self) -> None:
+        """Free the open file."""
+        self._closed.set()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _next(self, rows_max: int) -> Part | None:
+        while self._file is not None or self._open_next():
+            file = self._file
+            assert file is not None, "a file is open"
+            final = not self._followed or self._is_whole(file.path)
+            part = file.take(rows_max, final=final)
+            self._done[file.path] = file.place
+            if part is not None:
+                return self._with_metadata(part, file.path)
+            if self._followed and self._is_whole(file.path):
+                self._done[file.path] = _FINISHED
+            file.close()
+            self._file = None
+        return None
+
+    def _open_next(self) -> bool:
+        if self._followed and not self._queue:
+            self._look()
+        if not self._queue:
+            return False
+        path = self._queue.pop(0)
+        self._file = self._files.open(path, self._done.get(path, 0))
+        if not self._followed:
+            self._done = {path: self._file.place}
+        return True
+
+    def _look(self) -> None:
+        """See which files are new or have grown, not more often than asked."""
+        if time.monotonic() < self._next_look_s:
+            return
+        self._next_look_s = time.monotonic() + (self._files.monitor_s or 0.0)
+        paths = self._files.paths()
+        present = set(paths)
+        self._done = {p: n for p, n in self._done.items() if p in present}
+        self._queue = [p for p in paths if self._has_more(p)]
+
+    def _has_more(self, path: str) -> bool:
+        done = self._done.get(path)
+        if done is None:
+            return True
+        if self._is_whole(path):
+            return done != _FINISHED
+        try:
+            size = Path(path).stat().st_size
+        except OSError:
+            return False  # gone since the listing
+        return size != done
+
+    def _is_whole(self, path: str) -> bool:
+        """Tell whether a file is never added to."""
+        return is_compressed(path) or self._files.spec.formats["format"] == "parquet"
+
+    def _wait(self, deadline_s: float) -> bool:
+        """Wait for the next look; False where the time of this poll ends before."""
+        if not self._followed:
+            return False
+        wait_s = min(self._next_look_s, deadline_s) - time.monotonic()
+        if wait_s > 0:
+            self._closed.wait(wait_s)
+        return self._next_look_s <= deadline_s and time.monotonic() < deadline_s
+
+    def _resume_once(self, path: str, place: int) -> None:
+        paths = self._files.paths()
+        if path not in paths:
+            raise ConnectorError(
+                f"The file '{path}', which was being read, is gone.",
+                where=self._files.where,
+                hint="Put it back, or start without the checkpoint.",
+            )
+        self._done = {path: place}
+        self._queue = paths[paths.index(path) :]
+
+    def _place(self) -> dict[str, Any]:
+        if self._followed:
+            return {"files": dict(self._done)}
+        ((path, place),) = self._done.items()
+        return {"file": path, "place": place}
+
+    def _pending(self) -> int | None:
+        try:
+            waiting = self._file.waiting_bytes() if self._file is not None else 0
+            waiting += sum(Path(p).stat().st_size for p in self._queue[:1000])
+        except OSError:
+            return None
+        return waiting // 100
+
+    def _with_metadata(self, part: Part, path: str) -> Part:
+        wanted = self._files.spec.metadata
+        if not wanted:
+            return part
+        height = part.frame.height
+        columns = [metadata_value(path, m).new_from_index(0, height).alias(m.name) for m in wanted]
+        return part.with_frame(pl.DataFrame([*part.frame.get_columns(), *columns]))
+
+
+def metadata_value(path: str, column: Metadata) -> pl.Series:
+    """Return one metadata value of a file."""
+    stat = Path(path).stat()
+    value: Any
+    match column.key:
+        case "file.path":
+            value = path
+        case "file.name":
+            value = Path(path).name
+        case "file.size":
+            value = stat.st_size
+        case _:
+            assert column.key == "file.modification-time", f"no metadata '{column.key}'"
+            changed = pl.Series([stat.st_mtime_ns // 1_000_000], dtype=pl.Int64)
+            return changed.cast(pl.Datetime("ms", "UTC")).cast(polars_type(column.type))
+    return pl.Series([value], dtype=polars_type(column.type))
+
+
+def _unreadable(path: str, where: str, error: Exception) -> ConnectorError:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ConnectorError(
+        f"The file cannot be read: {text}.",
+        where=f"{where}, {path}",
+        hint="Check that it is complete and that this user may read it.",
+        retry=Retry.NEVER,
+    )

@@ -1,0 +1,245 @@
+r"""A stream of bytes cut into lines, the documents of files, sockets and pipes.
+
+in      blocks of bytes in order, and rules: which byte ends a line, which quotes hide it
+out     Binary payloads without their line ends, the place where each begins in the stream, and the
+        place after the last one
+state   the bytes that are not given out yet; one line is bounded by ``line_bytes_max``
+notes   blank lines, and comments where CSV allows them, are no documents. A CSV line end inside
+        quotes is data. ``\\r`` before ``\\n`` belongs to the line end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from millstream.columns.address import byte_at, put_byte, word_at
+from millstream.columns.jit import kernel
+from millstream.errors import ConnectorError
+from millstream.ports.registry import format_of
+
+NONE = -1
+LINE_BYTES_MAX = 64 << 20
+_NEWLINE, _RETURN = 0x0A, 0x0D
+_ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRules:
+    """Bytes with a meaning; NONE = there is none."""
+
+    newline: int = _NEWLINE
+    delimiter: int = NONE
+    quote: int = NONE
+    escape: int = NONE
+    comment: int = NONE
+    keep_blank: bool = False
+
+
+def line_rules(formats: Mapping[str, Any], owner: str, *, newline: int = _NEWLINE) -> LineRules:
+    """Return how the lines of a format are cut."""
+    found, config = format_of(formats, owner)
+    if found.name != "csv":
+        return LineRules(newline=newline, keep_blank=found.name == "raw")
+    from millstream.formats.csv import rules_of
+
+    rules = rules_of(config)
+    return LineRules(
+        newline=newline,
+        delimiter=rules.delimiter,
+        quote=rules.quote,
+        escape=rules.escape,
+        comment=ord("#") if rules.comments else NONE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Some lines: payloads, where each begins, and the place after the last one."""
+
+    payloads: pl.Series
+    places: np.ndarray
+    after: int
+
+
+class LineBuffer:
+    """Takes blocks in and gives lines out."""
+
+    def __init__(self, rules: LineRules, *, place: int = 0, where: str = "") -> None:
+        self._rules = rules
+        self._where = where
+        self._data = np.empty(0, np.uint8)
+        self._at = 0
+        self._place = place
+        self._ended = False
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes wait here."""
+        return len(self._data) - self._at
+
+    def feed(self, block: bytes) -> None:
+        """Add the next bytes of the stream."""
+        if not block:
+            return
+        new = np.frombuffer(block, np.uint8)
+        if self.held_bytes > LINE_BYTES_MAX:
+            raise ConnectorError(
+                f"The line at byte {self._place} is longer than {LINE_BYTES_MAX >> 20} MB.",
+                where=self._where,
+                hint="Is it the right format? A quote that is never closed hides line ends.",
+            )
+        self._data = np.concatenate([self._data[self._at :], new]) if self.held_bytes else new
+        self._at = 0
+
+    def finish(self) -> None:
+        """The stream has ended: what is left is the last line."""
+        self._ended = True
+
+    def take(self, lines_max: int) -> Lines:
+        """Return at most ``lines_max`` complete lines."""
+        rules = self._rules
+        room = min(lines_max, self.held_bytes) + 1
+        out = np.empty(self.held_bytes, np.uint8)
+        offsets, places = np.empty(room, np.int64), np.empty(room, np.int64)
+        count, after = cut_lines(
+            int(self._data.ctypes.data),
+            self._at,
+            len(self._data),
+            self._ended,
+            lines_max,
+            (rules.newline, rules.delimiter, rules.quote, rules.escape, rules.comment),
+            rules.keep_blank,
+            int(out.ctypes.data),
+            offsets,
+            places,
+        )
+        places = places[:count] + (self._place - self._at)
+        self._place += after - self._at
+        self._at = after
+        arrow = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(out)]
+        )
+        return Lines(pl.Series(arrow, dtype=pl.Binary), places, self._place)
+
+
+def joined_lines(payloads: pl.Series, newline: bytes = b"\n") -> bytes:
+    """Return payloads as one piece, each with a line end behind it."""
+    arrow: Any = payloads.rechunk().to_arrow()
+    _, offsets, data = arrow.buffers()
+    if not len(arrow) or data is None:
+        return newline * len(arrow)
+    places = np.frombuffer(offsets, np.int64, len(arrow) + 1, arrow.offset * 8)
+    out = np.empty(int(places[-1] - places[0]) + len(arrow), np.uint8)
+    put_lines(int(np.frombuffer(data, np.uint8).ctypes.data), places, ord(newline), out)
+    return out.tobytes()
+
+
+@kernel
+def put_lines(buf: int, places: np.ndarray, newline: int, out: np.ndarray) -> None:
+    """Copy each piece of a buffer to ``out``, with a line end behind it."""
+    at = 0
+    for i in range(len(places) - 1):
+        for k in range(places[i], places[i + 1]):
+            out[at] = byte_at(buf, k)
+            at += 1
+        out[at] = newline
+        at += 1
+
+
+@kernel
+def _is_near(word: np.uint64, sought: np.uint64) -> bool:
+    """Tell whether one of eight bytes is the sought one."""
+    x = word ^ sought
+    return ((x - _ONES) & ~x & _HIGHS) != 0
+
+
+@kernel
+def _plain_end(buf: int, pos: int, end: int, newline: int) -> int:
+    sought = np.uint64(newline) * _ONES
+    while True:
+        while pos + 8 <= end and not _is_near(word_at(buf, pos), sought):
+            pos += 8
+        stop = min(pos + 8, end)
+        while pos < stop and byte_at(buf, pos) != newline:
+            pos += 1
+        if pos < stop or pos >= end:
+            return pos
+
+
+@kernel
+def _quoted_end(
+    buf: int, pos: int, end: int, newline: int, delimiter: int, quote: int, escape: int
+) -> int:
+    """Return the line's end where quotes may hide line ends."""
+    first = True  # of a field
+    while pos < end:
+        c = byte_at(buf, pos)
+        if c == newline:
+            return pos
+        if c == quote and first:
+            pos += 1
+            while pos < end:
+                c = byte_at(buf, pos)
+                if c == escape and c != quote:
+                    pos += 1
+                elif c == quote:
+                    if pos + 1 >= end or byte_at(buf, pos + 1) != quote:
+                        break
+                    pos += 1
+                pos += 1
+            first = False
+        elif c == escape:
+            pos += 1
+            first = False
+        else:
+            first = c == delimiter
+        pos += 1
+    return end
+
+
+@kernel
+def cut_lines(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+    buf: int,
+    pos: int,
+    end: int,
+    ended: bool,
+    lines_max: int,
+    marks: tuple[int, int, int, int, int],
+    keep_blank: bool,
+    out: int,
+    offsets: np.ndarray,
+    places: np.ndarray,
+) -> tuple[int, int]:
+    """Copy complete lines to ``out``; returns their number and the place after the last one."""
+    newline, delimiter, quote, escape, comment = marks
+    count = 0
+    at = 0
+    offsets[0] = 0
+    while count < lines_max and pos < end:
+        if quote < 0:
+            stop = _plain_end(buf, pos, end, newline)
+        else:
+            stop = _quoted_end(buf, pos, end, newline, delimiter, quote, escape)
+        if stop >= end and not ended:
+            break
+        begin = pos
+        pos = min(stop + 1, end)
+        if newline == _NEWLINE and stop > begin and byte_at(buf, stop - 1) == _RETURN:
+            stop -= 1
+        if (stop == begin and not keep_blank) or (
+            stop > begin and comment >= 0 and byte_at(buf, begin) == comment
+        ):
+            continue
+        for k in range(begin, stop):
+            put_byte(out, at, byte_at(buf, k))
+            at += 1
+        places[count] = begin
+        count += 1
+        offsets[count] = at
+    return count, pos

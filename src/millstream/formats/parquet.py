@@ -1,0 +1,135 @@
+"""The format ``parquet``: whole files, not payloads; only the files connector has it.
+
+in      a file; columns by name, cast to the table's types
+out     rows from any row index on, in slices, one row group in memory at a time
+bad     a file that is no Parquet, lacks a column or holds a value that does not fit is a
+        ConnectorError: a column is stored as one piece, so there is no bad row to reject
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import IO, Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from millstream.columns.physical import polars_schema
+from millstream.errors import ConnectorError
+from millstream.ports.format import Format
+from millstream.settings import option
+from millstream.types import Schema
+
+_ROWS_AT_ONCE = 65_536
+
+
+class Compression(Enum):
+    """How column pages are compressed."""
+
+    UNCOMPRESSED = "uncompressed"
+    SNAPPY = "snappy"
+    GZIP = "gzip"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetConfig:
+    """Options of the Parquet format."""
+
+    compression: Compression = option(
+        "compression",
+        "How the sink compresses: 'snappy', 'zstd', 'gzip', 'lz4' or 'uncompressed'.",
+        default=Compression.SNAPPY,
+        kind="enum",
+    )
+
+
+class ParquetRows:
+    """Reads one file from a row on."""
+
+    def __init__(self, path: str, schema: Schema, *, start: int) -> None:
+        self._path = path
+        self._wanted = polars_schema(schema)
+        try:
+            # The file is ours to open and close: pyarrow keeps what it opened itself.
+            self._stream = pa.OSFile(path, "rb")
+            self._file = pq.ParquetFile(self._stream)
+        except (OSError, pa.ArrowException) as error:
+            raise self._broken(error) from None
+        names = self._file.schema_arrow.names
+        missing = [name for name in self._wanted if name not in names]
+        if missing:
+            self.close()
+            raise ConnectorError(
+                f"The file has no column '{missing[0]}'.",
+                where=path,
+                hint=f"It has: {', '.join(names)}.",
+            )
+        self.rows_total = int(self._file.metadata.num_rows)
+        self._batches = self._batches_from(start)
+        self._held: pl.DataFrame | None = None
+
+    def take(self, rows_max: int) -> pl.DataFrame | None:
+        """Return the next rows, at most so many; None after the last."""
+        while self._held is None or not self._held.height:
+            try:
+                batch = next(self._batches, None)
+            except (OSError, pa.ArrowException) as error:
+                raise self._broken(error) from None
+            if batch is None:
+                return None
+            self._held = self._fit(batch)
+        taken, self._held = self._held[:rows_max], self._held[rows_max:]
+        return taken
+
+    def close(self) -> None:
+        """Free the file."""
+        self._file.close(force=True)
+        self._stream.close()
+
+    def _batches_from(self, start: int) -> Any:
+        first, groups = 0, []
+        for group in range(self._file.num_row_groups):
+            rows = self._file.metadata.row_group(group).num_rows
+            if first + rows > start:
+                groups.append((group, max(0, start - first)))
+            first += rows
+        for group, above in groups:
+            skip = above
+            for batch in self._file.iter_batches(
+                batch_size=_ROWS_AT_ONCE, row_groups=[group], columns=list(self._wanted)
+            ):
+                if skip < batch.num_rows:
+                    yield batch.slice(skip)
+                skip -= min(skip, batch.num_rows)
+
+    def _fit(self, batch: Any) -> pl.DataFrame:
+        if not self._wanted:
+            return pl.DataFrame(height=batch.num_rows)
+        frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+        try:
+            return frame.select(pl.col(n).cast(kind) for n, kind in self._wanted.items())
+        except pl.exceptions.PolarsError as error:
+            raise ConnectorError(
+                "The file does not fit the table's columns.",
+                where=self._path,
+                hint=str(error).splitlines()[0],
+            ) from None
+
+    def _broken(self, error: Exception) -> ConnectorError:
+        return ConnectorError(
+            f"The Parquet file cannot be read: {str(error).splitlines()[0]}",
+            where=self._path,
+            hint="Is it complete, and is it Parquet?",
+        )
+
+
+def write_parquet(frame: pl.DataFrame, file: IO[bytes], config: ParquetConfig) -> None:
+    """Write a frame as one file."""
+    frame.write_parquet(file, compression=config.compression.value)
+
+
+FORMAT = Format(name="parquet", doc="Whole Parquet files.", config=ParquetConfig)
