@@ -38,8 +38,8 @@ AIRLINES = {
     "WN": "Southwest", "YV": "Mesa",
 }  # fmt: skip
 HEADER_LINES, SPARK_DAYS_MAX = 6, 90
-AIRLINE_COLUMNS_WIDE, HEADER_WIDE = 44, 130
-"""What the columns before the bars take, and the width from which the figures fit one line."""
+AIRLINE_COLUMNS_WIDE, ALERT_COLUMNS_WIDE, HEADER_WIDE = 44, 44, 130
+"""The widths from which there is room for bars, for the date, for the figures on one line."""
 GOOD_MIN, BAD_MIN = 10.0, 25.0
 """Mean delays up to the first are green, from the second on red."""
 
@@ -97,7 +97,7 @@ class Screen:
                 self._routes(lower - 3),
                 "magenta",
             ),
-            _panel("Unusual delays, by airline's rule", self._alerts(lower - 3), "yellow"),
+            _panel("Unusual delays, by airline's rule", self._alerts(inner, lower - 3), "yellow"),
         )
         return layout
 
@@ -201,18 +201,19 @@ class Screen:
             )  # fmt: skip
         return table
 
-    def _alerts(self, rows_max: int) -> RenderableType:
+    def _alerts(self, width: int, rows_max: int) -> RenderableType:
         frame = _frame(self._flights.alerts)
-        table = _table("scheduled", "flight", "route", "late>")
+        wide = width >= ALERT_COLUMNS_WIDE
+        table = _table(*(("scheduled",) if wide else ()), "flight", "route", "late>")
         if frame is None:
             return Align.center(Text("none so far", style="dim"), vertical="middle")
         for r in reversed(frame.tail(rows_max).to_dicts()):
             table.add_row(
-                f"{r['scheduled']:%d %b %H:%M}",
+                *((f"{r['scheduled']:%d %b %H:%M}",) if wide else ()),
                 Text(f"{r['carrier']} {r['flight']}", style="bold"),
                 f"{r['origin']} → {r['dest']}",
                 Text(seconds_text(r["dep_delay"] * 60), style="yellow"),
-            )  # fmt: skip
+            )
         return table
 
 

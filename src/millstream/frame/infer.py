@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 10_000
 
 
-def schema_of_file(path: str | Path, chosen: str, event_time: str | None) -> Schema:
+def schema_of_file(
+    path: str | Path, chosen: str, event_time: str | None, *, header: bool
+) -> Schema:
     """Return the schema of the first file that the path names."""
     first = _first(str(path))
     try:
@@ -32,7 +34,9 @@ def schema_of_file(path: str | Path, chosen: str, event_time: str | None) -> Sch
         elif chosen == "json":
             found = pl.read_ndjson(first, n_rows=SAMPLE_ROWS).schema
         elif chosen == "csv":
-            found = pl.read_csv(first, n_rows=SAMPLE_ROWS, has_header=False).schema
+            found = pl.read_csv(
+                first, n_rows=SAMPLE_ROWS, has_header=header, try_parse_dates=True
+            ).schema
         else:
             raise PlanError(
                 f"The format '{chosen}' does not tell its columns.",

@@ -141,8 +141,16 @@ def read_files(
     return read_table("filesystem", schema=known, name=name, options=given, **more)
 
 
-def read_csv(path: str | Path, *, schema: SchemaLike = None, **more: Any) -> Stream:
+def read_csv(
+    path: str | Path, *, schema: SchemaLike = None, header: bool | None = None, **more: Any
+) -> Stream:
     r"""Read CSV files; see :func:`read_files`.
+
+    Args:
+        path: as there.
+        schema: names to SQL types; without it the first file is looked at.
+        header: whether the first line names the columns; by default only where no schema is given.
+        more: as there.
 
     >>> import millstream as ms, pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -151,7 +159,8 @@ def read_csv(path: str | Path, *, schema: SchemaLike = None, **more: Any) -> Str
     >>> rows.collect().rows()
     [(1, 'x'), (2, 'y')]
     """
-    return read_files(path, format="csv", schema=schema, **more)
+    named = schema is None if header is None else header
+    return read_files(path, format="csv", schema=schema, header=named or None, **more)
 
 
 def read_json(path: str | Path, *, schema: SchemaLike = None, **more: Any) -> Stream:
@@ -386,7 +395,8 @@ def _look(path: str | Path, chosen: str, more: Mapping[str, Any]) -> Schema:
     from millstream.frame.infer import schema_of_file
 
     try:
-        return schema_of_file(path, chosen, more.get("event_time"))
+        header = bool(more.get("header"))
+        return schema_of_file(path, chosen, more.get("event_time"), header=header)
     except OSError as error:
         raise ConnectorError(
             f"'{path}' cannot be looked at for its columns: {error.strerror or error}.",
