@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from millstream.errors import MillstreamError, Place, PlanError, SqlError, TypeMismatch, UnknownName
 from millstream.expr.resolve import resolve
-from millstream.expr.tree import Expr
 from millstream.expr.udf import load_udf
 from millstream.plan import build, explain
 from millstream.plan.nodes import Node, Write
@@ -113,7 +112,7 @@ class Session:
                 hint="Write intermediate results to tables.",
             ) from None
         except MillstreamError as error:
-            if error.where is None:
+            if not isinstance(error.where, Place):
                 error.where = statement.place
             raise
 
@@ -190,8 +189,11 @@ class Session:
         mark = None if like is None else like.watermark
         if said.watermark is not None:
             column, expr = said.watermark
-            mark = Watermark(column, _mark(expr, table))
-        self.catalog.add_table(replace(table, watermark=mark))
+            mark = Watermark(column, resolve(expr, table.schema))
+        table = replace(table, watermark=mark)  # checks the column
+        if mark is not None:
+            _check_mark(mark)
+        self.catalog.add_table(table)
         return Done(f"Created table {said.name}.", said.place)
 
     def _table(self, name: str) -> Table:
@@ -317,16 +319,13 @@ class Session:
         return create_view_text(name, view)
 
 
-def _mark(expr: Expr, table: Table) -> Expr:
-    """Return the expression of a watermark, which is a time."""
-    found = resolve(expr, table.schema)
-    if not isinstance(found.typed, Timestamp | TimestampLtz):
+def _check_mark(mark: Watermark) -> None:
+    if not isinstance(mark.expr.typed, Timestamp | TimestampLtz):
         raise TypeMismatch(
-            f"A watermark is a time, this is {found.typed}.",
-            where=expr.place,
-            hint="Write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND.",
+            f"A watermark is a time, this is {mark.expr.typed}.",
+            where=mark.expr.place,
+            hint=f"Write WATERMARK FOR {mark.column} AS {mark.column} - INTERVAL '5' SECOND.",
         )
-    return found
 
 
 def _columns(said: s.CreateTable) -> list[ColumnDef]:
