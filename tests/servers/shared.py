@@ -20,7 +20,7 @@ from tests.servers import keeper
 VARIABLE = "MILLSTREAM_TEST_SERVERS"
 
 
-class NoServer(Exception):  # noqa: N818 (a reason to skip, not a fault)
+class NoServer(Exception):
     """The server cannot be had on this machine; the text says why and what would help."""
 
 
