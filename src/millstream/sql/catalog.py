@@ -29,6 +29,8 @@ class Catalog:
     views: dict[str, View] = field(default_factory=dict)
     functions: dict[str, Udf] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By table and column: computed columns as written; the watermark under ``""``."""
     _scans: dict[str, Scan] = field(default_factory=dict)
 
     def relation(self, name: str) -> Node | None:
@@ -46,9 +48,10 @@ class Catalog:
         """Return every table and view there is."""
         return [*self.tables, *self.views]
 
-    def add_table(self, table: Table) -> None:
+    def add_table(self, table: Table, texts: dict[str, str] | None = None) -> None:
         """Declare a table; the caller has checked that the name is free."""
         self.tables[table.name] = table
+        self.texts[table.name] = texts or {}
         self._scans.pop(table.name, None)
 
     def drop_table(self, name: str) -> None:

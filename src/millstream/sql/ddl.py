@@ -93,8 +93,11 @@ class StatementReader:
     def _queries(self) -> QueryReader:
         return QueryReader(self.cursor, self._udfs)
 
-    def _expression(self) -> Expr:
-        return ExpressionReader(self.cursor, self._udfs).expression()
+    def _expression(self) -> tuple[Expr, str]:
+        """Read an expression; returns it and its text."""
+        first = self.cursor.here
+        found = ExpressionReader(self.cursor, self._udfs).expression()
+        return found, self.cursor.text_between(first, self.cursor.tokens[self.cursor.at - 1])
 
     # ---- CREATE, DROP
 
@@ -125,7 +128,7 @@ class StatementReader:
         cursor = self.cursor
         columns: list[s.ColumnSpec] = []
         keys: list[str] = []
-        watermark: tuple[str, Expr] | None = None
+        watermark: s.ComputedColumn | None = None
         if cursor.accept("("):
             while True:
                 if cursor.accept("WATERMARK"):
@@ -134,7 +137,7 @@ class StatementReader:
                     cursor.expect("FOR", after="after WATERMARK")
                     column = cursor.name("the event-time column").text
                     cursor.expect("AS", after="in WATERMARK FOR column AS expression")
-                    watermark = (column, self._expression())
+                    watermark = s.ComputedColumn(column, *self._expression())
                 elif cursor.sees("PRIMARY") or cursor.sees("CONSTRAINT"):
                     keys.extend(self._primary_key())
                 else:
@@ -175,7 +178,7 @@ class StatementReader:
         name = cursor.name("a column").text
         found: s.ColumnSpec
         if cursor.accept("AS"):
-            found = s.ComputedColumn(name, self._expression())
+            found = s.ComputedColumn(name, *self._expression())
         else:
             kind = read_type(cursor)
             if cursor.accept("METADATA"):

@@ -188,12 +188,15 @@ class Session:
         )
         mark = None if like is None else like.watermark
         if said.watermark is not None:
-            column, expr = said.watermark
-            mark = Watermark(column, resolve(expr, table.schema))
+            mark = Watermark(said.watermark.name, resolve(said.watermark.expr, table.schema))
         table = replace(table, watermark=mark)  # checks the column
         if mark is not None:
             _check_mark(mark)
-        self.catalog.add_table(table)
+        texts = {} if said.like is None else dict(self.catalog.texts.get(said.like, {}))
+        texts |= {c.name: c.text for c in said.columns if isinstance(c, s.ComputedColumn)}
+        if said.watermark is not None:
+            texts[""] = said.watermark.text
+        self.catalog.add_table(table, texts)
         return Done(f"Created table {said.name}.", said.place)
 
     def _table(self, name: str) -> Table:
@@ -312,7 +315,7 @@ class Session:
 
     def _statement_text(self, said: s.Show, name: str) -> str:
         if said.what == "CREATE TABLE":
-            return create_table_text(self._table(name))
+            return create_table_text(self._table(name), self.catalog.texts.get(name, {}))
         view = self.catalog.views.get(name)
         if view is None:
             raise UnknownName("view", name, available=self.catalog.views, where=said.place)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from millstream.plan.table import Computed, Metadata, Table
 from millstream.sql.catalog import View
 
 _SECRET_WORDS = ("password", "secret", "token", "credential", "jaas", "private-key", "apikey")
 
 
-def create_table_text(table: Table) -> str:
-    """Return CREATE TABLE for a table."""
+def create_table_text(table: Table, texts: Mapping[str, str]) -> str:
+    """Return CREATE TABLE for a table; ``texts`` are its expressions as written, where known."""
     lines: list[str] = []
     for column in table.columns:
         name = _name(column.name)
         if isinstance(column, Computed):
-            lines.append(f"{name} AS {column.expr}")
+            lines.append(f"{name} AS {texts.get(column.name, column.expr)}")
         elif isinstance(column, Metadata):
             virtual = " VIRTUAL" if column.virtual else ""
             lines.append(f"{name} {column.type} METADATA FROM {_text(column.key)}{virtual}")
@@ -22,7 +24,7 @@ def create_table_text(table: Table) -> str:
             lines.append(f"{name} {column.type}")
     if table.watermark is not None:
         mark = table.watermark
-        lines.append(f"WATERMARK FOR {_name(mark.column)} AS {mark.expr}")
+        lines.append(f"WATERMARK FOR {_name(mark.column)} AS {texts.get('', mark.expr)}")
     if table.primary_key:
         keys = ", ".join(map(_name, table.primary_key))
         lines.append(f"PRIMARY KEY ({keys}) NOT ENFORCED")

@@ -20,10 +20,11 @@ class PhysicalColumn:
 
 @dataclass(frozen=True, slots=True)
 class ComputedColumn:
-    """``name AS expression``."""
+    """``name AS expression``; ``text`` is the expression as written."""
 
     name: str
     expr: Expr
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class CreateTable(Statement):
     name: str
     if_not_exists: bool
     columns: tuple[ColumnSpec, ...]
-    watermark: tuple[str, Expr] | None
+    watermark: ComputedColumn | None
     primary_key: tuple[str, ...]
     options: dict[str, str]
     comment: str | None
