@@ -8,9 +8,9 @@
     EXPR  →  ERR fragment        it is refused before anything runs, with such a message
     …  @const                    only as constants: the function wants them so
 
-Each line runs three times: as it stands on one row and on three, and with its literals as columns
-of three equal rows, because what works for a constant often fails for a column. A literal that
-decides a type (the digits of ROUND) stays a constant.
+Each line runs as it stands on one row and on three, then with all its literals as columns of three
+equal rows, then with each one alone as a column: what works for constants often fails for columns,
+or for a column among constants. A literal that decides a type (the digits of ROUND) stays one.
 """
 
 from __future__ import annotations
@@ -90,8 +90,19 @@ def test_function(line: Line) -> None:
         frame = pl.DataFrame({"$one": [1] * rows})
         assert outcome(expr, frame) == [told(line)] * rows, f"as constants, {rows} rows"
     if not line.constant:
-        lifted, columns = lift(expression(line.text), expr)
+        raw = expression(line.text)
+        written = [n for n in raw.walk() if isinstance(n, Literal) and _written(n)]
+        lifted, columns = lift(raw, expr, written)
         assert outcome(lifted, columns) == [told(line)] * ROWS, f"as columns: {lifted}"
+        # Polars keeps a column that came from a constant as one value: another path through it.
+        single = columns.with_columns(
+            pl.lit(columns[name][0], dtype=dtype).first().alias(name)
+            for name, dtype in columns.schema.items()
+        )
+        assert outcome(lifted, single) == [told(line)] * ROWS, f"as constant columns: {lifted}"
+        for one in written if len(written) > 1 else ():
+            lifted, columns = lift(raw, expr, [one])
+            assert outcome(lifted, columns) == [told(line)] * ROWS, f"one column: {lifted}"
 
 
 def told(line: Line) -> tuple[str, str | None]:
@@ -136,9 +147,8 @@ class _Reason(str):
     __hash__ = str.__hash__
 
 
-def lift(raw: Expr, typed: Expr) -> tuple[Expr, pl.DataFrame]:
-    """Return the expression over columns that hold its literals, and the frame of them."""
-    literals = [n for n in raw.walk() if isinstance(n, Literal) and _written(n)]
+def lift(raw: Expr, typed: Expr, literals: list[Literal]) -> tuple[Expr, pl.DataFrame]:
+    """Return the expression over columns that hold these literals, and the frame of them."""
     frame = pl.DataFrame({"$one": [1] * ROWS})
     schema = EMPTY
     for i, literal in enumerate(literals):
@@ -153,9 +163,9 @@ def lift(raw: Expr, typed: Expr) -> tuple[Expr, pl.DataFrame]:
         if same != typed.typed.with_nullable(True):
             continue
         raw, schema = changed, wider
-        constant = lower(resolve(literal, EMPTY), Context()).value
-        frame = frame.with_columns(constant.alias(name))
-        assert frame[name].dtype == polars_type(kind)
+        constant = pl.select(lower(resolve(literal, EMPTY), Context()).value).to_series()
+        assert constant.dtype == polars_type(kind)
+        frame = frame.with_columns(constant.new_from_index(0, ROWS).alias(name))
     return resolve(raw, schema), frame
 
 

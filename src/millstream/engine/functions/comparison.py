@@ -26,6 +26,7 @@ _OPS = {
     ">": pl.Expr.gt,
     ">=": pl.Expr.ge,
 }
+_MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 @lowers("=", "<>", "<", "<=", ">", ">=")
@@ -35,7 +36,11 @@ def _compare(call: Call, _ctx: Context, a: pl.Expr, b: pl.Expr) -> pl.Expr:
 
 def compared(op: str, dtype: t.LogicalType, a: pl.Expr, b: pl.Expr) -> pl.Expr:
     """Return ``a op b`` for two values of one SQL type, as Java compares them."""
-    plain = _OPS[op](a, b)
+    if not a.meta.root_names() and b.meta.root_names():
+        # Polars 2.1 gives one row for ``1 == c`` where c came from a constant; c == 1 is right.
+        plain = _OPS[_MIRRORED[op]](b, a)
+    else:
+        plain = _OPS[op](a, b)
     if not isinstance(dtype, t.Float | t.Double):
         return plain
     odd = [x.is_nan() for x in (a, b) if not _never_nan(x)]

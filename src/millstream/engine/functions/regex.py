@@ -117,9 +117,10 @@ def _extract_all(
 @lowers("REGEXP_REPLACE")
 def _replace(call: Call, ctx: Context, x: pl.Expr, pattern: pl.Expr, by: pl.Expr) -> pl.Expr:
     def native(x: pl.Expr, rust: str) -> pl.Expr:
-        # Flink's replacement is plain text, Rust's reads $1.
+        # Flink's replacement is plain text, Rust's reads $1. A constant text is repeated for a
+        # column of replacements by when/then, not by Polars.
         plain = by.fill_null("").str.replace_all("$", "$$", literal=True)
-        return pl.when(by.is_not_null()).then(x.str.replace_all(rust, plain))
+        return pl.when(by.is_not_null()).then(x).str.replace_all(rust, plain)
 
     def by_row(v: str, p: str, r: str) -> str | None:
         found = compiled(p)

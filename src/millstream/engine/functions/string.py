@@ -168,8 +168,9 @@ def _replace(call: Call, ctx: Context, x: pl.Expr, search: pl.Expr, by: pl.Expr)
     if fixed is None or fixed[0] is None:
         # Polars takes no column as the text to search for.
         return on_rows(str.replace, [x, search, by], _STRING)
-    value = x.str.replace_all(fixed[0], by.fill_null(""), literal=True)
-    return pl.when(by.is_not_null()).then(value)
+    # Polars does not repeat a constant text for a column of replacements, so when/then does.
+    every = pl.when(by.is_not_null()).then(x)
+    return every.str.replace_all(fixed[0], by.fill_null(""), literal=True)
 
 
 @lowers("REVERSE")
@@ -255,7 +256,9 @@ def _elt(call: Call, ctx: Context, index: pl.Expr, *args: pl.Expr) -> pl.Expr:
 @lowers("SPLIT")
 def _split(call: Call, ctx: Context, x: pl.Expr, by: pl.Expr) -> pl.Expr:
     nothing = pl.lit([], dtype=pl.List(pl.String))
-    parts = pl.when(x == "").then(nothing).otherwise(x.str.split(by))
+    # Polars takes an empty delimiter apart into characters only where it is a constant.
+    characters = pl.when(by == "").then(x.str.split("")).otherwise(x.str.split(by))
+    parts = pl.when(x == "").then(nothing).otherwise(characters)
     return pl.when(x.is_not_null() & by.is_not_null()).then(parts)
 
 
