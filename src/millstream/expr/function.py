@@ -52,7 +52,6 @@ class Function:
 
 
 def mismatch(function: str, args: tuple[Expr, ...], says: str) -> TypeMismatch:
-    """Return the error for a call whose arguments do not fit."""
+    """Return the error for a call whose arguments do not fit; who resolves it knows the place."""
     given = ", ".join(str(a.typed.with_nullable(True)) for a in args)
-    place = next((a.place for a in args if a.place is not None), None)
-    return TypeMismatch(f"{function} does not take ({given}).", where=place, hint=f"It is {says}.")
+    return TypeMismatch(f"{function} does not take ({given}).", hint=f"It is {says}.")

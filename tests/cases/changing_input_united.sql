@@ -1,0 +1,12 @@
+-- why     equal rows of two changing inputs are two rows; taking one back leaves the other
+-- input   a: k STRING; changes
+--         + x
+--         + y
+-- input   b: k STRING; changes
+--         + x
+--         - x
+-- input   a
+--         - y
+-- expect  k
+--         x
+SELECT k FROM a UNION ALL SELECT k FROM b

@@ -1,0 +1,11 @@
+-- why     the smallest value is taken back: the next one comes up, equal ones one by one
+-- input   t: k STRING, v INT; changes
+--         + a,3
+--         + a,1
+--         + a,1
+--         - a,1
+--         + a,7
+--         - a,1
+-- expect  k,low,high
+--         a,3,7
+SELECT k, MIN(v) AS low, MAX(v) AS high FROM t GROUP BY k

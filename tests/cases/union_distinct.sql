@@ -1,0 +1,14 @@
+-- why     UNION without ALL keeps each row once, NULL and NULL being the same here
+-- input   a: k STRING, v INT
+--         x,1
+--         x,1
+--         NULL,2
+-- input   b: k STRING, v INT
+--         x,1
+--         NULL,2
+--         y,NULL
+-- expect  k,v
+--         x,1
+--         NULL,2
+--         y,NULL
+SELECT k, v FROM a UNION SELECT k, v FROM b

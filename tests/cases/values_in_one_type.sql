@@ -1,0 +1,6 @@
+-- why     the rows of VALUES meet in one type; NULL takes the others' type
+-- expect  a,b
+--         1,x
+--         NULL,yes
+--         3000000000,NULL
+SELECT a, b FROM (VALUES (1, 'x'), (NULL, 'yes'), (3000000000, NULL)) AS v (a, b)
