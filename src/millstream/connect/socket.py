@@ -1,176 +1,196 @@
-"""A text stream from a TCP server, one document a line.
+"""Lines from a TCP server, as a client.
 
-delivery   at most once: what the server sent while nobody listened is gone
-split      one, ``hostname:port``; it ends when the server has closed and does not come back
-bad row    the line's bytes go to ``rejected`` with its number (from 0) and the reason
+delivery   at most once: a server does not send again what was lost with a connection or a crash
+split      one, ``host:port``
+bad row    the line goes to ``rejected`` with the byte it begins at
 """
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
-import time
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from millstream.connect.lines import (
-    LINE_BYTES_MAX,
-    READ_BYTES,
-    LineCutter,
-    LineReader,
-    no_way_back,
-)
-from millstream.errors import ConnectorError, OptionError
+from millstream.connect.byte_stream import BLOCK_BYTES, ByteStreamReader
+from millstream.errors import ConnectorError, OptionError, Retry
+from millstream.formats.lines import LineRules, line_rules
 from millstream.ports.connector import Connector, Delivery, Reader, Source, SourceSpec
+from millstream.ports.format import Decoder
 from millstream.ports.registry import decoder_for
 from millstream.settings import option
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from millstream.ports.format import Decoder
-
-CONNECT_TIMEOUT_S = 10.0
+_BYTE_MAX = 255
+_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketConfig:
-    """Which server, and how patient we are with it."""
+    """The server, and what happens when it ends the connection."""
 
-    hostname: str = option("hostname", "Name or address of the server.")
-    port: int = option("port", "Its port.", kind="int")
-    byte_delimiter: int = option(
-        "byte-delimiter", "Code of the byte that ends a document; 10 is LF.", default=10, kind="int"
+    hostname: str = option("hostname", "The server.")
+    port: int = option("port", "The server's port.", kind="int")
+    delimiter: int = option(
+        "byte-delimiter",
+        "The byte that ends a document (10 is a line end).",
+        default=10,
+        kind="int",
     )
     retries_max: int = option(
         "max-num-retries",
-        "Connections tried again after one was refused or closed.",
-        default=3,
+        "Connections tried again in a row when one ends; 0 = the stream ends with it, -1 = always.",
+        default=0,
         kind="int",
     )
     retry_delay_ms: int = option(
-        "delay-between-retries", "Time between two tries.", default=500, kind="duration_ms"
+        "retry-delay", "Wait before the next try.", default=500, kind="duration_ms"
     )
-    line_bytes_max: int = option(
-        "line-bytes-max", "A longer document is rejected.", default=LINE_BYTES_MAX, kind="bytes"
+    connect_timeout_ms: int = option(
+        "connect-timeout", "Longest wait for a connection.", default=10_000, kind="duration_ms"
     )
 
 
 class SocketSource(Source):
-    """Connects when its split is opened."""
+    """One connection to one server."""
 
     delivery = Delivery.AT_MOST_ONCE
 
-    def __init__(self, decoder: Decoder, config: SocketConfig, where: str) -> None:
-        self._decoder = decoder
+    def __init__(
+        self, table: str, config: SocketConfig, decoder: Decoder, rules: LineRules
+    ) -> None:
         self._config = config
-        self._where = where
-        self._split = f"{config.hostname}:{config.port}"
+        self._decoder = decoder
+        self._rules = rules
+        self._where = f"table '{table}', {config.hostname}:{config.port}"
 
     def splits(self) -> Sequence[str]:
         """There is one."""
-        return (self._split,)
+        return (f"{self._config.hostname}:{self._config.port}",)
 
     def open(self, split: str, *, resume: Any | None) -> Reader:
-        """Connect; the server says where its stream begins."""
-        assert split == self._split, f"this socket has no split '{split}'"
-        no_way_back(resume)
-        return _SocketReader(self._decoder, self._config, self._where)
+        """Connect; ``resume`` means nothing to a server that keeps nothing."""
+        assert split in self.splits(), f"no split '{split}'"
+        del resume
+        return _SocketReader(self._config, self._decoder, self._rules, self._where)
 
     def test(self) -> None:
-        """Connect once."""
+        """Connect and hang up."""
         _connected(self._config, self._where).close()
 
 
-class _SocketReader(LineReader):
-    def __init__(self, decoder: Decoder, config: SocketConfig, where: str) -> None:
-        delimiter = bytes([config.byte_delimiter])
-        super().__init__(decoder, LineCutter(delimiter, bytes_max=config.line_bytes_max))
+class _SocketReader(ByteStreamReader):
+    def __init__(
+        self, config: SocketConfig, decoder: Decoder, rules: LineRules, where: str
+    ) -> None:
+        super().__init__(decoder, rules, where)
         self._config = config
         self._where = where
-        self._tries_left = config.retries_max
-        self._retry_at_s: float | None = None
-        self._socket: socket.socket | None = self._first()
+        self._closed = threading.Event()
+        self._retries = 0
+        self._socket: socket.socket | None = _connected(config, where)
 
-    def read(self, timeout_s: float) -> bytes | None:
+    def receive(self, timeout_s: float) -> bytes | None:
+        """Return what the server sent; connect again where that is wanted."""
+        if self._closed.is_set():
+            return b""
         if self._socket is None:
             return self._again(timeout_s)
         try:
-            self._socket.settimeout(max(timeout_s, 0.001))
-            piece = self._socket.recv(READ_BYTES)
-        except TimeoutError:
-            return None
-        except OSError:
-            piece = b""
-        if piece:
-            self._tries_left = self._config.retries_max
-            return piece
-        self.close()
-        if not self._tries_left:
-            return b""
-        self._retry_at_s = time.monotonic() + self._config.retry_delay_ms / 1000
-        return None
+            readable, _, _ = select.select([self._socket], [], [], timeout_s)
+            if not readable:
+                return None
+            block = self._socket.recv(BLOCK_BYTES)
+        except (OSError, ValueError) as error:  # ValueError: closed by another thread
+            if self._closed.is_set():
+                return b""
+            if not self._may_retry():
+                raise self._broken(error) from None
+            block = b""
+        if block:
+            self._retries = 0
+            return block
+        self._hang_up()
+        return None if self._may_retry() else b""
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _first(self) -> socket.socket:
-        while True:
-            try:
-                return _connected(self._config, self._where)
-            except ConnectorError:
-                if not self._tries_left:
-                    raise
-            self._tries_left -= 1
-            time.sleep(self._config.retry_delay_ms / 1000)
+        """Hang up."""
+        self._closed.set()
+        self._hang_up()
 
     def _again(self, timeout_s: float) -> bytes | None:
-        """Try to connect anew when it is time to; the end where every try has failed."""
-        assert self._retry_at_s is not None, "a lost connection has a time to try again"
-        now_s = time.monotonic()
-        if now_s < self._retry_at_s:
-            time.sleep(min(timeout_s, self._retry_at_s - now_s))
-            return None
-        self._tries_left -= 1
+        """Try to connect once more, after the delay."""
+        if self._closed.wait(min(timeout_s, self._config.retry_delay_ms / 1000)):
+            return b""
+        self._retries += 1
         try:
             self._socket = _connected(self._config, self._where)
         except ConnectorError:
-            if not self._tries_left:
-                return b""
-            self._retry_at_s = now_s + self._config.retry_delay_ms / 1000
+            if not self._may_retry():
+                raise
         return None
+
+    def _may_retry(self) -> bool:
+        most = self._config.retries_max
+        return most < 0 or self._retries < most
+
+    def _hang_up(self) -> None:
+        held, self._socket = self._socket, None
+        if held is not None:
+            with contextlib.suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+            held.close()
+
+    def _broken(self, error: Exception) -> ConnectorError:
+        return ConnectorError(
+            f"The connection broke: {error}.",
+            where=self._where,
+            hint="Set 'max-num-retries' to connect again; what was sent in between is lost.",
+            retry=Retry.LATER,
+        )
 
 
 def _connected(config: SocketConfig, where: str) -> socket.socket:
     try:
-        return socket.create_connection((config.hostname, config.port), timeout=CONNECT_TIMEOUT_S)
+        made = socket.create_connection(
+            (config.hostname, config.port), timeout=config.connect_timeout_ms / 1000
+        )
     except OSError as error:
         raise ConnectorError(
-            f"No connection to {config.hostname}:{config.port}: {error.strerror or error}.",
+            f"No connection: {error.strerror or error}.",
             where=where,
-            hint="Start the server (for instance `nc -lk 9999`) or mend 'hostname' and 'port'.",
+            hint="Is the server running there? To try one: nc -lk PORT",
+            retry=Retry.LATER,
         ) from None
+    made.settimeout(None)
+    return made
 
 
-def _source(spec: SourceSpec) -> Source:
+def _source(spec: SourceSpec) -> SocketSource:
     where = f"table '{spec.table.name}'"
-    if not 0 <= spec.config.byte_delimiter <= 255:
+    config: SocketConfig = spec.config
+    if not 0 <= config.delimiter <= _BYTE_MAX:
         raise OptionError(
-            f"The option 'byte-delimiter' cannot be {spec.config.byte_delimiter}.",
+            f"The option 'byte-delimiter' cannot be {config.delimiter}.",
             where=where,
-            hint="It is the code of one byte, 0 to 255; 10 is LF.",
+            hint="It is one byte, 0 to 255.",
         )
-    decoder = decoder_for(spec.physical, spec.formats, owner=where)
-    return SocketSource(decoder, spec.config, where)
+    if not 0 < config.port <= _PORT_MAX:
+        raise OptionError(
+            f"The option 'port' cannot be {config.port}.", where=where, hint="1 to 65535."
+        )
+    rules = line_rules(spec.formats, where, newline=config.delimiter)
+    decoder = decoder_for(spec.physical, spec.formats, owner=where, whole=spec.table.physical)
+    return SocketSource(spec.table.name, config, decoder, rules)
 
 
 CONNECTOR = Connector(
     name="socket",
-    doc="A text stream from a TCP server.",
+    doc="Lines from a TCP server.",
     config=SocketConfig,
     source=_source,
     payload=True,
-    guarantee="at most once: what is sent while nobody listens is gone",
+    guarantee="at most once: a TCP server sends nothing twice",
 )
