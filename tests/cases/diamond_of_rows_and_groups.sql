@@ -1,0 +1,12 @@
+-- why     a table and a group over it meet again: each row is read once for both
+-- input   t: k STRING, v INT
+--         a,1
+--         b,2
+--         a,4
+-- expect  k,v
+--         a,1
+--         b,2
+--         a,4
+--         a,5
+--         b,2
+SELECT k, v FROM t UNION ALL SELECT k, SUM(v) FROM t GROUP BY k

@@ -1,0 +1,11 @@
+-- why     FIRST_VALUE and LAST_VALUE leave NULL out, as Flink's do
+-- input   t: k STRING, v INT
+--         a,NULL
+--         a,1
+--         a,2
+--         a,NULL
+--         b,NULL
+-- expect  k,f,l
+--         a,1,2
+--         b,NULL,NULL
+SELECT k, FIRST_VALUE(v) AS f, LAST_VALUE(v) AS l FROM t GROUP BY k

@@ -1,0 +1,11 @@
+-- why     groups of an outer aggregate come and go as inner counts move through them
+-- input   t: k STRING
+--         a
+--         b
+--         a
+--         c
+--         a
+-- expect  n,keys
+--         1,2
+--         3,1
+SELECT n, COUNT(*) AS `keys` FROM (SELECT k, COUNT(*) AS n FROM t GROUP BY k) GROUP BY n

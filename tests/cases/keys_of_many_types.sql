@@ -1,0 +1,14 @@
+-- why     a key may have any type, several at once, each with its NULL
+-- input   t: b BOOLEAN, d DECIMAL(5, 2), y DATE, s STRING, i TIMESTAMP(3), x BYTES
+--         true,1.50,2026-01-01,'',00:00:01,00ff
+--         true,1.50,2026-01-01,'',00:00:01,00ff
+--         true,1.50,2026-01-01,NULL,00:00:01,00ff
+--         false,NULL,NULL,NULL,NULL,NULL
+--         NULL,NULL,NULL,NULL,NULL,NULL
+--         NULL,NULL,NULL,NULL,NULL,NULL
+-- expect  b,d,y,s,i,x,n
+--         true,1.50,2026-01-01,'',00:00:01,00ff,2
+--         true,1.50,2026-01-01,NULL,00:00:01,00ff,1
+--         false,NULL,NULL,NULL,NULL,NULL,1
+--         NULL,NULL,NULL,NULL,NULL,NULL,2
+SELECT b, d, y, s, i, x, COUNT(*) AS n FROM t GROUP BY b, d, y, s, i, x

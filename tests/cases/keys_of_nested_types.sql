@@ -1,0 +1,15 @@
+-- why     lists and rows are keys too: equal where all their parts are
+-- input   t: a ARRAY<INT>, r ROW<x INT, y STRING>
+--         [1,2],{"x":1,"y":"a"}
+--         [1,2],{"x":1,"y":"a"}
+--         [2,1],{"x":1,"y":"a"}
+--         [1,2],{"x":1,"y":null}
+--         [],NULL
+--         NULL,NULL
+-- expect  a,r,n
+--         [1,2],{"x":1,"y":"a"},2
+--         [2,1],{"x":1,"y":"a"},1
+--         [1,2],{"x":1,"y":null},1
+--         [],NULL,1
+--         NULL,NULL,1
+SELECT a, r, COUNT(*) AS n FROM t GROUP BY a, r
