@@ -1,257 +1,200 @@
-"""Made-up rows with Flink's datagen options: random values or sequences, at a pace or at once.
+"""Rows that are made up: random ones and sequences, the same ones again for the same seed.
 
-delivery   exactly once: a value is a function of ``seed``, column and row number, so a restart
-           makes the same rows again; only times follow the clock, unless ``start-time`` is said
-split      one, ``rows``; the position is the row number
-pace       ``rows-per-second``; unset it is 10000 for endless rows and no pace for a counted run
-end        after ``number-of-rows``, or with the shortest sequence; endless without either
-bad row    none: every option is checked when the source is built
-rooms      ``datagen_values`` (how the values of each type are made)
-source     Flink's DataGen SQL connector: option names, ranges, hexadecimal text
+delivery   exactly once: a row is a function of seed, column and row number, and the row number is
+           in the checkpoint. Without ``start-time`` times are those of the clock, as in Flink
+split      one, ``rows``
+pace       ``rows-per-second``: a chunk is what is due; 0 = as fast as it can be made
+bad row    none
 """
 
 from __future__ import annotations
 
+import secrets
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from millstream.connect.datagen_values import FieldOptions, Maker, maker_of
+from millstream.connect.datagen_values import Clock, Generator, generator_for
 from millstream.errors import OptionError, UnknownName
 from millstream.ports.connector import Chunk, Connector, End, Reader, Source, SourceSpec
 from millstream.settings import option
-from millstream.types import Schema
 
 SPLIT = "rows"
-DUE_LEAST_S = 0.02
-"""Rows are handed out at most this often, so that a batch is worth its fixed cost."""
-ENDLESS_ROWS_PER_SECOND = 10_000
-NOMINAL_ROWS_PER_SECOND = 1_000
-"""Rows with a start-time and no pace are one millisecond apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatagenConfig:
     """How many rows, how fast, and what is in them."""
 
-    rows_per_second: int | None = option(
+    rows_per_second: int = option(
         "rows-per-second",
-        "Rows a second; 0 = as fast as they are taken. Unset: 10000 for endless rows, else 0.",
-        default=None,
+        "Rows made in a second; 0 = as fast as they can be made.",
+        default=10_000,
         kind="int",
     )
     number_of_rows: int | None = option(
-        "number-of-rows", "How many rows; endless without.", default=None, kind="int"
+        "number-of-rows", "Rows made in all; endless without.", default=None, kind="int"
     )
-    seed: int = option("seed", "Another number makes other rows.", default=0, kind="int")
+    seed: int | None = option(
+        "seed",
+        "Start of the random numbers; the same seed makes the same rows. Random without.",
+        default=None,
+        kind="int",
+    )
     start_time: str | None = option(
         "start-time",
-        "The time of row 0 (such as 2026-01-01T00:00:00, in UTC); the clock's without.",
+        "Times are this instant plus row number / rows-per-second (a millisecond a row where that "
+        "is 0), instead of the clock's.",
         default=None,
     )
     fields: Mapping[str, Any] = option(
         "fields.*",
-        "Per column: <col>.kind (random, sequence), .start, .end, .min, .max, .length, .var-len, "
-        ".max-past, .null-rate; <col>.element.… inside ARRAY, <col>.<field>.… inside ROW.",
+        "fields.<column>.<kind|min|max|max-past|length|var-len|null-rate|start|end>; for elements "
+        "of an ARRAY fields.<column>.element.…, for fields of a ROW fields.<column>.<field>.…",
         default={},
-        kind="any",
     )
-
-    @property
-    def bounded(self) -> bool:
-        """Whether the rows end."""
-        return self.number_of_rows is not None or any(
-            name.endswith(".kind") and str(value).strip().lower() == "sequence"
-            for name, value in self.fields.items()
-        )
-
-    @property
-    def pace(self) -> int:
-        """Rows a second; 0 = none."""
-        if self.rows_per_second is not None:
-            return self.rows_per_second
-        return 0 if self.bounded else ENDLESS_ROWS_PER_SECOND
 
 
 class DatagenSource(Source):
-    """Rows from makers, one per column."""
+    """Rows of one table."""
 
     def __init__(
-        self,
-        makers: Mapping[str, Maker],
-        *,
-        rows: int | None,
-        pace: int,
-        start_us: int | None,
-        clock: Callable[[], float] = time.monotonic,
+        self, generators: Mapping[str, Generator], config: DatagenConfig, rows_total: int | None
     ) -> None:
-        self.bounded = rows is not None
-        self._makers = makers
-        self._rows = rows
-        self._pace = pace
-        self._start_us = start_us
-        self._clock = clock
+        self._generators = generators
+        self._config = config
+        self._rows_total = rows_total
+        self._seed = secrets.randbits(63) if config.seed is None else config.seed
+        self.bounded = rows_total is not None
 
     def splits(self) -> Sequence[str]:
         """There is one."""
         return (SPLIT,)
 
     def open(self, split: str, *, resume: Any | None) -> Reader:
-        """Make rows from number ``resume`` on."""
+        """Make rows from the row number ``resume`` on, with the seed that was drawn first."""
         assert split == SPLIT, f"made-up rows have no split '{split}'"
-        start = 0 if resume is None else int(resume)
-        return _DatagenReader(self, start, self._clock)
-
-    def frame(self, start: int, stop: int, times_us: np.ndarray) -> pl.DataFrame:
-        """Make the rows of these numbers."""
-        numbers = np.arange(start, stop, dtype=np.uint64)
-        return pl.DataFrame(
-            [make(numbers, times_us).alias(name) for name, make in self._makers.items()]
-        )
-
-    @property
-    def rows(self) -> int | None:
-        """How many rows; None = endless."""
-        return self._rows
-
-    @property
-    def pace(self) -> int:
-        """Rows a second; 0 = none."""
-        return self._pace
-
-    def times_us(self, start: int, stop: int, opened_at: int, opened_us: int) -> np.ndarray:
-        """Return when rows happen: at even steps where there is a pace or a start, else now."""
-        if self._start_us is not None:
-            opened_at, opened_us = 0, self._start_us
-        elif not self._pace:
-            return np.full(stop - start, time.time_ns() // 1000, dtype=np.int64)
-        steps = np.arange(start - opened_at, stop - opened_at, dtype=np.int64)
-        return opened_us + steps * 1_000_000 // (self._pace or NOMINAL_ROWS_PER_SECOND)
+        row, seed = (0, self._seed) if resume is None else (int(resume["row"]), int(resume["seed"]))
+        return _DatagenReader(self._generators, self._config, self._rows_total, row, seed)
 
 
 class _DatagenReader(Reader):
-    def __init__(self, source: DatagenSource, start: int, clock: Callable[[], float]) -> None:
-        self._source = source
-        self._opened_at = self._next = start
-        self._clock = clock
-        self._began_s: float | None = None
-        self._opened_us = time.time_ns() // 1000
+    def __init__(
+        self,
+        generators: Mapping[str, Generator],
+        config: DatagenConfig,
+        rows_total: int | None,
+        row: int,
+        seed: int,
+    ) -> None:
+        self._generators = generators
+        self._rows_total = rows_total
+        self._rate = config.rows_per_second
+        self._row = row
+        self._seed = seed
+        self._start_ms = None if config.start_time is None else _instant_ms(config.start_time)
+        self._first_row = row
+        self._first_s = time.monotonic()
+        self._closed = threading.Event()
 
     def poll(self, *, max_rows: int, timeout_s: float) -> Chunk | None:
-        """Return the rows that are due; wait for the next one, at most ``timeout_s``."""
-        start, total = self._next, self._source.rows
-        if total is not None and start >= total:
+        """Return the rows that are due, waiting for one at most so long."""
+        left = max_rows
+        if self._rows_total is not None:
+            left = min(left, self._rows_total - self._row)
+        if left <= 0 or self._closed.is_set():
             raise End
-        stop = start + max_rows
-        if self._source.pace:
-            due = self._due()
-            if due <= start and timeout_s > 0:
-                time.sleep(min(timeout_s, max(DUE_LEAST_S, self._until_s(start))))
-                due = self._due()
-            stop = min(stop, due)
-        if total is not None:
-            stop = min(stop, total)
-        if stop <= start:
-            return None
-        self._next = stop
-        times_us = self._source.times_us(start, stop, self._opened_at, self._opened_us)
-        frame = self._source.frame(start, stop, times_us)
+        if self._rate > 0:
+            left = self._due(left, timeout_s)
+            if left <= 0:
+                return None
+        first, self._row = self._row, self._row + left
+        frame = self._frame(first, self._row)
         return Chunk(
             frame=frame,
-            resume=stop,
-            offsets=pl.int_range(start, stop, eager=True),
+            resume={"row": self._row, "seed": self._seed},
+            offsets=pl.int_range(first, self._row, eager=True),
             bytes=int(frame.estimated_size()),
-            pending=None if total is None else total - stop,
+            pending=None if self._rows_total is None else self._rows_total - self._row,
         )
 
-    def _due(self) -> int:
-        """Return the number of the first row that is not due yet; the first is due at once."""
-        return self._opened_at + 1 + int(self._passed_s() * self._source.pace)
+    def close(self) -> None:
+        """End a wait."""
+        self._closed.set()
 
-    def _until_s(self, row: int) -> float:
-        return (row - self._opened_at) / self._source.pace - self._passed_s()
+    def _due(self, most: int, timeout_s: float) -> int:
+        """Return how many rows the pace allows now."""
+        made = self._row - self._first_row
+        next_s = self._first_s + (made + 1) / self._rate
+        wait_s = min(next_s - time.monotonic(), timeout_s)
+        if wait_s > 0:
+            self._closed.wait(wait_s)
+        allowed = int((time.monotonic() - self._first_s) * self._rate) - made
+        return max(0, min(most, allowed))
 
-    def _passed_s(self) -> float:
-        now_s = self._clock()
-        if self._began_s is None:
-            self._began_s = now_s
-        return now_s - self._began_s
+    def _frame(self, first: int, last: int) -> pl.DataFrame:
+        clock = Clock(start_ms=self._start_ms, rows_per_second=self._rate)
+        rows = pl.int_range(first, last, eager=True).to_numpy()
+        columns = [
+            generator.column(rows, self._seed, clock).alias(name)
+            for name, generator in self._generators.items()
+        ]
+        return pl.DataFrame(columns) if columns else pl.DataFrame(height=last - first)
+
+
+def _instant_ms(text: str) -> int:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise OptionError(
+            f"The option 'start-time' cannot be '{text}'.",
+            hint="Write it as 2026-01-31T12:30:59.",
+        ) from None
+    zoned = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    return round(zoned.timestamp() * 1000)
 
 
 def _source(spec: SourceSpec) -> DatagenSource:
     config: DatagenConfig = spec.config
     where = f"table '{spec.table.name}'"
-    for name, number in (
-        ("rows-per-second", config.rows_per_second),
-        ("number-of-rows", config.number_of_rows),
-    ):
-        if number is not None and number < 0:
-            raise OptionError(
-                f"The option '{name}' cannot be {number}.", where=where, hint="Give 0 or more."
-            )
-    fields = _by_column(config.fields, spec.table.physical, where)
-    lengths = [] if config.number_of_rows is None else [config.number_of_rows]
-    makers: dict[str, Maker] = {}
-    for field in spec.table.physical:
-        given = FieldOptions(fields[field.name], f"fields.{field.name}", where)
-        maker, length = maker_of(field.type, given, seed=config.seed, path=field.name)
-        given.done()
-        makers[field.name] = maker
-        if length is not None:
-            lengths.append(length)
-    return DatagenSource(
-        {name: makers[name] for name in spec.physical.names},
-        rows=min(lengths, default=None),
-        pace=config.pace,
-        start_us=_start_us(config.start_time, where),
-    )
-
-
-def _by_column(given: Mapping[str, Any], schema: Schema, where: str) -> dict[str, dict[str, Any]]:
-    """Tell whose each option is; the longest column name wins, as names may hold dots."""
-    found: dict[str, dict[str, Any]] = {name: {} for name in schema.names}
-    for name, value in given.items():
-        owners = [c for c in found if name.startswith(c + ".")]
-        if not owners:
+    if config.rows_per_second < 0:
+        raise OptionError("The option 'rows-per-second' cannot be negative.", where=where)
+    if config.start_time is not None:
+        _instant_ms(config.start_time)
+    given: dict[str, dict[str, Any]] = {f.name: {} for f in spec.table.physical}
+    for key, value in config.fields.items():
+        column = max((n for n in given if key.startswith(f"{n}.")), key=len, default=None)
+        if column is None:
             raise UnknownName(
-                "column", name.partition(".")[0], available=found,
-                where=f"{where}, option 'fields.{name}'",
-            )  # fmt: skip
-        owner = max(owners, key=len)
-        found[owner][name.removeprefix(owner + ".")] = value
-    return found
-
-
-def _start_us(text: str | None, where: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise OptionError(
-            f"The option 'start-time' cannot be '{text}'.",
-            where=where,
-            hint="Write a date and time, such as 2026-01-01T00:00:00.",
-        ) from None
-    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-    since = when - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+                "column", key.rpartition(".")[0] or key, available=given, where=f"{where}, fields.*"
+            )
+        given[column][key.removeprefix(f"{column}.")] = value
+    # All columns have a say in where the rows end, also those that are not wanted.
+    generators = {
+        f.name: generator_for(f.type, f.name, given[f.name], where) for f in spec.table.physical
+    }
+    ends = [g.rows_max for g in generators.values() if g.rows_max is not None]
+    if config.number_of_rows is not None:
+        ends.append(config.number_of_rows)
+    wanted = {f.name: generators[f.name] for f in spec.physical}
+    return DatagenSource(wanted, config, min(ends) if ends else None)
 
 
 def _bounded(config: DatagenConfig) -> bool:
-    return config.bounded
+    sequences = (str(v) for k, v in config.fields.items() if k.endswith(".kind"))
+    return config.number_of_rows is not None or any(v.lower() == "sequence" for v in sequences)
 
 
 CONNECTOR = Connector(
     name="datagen",
-    doc="Made-up rows: random values or sequences, at a pace or at once.",
+    doc="Made-up rows: random ones and sequences.",
     config=DatagenConfig,
     source=_source,
     bounded=_bounded,
-    guarantee="exactly once: the same rows are made again after a restart",
+    guarantee="exactly once: row number and seed are in the checkpoint",
 )

@@ -1,19 +1,19 @@
-"""How datagen makes the values of each SQL type, a whole column at a time.
+"""Made-up values of one column, as a function of seed, column and row number.
 
-in      row numbers (uint64) and the time of each row (µs since the epoch)
-out     a series of the type; NULL with the chance ``null-rate``
-random  a value is a hash (SplitMix64) of the seed, the path of the column and the row number, so
-        neither the cut into chunks nor the other columns matter
-limits  text and bytes of at most ``LENGTH_MAX``; ARRAY of at most ``ELEMENTS_MAX``
-gap     MAP and MULTISET: random keys would collide
-source  Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014
+in      row numbers (int64), the seed, the clock
+out     a Polars series of the column's type
+source  Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014 (SplitMix64)
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+import time
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -21,417 +21,327 @@ import polars as pl
 import pyarrow as pa
 
 from millstream import types as t
-from millstream.columns.physical import polars_type, time_unit
-from millstream.errors import OptionError, PlanError, UnknownName
-from millstream.types.logical import CharacterString, Integer, Numeric
-from millstream.types.time import duration_ms
+from millstream.columns.physical import polars_type
+from millstream.errors import OptionError, TypeMismatch
+from millstream.ports.options import read_options
+from millstream.settings import option
+from millstream.types.logical import BinaryString, CharacterString, Integer
 
-Maker = Callable[[np.ndarray, np.ndarray], pl.Series]
-LENGTH_MAX = 1_000_000
-ELEMENTS_MAX = 10_000
-_DAY_US = 86_400_000_000
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-_US = {"ms": (1, 1000), "us": (1, 1), "ns": (1000, 1)}  # times, divided by
-_YES, _NO = ("true", "1"), ("false", "0")
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+_LENGTH, _ITEMS = 100, 3
+_FLOAT_MAX, _DOUBLE_MAX = 3.4028234663852886e38, 1.7976931348623157e308
+_DIGITS_MAX = 18
 
 
-class FieldOptions:
-    """The options of one column; what nobody has asked for in the end is unknown."""
+class Kind(Enum):
+    """How values follow one another."""
 
-    def __init__(self, given: Mapping[str, Any], option: str, where: str) -> None:
-        self._given = dict(given)
-        self._asked: set[str] = set()
-        self._option = option
-        self.where = where
-
-    def inner(self, name: str) -> FieldOptions:
-        """Return the options of a part: an element, a field."""
-        lead = name + "."
-        own = {k.removeprefix(lead): v for k, v in self._given.items() if k.startswith(lead)}
-        self._asked |= {lead + k for k in own}
-        return FieldOptions(own, f"{self._option}.{name}", self.where)
-
-    def take(self, name: str, default: Any, read: Callable[[Any], Any], expected: str) -> Any:
-        """Return one option, read."""
-        self._asked.add(name)
-        value = self._given.get(name)
-        if value is None:
-            return default
-        try:
-            return read(value)
-        except (ValueError, TypeError, ArithmeticError, PlanError):
-            raise self.wrong(name, value, expected) from None
-
-    def wrong(self, name: str, value: Any, expected: str) -> OptionError:
-        """Return the error of a value that cannot be."""
-        return OptionError(
-            f"The option '{self._option}.{name}' cannot be {value!r}.",
-            where=self.where,
-            hint=expected,
-        )
-
-    def done(self) -> None:
-        """Refuse what nobody has asked for."""
-        for name in self._given:
-            if name not in self._asked:
-                raise UnknownName(
-                    "option",
-                    f"{self._option}.{name}",
-                    available=[f"{self._option}.{a}" for a in self._asked],
-                    where=self.where,
-                )
+    RANDOM = "random"
+    SEQUENCE = "sequence"
 
 
-def maker_of(
-    dtype: t.LogicalType, given: FieldOptions, *, seed: int, path: str
-) -> tuple[Maker, int | None]:
-    """Return what makes a column's values, and how many a sequence has."""
-    kind = given.take("kind", "random", _kind, "Say 'random' or 'sequence'.")
-    length: int | None = None
-    if kind == "sequence":
-        maker, length = _sequence(dtype, given)
-    else:
-        maker = _random(dtype, given, seed, path)
-    rate = given.take("null-rate", 0.0, _rate, "A number from 0 to 1 is expected.")
-    if rate and not dtype.nullable:
-        raise given.wrong("null-rate", rate, f"The column is {dtype}.")
-    return (_with_nulls(maker, rate, _key(seed, path, "null")) if rate else maker), length
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldConfig:
+    """Flink's options of one field."""
+
+    kind: Kind = option("kind", "'random' or 'sequence'.", default=Kind.RANDOM, kind="enum")
+    low: str | None = option("min", "Smallest random number.", default=None)
+    high: str | None = option("max", "Largest random number.", default=None)
+    max_past_ms: int = option(
+        "max-past", "A random time is at most this long ago.", default=0, kind="duration_ms"
+    )
+    length: int | None = option(
+        "length", "Characters, bytes or elements of a random value.", default=None, kind="int"
+    )
+    var_len: bool = option(
+        "var-len", "Random values have 1 to 'length' characters.", default=False, kind="bool"
+    )
+    null_rate: float = option(
+        "null-rate", "Part of the values that is NULL.", default=0.0, kind="float"
+    )
+    start: int | None = option("start", "First value of a sequence.", default=None, kind="int")
+    end: int | None = option("end", "Last value of a sequence.", default=None, kind="int")
 
 
-# ------------------------------------------------------------------------------------- chance
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """What time a row has."""
+
+    start_ms: int | None
+    rows_per_second: int
+
+    def times_ms(self, rows: np.ndarray) -> np.ndarray:
+        """Return the instant of each row."""
+        if self.start_ms is None:
+            return np.full(len(rows), time.time_ns() // 1_000_000, np.int64)
+        return self.start_ms + rows * 1000 // (self.rows_per_second or 1000)
 
 
-def _key(seed: int, path: str, purpose: str) -> np.uint64:
-    digest = hashlib.blake2b(f"{seed}|{path}|{purpose}".encode(), digest_size=8).digest()
-    return np.uint64(int.from_bytes(digest, "little"))
+class Generator(ABC):
+    """Makes one column."""
+
+    rows_max: int | None = None
+
+    def __init__(self, dtype: t.LogicalType, path: str, config: FieldConfig) -> None:
+        self._dtype = dtype
+        self._physical = polars_type(dtype)
+        self._salt = zlib.crc32(path.encode())
+        self._config = config
+
+    @abstractmethod
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        """Return the values without NULLs."""
+
+    def column(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        """Return the values, some of them NULL."""
+        series = self.values(rows, seed, clock).cast(self._physical)
+        rate = self._config.null_rate
+        if rate <= 0:
+            return series
+        nulls = unit(self.bits(rows, seed, 1)) < rate
+        none = pl.Series([None], dtype=self._physical).new_from_index(0, len(rows))
+        return none.zip_with(pl.Series(nulls), series)
+
+    def bits(self, rows: np.ndarray, seed: int, stream: int = 0) -> np.ndarray:
+        """Return 64 random bits per row; each stream of a column has its own."""
+        start = np.uint64((seed * 0x2545F4914F6CDD1D + self._salt * 131 + stream * 7919) % 2**64)
+        return mix(rows.astype(np.uint64) * _STEP + mix(np.array([start]))[0])
 
 
-def _draw(key: np.uint64, numbers: np.ndarray) -> np.ndarray:
-    """64 random bits for each number."""
-    x = numbers * _GOLDEN
-    x += key
-    x ^= x >> np.uint64(30)
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    x ^= x >> np.uint64(27)
-    x *= np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return x
+class _Sequence(Generator):
+    def __init__(self, dtype: t.LogicalType, path: str, config: FieldConfig, where: str) -> None:
+        super().__init__(dtype, path, config)
+        if config.start is None or config.end is None:
+            raise OptionError(
+                f"The sequence '{path}' needs 'fields.{path}.start' and 'fields.{path}.end'.",
+                where=where,
+                hint="A sequence ends, and the source with it.",
+            )
+        if not isinstance(dtype, Integer | t.Float | t.Double | t.Decimal | CharacterString):
+            raise TypeMismatch(f"'{path}' is {dtype}, which has no sequence.", where=where)
+        self._start = config.start
+        self.rows_max = max(0, config.end - config.start + 1)
+
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        del seed, clock
+        return pl.Series(rows + self._start)
 
 
-def _high(a: np.ndarray, b: int) -> np.ndarray:
-    """The upper 64 bits of the product of two 64-bit numbers."""
-    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
-    a0, a1 = a & low, a >> half
-    b0, b1 = np.uint64(b & 0xFFFFFFFF), np.uint64(b >> 32)
-    middle = a1 * b0 + (a0 * b0 >> half)
-    other = a0 * b1 + (middle & low)
-    found: np.ndarray = a1 * b1 + (middle >> half) + (other >> half)
-    return found
+class _Whole(Generator):
+    def __init__(self, dtype: t.LogicalType, path: str, config: FieldConfig, where: str) -> None:
+        super().__init__(dtype, path, config)
+        bits = dtype.bits if isinstance(dtype, Integer) else 32
+        scale = 0
+        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        if isinstance(dtype, t.IntervalDay):
+            low, high = -(1 << 40), 1 << 40
+        if isinstance(dtype, t.Decimal):
+            scale = dtype.scale
+            low, high = 0, 10 ** min(dtype.precision, _DIGITS_MAX) - 1
+        self._scale = scale
+        self._low = _scaled(config.low, low, scale, f"fields.{path}.min", where)
+        self._high = _scaled(config.high, high, scale, f"fields.{path}.max", where)
+        _in_order(self._low, self._high, path, where)
+        if self._low < min(low, -high) or self._high > high:
+            raise OptionError(f"'fields.{path}' goes beyond {dtype}.", where=where)
+
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        del clock
+        span = self._high - self._low + 1
+        bits = self.bits(rows, seed)
+        drawn = bits if span >= 1 << 64 else bits % np.uint64(span)
+        low = np.uint64(self._low % (1 << 64))
+        whole = (drawn + low).view(np.int64)
+        if isinstance(self._dtype, t.Decimal):
+            wide = np.empty((len(rows), 2), np.int64)
+            wide[:, 0], wide[:, 1] = whole, whole >> 63
+            kind = pa.decimal128(self._dtype.precision, self._scale)
+            return pl.Series(pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(wide)]))
+        return pl.Series(whole)
 
 
-def _below(bits: np.ndarray, count: int) -> np.ndarray:
-    """Spread random bits over 0 … count - 1 (Lemire's multiplication)."""
-    return bits if count == 1 << 64 else _high(bits, count)
+class _Real(Generator):
+    def __init__(self, dtype: t.LogicalType, path: str, config: FieldConfig, where: str) -> None:
+        super().__init__(dtype, path, config)
+        self._low = _number(config.low, 0.0, f"fields.{path}.min", where)
+        largest = _FLOAT_MAX if isinstance(dtype, t.Float) else _DOUBLE_MAX
+        self._high = _number(config.high, largest, f"fields.{path}.max", where)
+        _in_order(self._low, self._high, path, where)
+
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        del clock
+        part = unit(self.bits(rows, seed))
+        return pl.Series(self._low * (1 - part) + self._high * part)
 
 
-def _share(bits: np.ndarray) -> np.ndarray:
-    """Random bits as numbers from 0 up to, not including, 1."""
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+class _Flag(Generator):
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        del clock
+        return pl.Series(self.bits(rows, seed) >> np.uint64(63) == 1)
 
 
-def _with_nulls(maker: Maker, rate: float, key: np.uint64) -> Maker:
-    def make(numbers: np.ndarray, times_us: np.ndarray) -> pl.Series:
-        values = maker(numbers, times_us)
-        there = pl.Series(_share(_draw(key, numbers)) >= rate)
-        return pl.select(pl.when(there).then(values)).to_series()
+class _Text(Generator):
+    """Texts of hexadecimal digits, or bytes."""
 
-    return make
+    def __init__(self, dtype: t.LogicalType, path: str, config: FieldConfig, where: str) -> None:
+        super().__init__(dtype, path, config)
+        declared = getattr(dtype, "length", t.logical.MAX_LENGTH)
+        usual = _LENGTH if declared == t.logical.MAX_LENGTH else declared
+        self._length = usual if config.length is None else config.length
+        fixed = isinstance(dtype, t.Char | t.Binary)
+        if not 0 < self._length <= declared or (fixed and self._length != declared):
+            raise OptionError(
+                f"'fields.{path}.length' cannot be {self._length}: the column is {dtype}.",
+                where=where,
+            )
 
-
-# ------------------------------------------------------------------------------------- sequence
-
-
-def _sequence(dtype: t.LogicalType, given: FieldOptions) -> tuple[Maker, int]:
-    if not isinstance(dtype, Numeric | CharacterString):
-        raise given.wrong("kind", "sequence", f"Numbers and texts can be counted, not {dtype}.")
-    start = given.take("start", None, int, "A whole number is expected.")
-    end = given.take("end", None, int, "A whole number is expected.")
-    for name, value in (("start", start), ("end", end)):
-        if value is None:
-            raise given.wrong(name, None, "A sequence needs 'start' and 'end'.")
-    if end < start:
-        raise given.wrong("end", end, f"It must be {start} ('start') or more.")
-    low, high = -(1 << 63), (1 << 63) - 1
-    if isinstance(dtype, Integer):
-        low, high = -(1 << dtype.bits - 1), (1 << dtype.bits - 1) - 1
-    elif isinstance(dtype, t.Decimal):
-        most = 10 ** (dtype.precision - dtype.scale) - 1
-        low, high = max(low, -most), min(high, most)
-    for name, value in (("start", start), ("end", end)):
-        if not low <= value <= high:
-            raise given.wrong(name, value, f"{dtype} holds {low} to {high}.")
-    if isinstance(dtype, t.Char | t.VarChar):
-        longest = max(len(str(start)), len(str(end)))
-        if longest > dtype.length:
-            raise given.wrong("end", end, f"{dtype} holds {dtype.length} characters.")
-    wanted = polars_type(dtype)
-
-    def make(numbers: np.ndarray, _: np.ndarray) -> pl.Series:
-        return pl.Series(numbers.astype(np.int64) + start, dtype=pl.Int64).cast(wanted)
-
-    return make, end - start + 1
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        del clock
+        count, size = len(rows), self._length
+        words = -(-size // 8)
+        places = (rows[:, None] * words + np.arange(words)).reshape(-1)
+        drawn = self.bits(places, seed, 2).view(np.uint8).reshape(count, words * 8)[:, :size]
+        is_text = isinstance(self._dtype, CharacterString)
+        data = np.ascontiguousarray(_HEX[drawn & 15] if is_text else drawn)
+        sizes = np.full(count, size, np.int64)
+        if self._config.var_len:
+            sizes = (self.bits(rows, seed, 3) % np.uint64(size)).astype(np.int64) + 1
+            data = data[np.arange(size) < sizes[:, None]]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        kind = pa.large_string() if is_text else pa.large_binary()
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data))]
+        return pl.Series(pa.Array.from_buffers(kind, count, buffers))
 
 
-# --------------------------------------------------------------------------------------- random
+class _Time(Generator):
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        times = clock.times_ms(rows)
+        past = self._config.max_past_ms
+        if past > 0:
+            times = times - (self.bits(rows, seed) % np.uint64(past + 1)).astype(np.int64)
+        instants = pl.Series(times).cast(pl.Datetime("ms"))
+        match self._dtype:
+            case t.Date():
+                return instants.dt.date()
+            case t.Time():
+                return instants.dt.time()
+            case t.TimestampLtz():
+                return instants.dt.replace_time_zone("UTC")
+            case _:
+                return instants
 
 
-def _random(dtype: t.LogicalType, given: FieldOptions, seed: int, path: str) -> Maker:
-    key = _key(seed, path, "value")
+class _List(Generator):
+    def __init__(
+        self, dtype: t.LogicalType, path: str, config: FieldConfig, element: Generator
+    ) -> None:
+        super().__init__(dtype, path, config)
+        self._element = element
+        self._length = _ITEMS if config.length is None else config.length
+
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        size = self._length
+        places = (rows[:, None] * size + np.arange(size)).reshape(-1)
+        inner = self._element.column(places, seed, clock)
+        offsets = np.arange(len(rows) + 1, dtype=np.int64) * size
+        return pl.Series(pa.LargeListArray.from_arrays(pa.array(offsets), inner.to_arrow()))
+
+
+class _Struct(Generator):
+    def __init__(
+        self, dtype: t.LogicalType, path: str, config: FieldConfig, parts: Mapping[str, Generator]
+    ) -> None:
+        super().__init__(dtype, path, config)
+        self._parts = parts
+
+    def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
+        parts = [g.column(rows, seed, clock).alias(name) for name, g in self._parts.items()]
+        return pl.DataFrame(parts).to_struct()
+
+
+def generator_for(
+    dtype: t.LogicalType, path: str, given: Mapping[str, Any], where: str
+) -> Generator:
+    """Return the generator of a column; ``given`` are its options without ``fields.<path>.``."""
+    inner: dict[str, t.LogicalType] = {}
+    if isinstance(dtype, t.Row):
+        inner = dict(dtype.fields)
+    elif isinstance(dtype, t.Array):
+        inner = {"element": dtype.element}
+    below: dict[str, dict[str, Any]] = {name: {} for name in inner}
+    own: dict[str, Any] = {}
+    for key, value in given.items():
+        name = next((n for n in inner if key.startswith(f"{n}.")), None)
+        if name is None:
+            own[key] = value
+        else:
+            below[name][key.removeprefix(f"{name}.")] = value
+    config = read_options(FieldConfig, own, owner=f"{where}, fields.{path}")
+    parts = {n: generator_for(k, f"{path}.{n}", below[n], where) for n, k in inner.items()}
+    if config.kind is Kind.SEQUENCE:
+        return _Sequence(dtype, path, config, where)
     match dtype:
         case t.Boolean():
-            return lambda numbers, _: pl.Series(_draw(key, numbers) >> np.uint64(63) == 1)
-        case Integer():
-            most = (1 << dtype.bits - 1) - 1
-            return _whole(dtype, given, key, (-most - 1, most), (-most - 1, most))
-        case t.IntervalYear():
-            return _whole(dtype, given, key, (0, 120_000), (-(1 << 31), (1 << 31) - 1))
-        case t.IntervalDay():
-            ten_years = 3650 * 86_400_000
-            return _whole(dtype, given, key, (0, ten_years), (-(1 << 63), (1 << 63) - 1))
+            return _Flag(dtype, path, config)
+        case Integer() | t.Decimal() | t.IntervalYear() | t.IntervalDay():
+            return _Whole(dtype, path, config, where)
         case t.Float() | t.Double():
-            return _floating(dtype, given, key)
-        case t.Decimal():
-            return _decimal(dtype, given, key)
-        case t.Char() | t.VarChar() | t.Binary() | t.VarBinary():
-            return _text(dtype, given, key, _key(seed, path, "length"))
+            return _Real(dtype, path, config, where)
+        case CharacterString() | BinaryString():
+            return _Text(dtype, path, config, where)
         case t.Date() | t.Time() | t.Timestamp() | t.TimestampLtz():
-            return _temporal(dtype, given, key)
-        case t.Array(element=element):
-            return _array(element, given, seed, path)
-        case t.Row(fields=fields):
-            return _row(fields, given, seed, path)
+            return _Time(dtype, path, config)
+        case t.Array():
+            return _List(dtype, path, config, parts["element"])
+        case t.Row():
+            return _Struct(dtype, path, config, parts)
+        case _:
+            raise TypeMismatch(
+                f"The column '{path}' is {dtype}, which datagen cannot make.",
+                where=where,
+                hint="Use ARRAY or ROW, or compute the column from others: c AS MAP[k, v].",
+            )
+
+
+def mix(x: np.ndarray) -> np.ndarray:
+    """Return 64 well-mixed bits of each number."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)), np.uint64)
+
+
+def unit(bits: np.ndarray) -> np.ndarray:
+    """Return floats from 0 to below 1."""
+    return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
+
+
+def _scaled(text: str | None, usual: int, scale: int, name: str, where: str) -> int:
+    if text is None:
+        return usual
+    try:
+        value = Decimal(text).scaleb(scale)
+        if value == int(value):
+            return int(value)
+    except (InvalidOperation, OverflowError, ValueError):
+        pass
+    digits = f" with at most {scale} digits behind the point" if scale else " that is whole"
     raise OptionError(
-        f"No values of {dtype} can be made up (column '{path}').",
-        where=given.where,
-        hint="Make it a computed column, or an ARRAY.",
+        f"The option '{name}' cannot be '{text}'.",
+        where=where,
+        hint=f"A number{digits} is expected.",
     )
 
 
-def _whole(
-    dtype: t.LogicalType,
-    given: FieldOptions,
-    key: np.uint64,
-    usual: tuple[int, int],
-    limits: tuple[int, int],
-) -> Maker:
-    least, most = _range(given, dtype, int, usual, limits)
-    wanted = polars_type(dtype)
-
-    def make(numbers: np.ndarray, _: np.ndarray) -> pl.Series:
-        found = _below(_draw(key, numbers), most - least + 1).view(np.int64)
-        found += np.int64(least)
-        return pl.Series(found).cast(wanted)
-
-    return make
+def _number(text: str | None, usual: float, name: str, where: str) -> float:
+    try:
+        return usual if text is None else float(text)
+    except ValueError:
+        raise OptionError(
+            f"The option '{name}' cannot be '{text}'.", where=where, hint="A number is expected."
+        ) from None
 
 
-def _floating(dtype: t.LogicalType, given: FieldOptions, key: np.uint64) -> Maker:
-    kind = np.float32 if isinstance(dtype, t.Float) else np.float64
-    largest = float(np.finfo(kind).max)
-    least, most = _range(given, dtype, float, (0.0, largest), (-largest, largest))
-
-    def make(numbers: np.ndarray, _: np.ndarray) -> pl.Series:
-        share = _share(_draw(key, numbers))
-        # Two products, because ``most - least`` may be beyond the largest number.
-        found = least * (1 - share) + most * share
-        return pl.Series(np.clip(found, least, most).astype(kind))
-
-    return make
-
-
-def _decimal(dtype: t.Decimal, given: FieldOptions, key: np.uint64) -> Maker:
-    unit = Decimal(1).scaleb(-dtype.scale)
-    largest = Decimal(10**dtype.precision - 1)
-    limits = (int(-largest), int(largest))
-
-    def scaled(value: Any) -> int:
-        return int((Decimal(str(value)) / unit).to_integral_value())
-
-    least, most = _range(given, dtype, scaled, (0, limits[1]), limits)
-    # A range wider than 64 bits is walked in steps: not every value comes, but all of it is met.
-    step = (most - least) // (1 << 64) + 1
-    count = (most - least) // step + 1
-    arrow = pa.decimal128(dtype.precision, dtype.scale)
-
-    def make(numbers: np.ndarray, _: np.ndarray) -> pl.Series:
-        steps = _below(_draw(key, numbers), count)
-        words = np.empty((len(numbers), 2), dtype=np.uint64)  # 128 bits, the lower word first
-        low = np.uint64(least & (1 << 64) - 1)
-        words[:, 0] = steps * np.uint64(step) + low
-        words[:, 1] = _high(steps, step) + np.uint64(least >> 64 & (1 << 64) - 1)
-        words[:, 1] += words[:, 0] < low  # the carry
-        buffers = [None, pa.py_buffer(words)]
-        found = pl.from_arrow(pa.Array.from_buffers(arrow, len(numbers), buffers))
-        assert isinstance(found, pl.Series), "an array becomes a series"
-        return found
-
-    return make
-
-
-def _range(
-    given: FieldOptions,
-    dtype: t.LogicalType,
-    read: Callable[[Any], Any],
-    usual: tuple[Any, Any],
-    limits: tuple[Any, Any],
-) -> tuple[Any, Any]:
-    expected = f"A number that {dtype} can hold is expected."
-    least = given.take("min", usual[0], read, expected)
-    most = given.take("max", max(usual[1], least), read, expected)
-    if least > most and given.take("min", None, read, expected) is None:
-        least = limits[0]
-    if not limits[0] <= least <= limits[1]:
-        raise given.wrong("min", least, expected)
-    if not least <= most <= limits[1]:
-        raise given.wrong("max", most, f"{expected} 'max' must not be below 'min'.")
-    return least, most
-
-
-def _text(
-    dtype: t.LogicalType, given: FieldOptions, key: np.uint64, length_key: np.uint64
-) -> Maker:
-    assert isinstance(dtype, t.Char | t.VarChar | t.Binary | t.VarBinary), "text or bytes"
-    fixed = isinstance(dtype, t.Char | t.Binary)
-    usual = dtype.length if fixed else min(100, dtype.length)
-    expected = f"1 to {min(dtype.length, LENGTH_MAX)} is expected, and {dtype} has its own length."
-    length = given.take("length", usual, int, expected)
-    if not 1 <= length <= min(dtype.length, LENGTH_MAX) or (fixed and length != dtype.length):
-        raise given.wrong("length", length, expected)
-    varies = given.take("var-len", False, _bool, "'true' or 'false' is expected.")
-    if varies and fixed:
-        raise given.wrong("var-len", True, f"{dtype} has its own length.")
-    is_text = isinstance(dtype, CharacterString)
-    per_word = 16 if is_text else 8
-    words = -(-length // per_word)
-    arrow = pa.large_string() if is_text else pa.large_binary()
-
-    def make(numbers: np.ndarray, _: np.ndarray) -> pl.Series:
-        rows = len(numbers)
-        at = numbers[:, None] * np.uint64(words) + np.arange(words, dtype=np.uint64)
-        body = _draw(key, at).view(np.uint8).reshape(rows, words * 8)
-        if is_text:
-            body = _HEX[np.stack([body >> 4, body & 15], axis=2)].reshape(rows, words * 16)
-        body = body[:, :length]
-        lengths = np.full(rows, length, dtype=np.int64)
-        if varies:
-            lengths = 1 + _below(_draw(length_key, numbers), length).astype(np.int64)
-            body = body[np.arange(length) < lengths[:, None]]
-        ends = np.zeros(rows + 1, dtype=np.int64)
-        np.cumsum(lengths, out=ends[1:])
-        buffers = [None, pa.py_buffer(ends), pa.py_buffer(np.ascontiguousarray(body))]
-        found = pl.from_arrow(pa.Array.from_buffers(arrow, rows, buffers))
-        assert isinstance(found, pl.Series), "an array becomes a series"
-        return found
-
-    return make
-
-
-def _temporal(dtype: t.LogicalType, given: FieldOptions, key: np.uint64) -> Maker:
-    """The time of the row, up to ``max-past`` earlier; DATE and TIME are its parts."""
-    past_ms = 0
-    if isinstance(dtype, t.Timestamp | t.TimestampLtz):
-        past_ms = given.take("max-past", 0, _past, "A duration is expected, such as '5s'.")
-    wanted = polars_type(dtype)
-    digits = getattr(dtype, "precision", 0)
-    grain_us = 10 ** max(0, 6 - digits)
-
-    def make(numbers: np.ndarray, times_us: np.ndarray) -> pl.Series:
-        when = times_us
-        if past_ms:
-            bits = _draw(key, numbers)
-            when = when - _below(bits, past_ms * 1000 + 1).astype(np.int64)
-        if isinstance(dtype, t.Date):
-            return pl.Series((when // _DAY_US).astype(np.int32)).cast(wanted)
-        when = when // grain_us * grain_us
-        if isinstance(dtype, t.Time):
-            return pl.Series(when % _DAY_US * 1000).cast(wanted)
-        times, divided = _US[time_unit(digits)]
-        return pl.Series(when * times // divided).cast(wanted)
-
-    return make
-
-
-def _array(element: t.LogicalType, given: FieldOptions, seed: int, path: str) -> Maker:
-    expected = f"0 to {ELEMENTS_MAX} elements are expected."
-    length = given.take("length", 3, int, expected)
-    if not 0 <= length <= ELEMENTS_MAX:
-        raise given.wrong("length", length, expected)
-    inner = given.inner("element")
-    make_element, ends = maker_of(element, inner, seed=seed, path=f"{path}.element")
-    if ends is not None:
-        raise inner.wrong("kind", "sequence", "Elements are random.")
-    inner.done()
-
-    def make(numbers: np.ndarray, times_us: np.ndarray) -> pl.Series:
-        at = numbers[:, None] * np.uint64(length) + np.arange(length, dtype=np.uint64)
-        flat = make_element(at.ravel(), np.repeat(times_us, length))
-        starts = np.arange(len(numbers) + 1, dtype=np.int64) * length
-        values = flat.to_arrow()
-        lists = pa.LargeListArray.from_arrays(pa.array(starts), values)
-        found = pl.from_arrow(lists)
-        assert isinstance(found, pl.Series), "an array becomes a series"
-        return found.cast(pl.List(polars_type(element)))
-
-    return make
-
-
-def _row(
-    fields: tuple[tuple[str, t.LogicalType], ...], given: FieldOptions, seed: int, path: str
-) -> Maker:
-    makers: dict[str, Maker] = {}
-    for name, dtype in fields:
-        inner = given.inner(name)
-        makers[name], ends = maker_of(dtype, inner, seed=seed, path=f"{path}.{name}")
-        if ends is not None:
-            raise inner.wrong("kind", "sequence", "Fields of a ROW are random.")
-        inner.done()
-
-    def make(numbers: np.ndarray, times_us: np.ndarray) -> pl.Series:
-        parts = [maker(numbers, times_us).alias(name) for name, maker in makers.items()]
-        return pl.DataFrame(parts).to_struct("row")
-
-    return make
-
-
-# -------------------------------------------------------------------------------------- readers
-
-
-def _kind(value: Any) -> str:
-    text = str(value).strip().lower()
-    if text not in ("random", "sequence"):
-        raise ValueError
-    return text
-
-
-def _rate(value: Any) -> float:
-    rate = float(value)
-    if not 0 <= rate <= 1:
-        raise ValueError
-    return rate
-
-
-def _bool(value: Any) -> bool:
-    text = str(value).strip().lower()
-    if text not in _YES + _NO:
-        raise ValueError
-    return text in _YES
-
-
-def _past(value: Any) -> int:
-    if isinstance(value, str) and value.strip().isdigit():
-        value = int(value)
-    past = value if isinstance(value, int) else duration_ms(value)
-    if past < 0:
-        raise ValueError
-    return past
+def _in_order(low: float, high: float, path: str, where: str) -> None:
+    if low > high:
+        raise OptionError(f"'fields.{path}.min' is larger than 'fields.{path}.max'.", where=where)
