@@ -69,3 +69,8 @@ def database(postgres: PostgresServer) -> Iterator[str]:
     yield postgres.url(name)
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name parameters so that two workers agree: an address is another in each process."""
+    return argname if " at 0x" in repr(val) else None
