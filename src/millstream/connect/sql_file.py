@@ -230,7 +230,8 @@ class SqlFileSink(Sink):
         if found is None and target.create:
             columns = [
                 f"{quoted(f.name)} {self.database_type(f.type, f.name)}"
-                f"{'' if f.type.nullable else ' NOT NULL'}"
+                # SQLite would let NULL into a key, where it never meets its equal.
+                f"{'' if f.type.nullable and f.name not in target.key else ' NOT NULL'}"
                 for f in target.schema
             ]
             if target.key:
