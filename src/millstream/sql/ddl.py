@@ -133,7 +133,8 @@ class StatementReader:
             while True:
                 if cursor.accept("WATERMARK"):
                     if watermark is not None:
-                        raise cursor.error("A table has one watermark.")
+                        word = cursor.tokens[cursor.at - 1]
+                        raise cursor.error("A table has one watermark.", first=word)
                     cursor.expect("FOR", after="after WATERMARK")
                     column = cursor.name("the event-time column").text
                     cursor.expect("AS", after="in WATERMARK FOR column AS expression")
