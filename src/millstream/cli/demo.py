@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,11 @@ def _say_end(done: Conducted, program: Flights, database: Path, console: Console
                 worst.columns, worst.rows(), title="The five worst routes of what was played"
             )
         )
-    print("\n".join(summary_lines(done.summary)))
+    stored = {sink.name for sink in program.stored}
+    progress = done.summary.progress
+    kept = tuple(sink for sink in progress.sinks if sink.name in stored)
+    shown = replace(done.summary, progress=replace(progress, sinks=kept))
+    print("\n".join(summary_lines(shown)))
     if done.signal is not None:
         print("Stopped by you; what was stored so far is whole.")
     tables = ", ".join(sink.name for sink in program.stored)

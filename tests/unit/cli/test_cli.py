@@ -10,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
+
+from millstream.cli.demo_flights import UNUSUAL_MIN
 
 VALUES = "(VALUES ('de', 1, 2.5), ('fr', 2, CAST(NULL AS DOUBLE)), ('de', 3, 4.0)) AS t(k, n, x)"
 
@@ -262,8 +265,18 @@ def test_the_demo_plays_the_whole_year(tmp_path):
     done = millstream("demo", "--seconds", "0", "--database", str(file))
     assert done.returncode == 0, done.stderr
     assert "336 776 rows in" in done.stdout
+    from millstream.connect.nycflights import departures
+
+    flights = departures(["origin", "dest", "dep_delay", "carrier"])
     with duckdb.connect(str(file), read_only=True) as kept:
         by_origin = kept.execute("SELECT SUM(flights), COUNT(*) FROM by_origin").fetchone()
-        routes = kept.execute("SELECT COUNT(*) FROM routes WHERE flights >= 100").fetchone()
-    assert by_origin == (336_776, 3 * 365)
-    assert routes[0] > 150
+        routes = kept.execute("SELECT origin, dest, flights, worst_delay FROM routes").fetchall()
+        alerts = kept.execute("SELECT COUNT(*) FROM alerts").fetchone()
+    assert by_origin == (flights.height, 3 * 365)
+    want = duckdb.sql(
+        "SELECT origin, dest, COUNT(dep_delay) AS n, MAX(dep_delay) FROM flights "
+        "GROUP BY origin, dest HAVING n >= 100"
+    ).fetchall()
+    assert sorted(routes) == sorted(want)
+    limits = pl.col("carrier").replace_strict(UNUSUAL_MIN)
+    assert alerts == (flights.filter(pl.col("dep_delay") > limits).height,)
