@@ -27,22 +27,26 @@ class Inbox:
     def __init__(self) -> None:
         self.condition = threading.Condition()
         self.failure: BaseException | None = None
+        self._news = False
 
     def notify(self) -> None:
-        """Wake whoever waits."""
+        """Wake whoever waits, or will wait next: news before a wait are not slept through."""
         with self.condition:
+            self._news = True
             self.condition.notify_all()
 
     def fail(self, error: BaseException) -> None:
         """Keep the first failure of any thread."""
         with self.condition:
             self.failure = self.failure or error
-            self.condition.notify_all()
+            self.notify()
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until something happens, at most so long."""
         with self.condition:
-            self.condition.wait(timeout_s)
+            if not self._news:
+                self.condition.wait(timeout_s)
+            self._news = False
 
 
 @dataclass
@@ -169,7 +173,7 @@ class Reading(threading.Thread):
         except End:
             with self._inbox.condition:
                 split.ended = True
-                self._inbox.condition.notify_all()
+                self._inbox.notify()
             return True
         if chunk is None:
             return False
@@ -178,7 +182,7 @@ class Reading(threading.Thread):
             split.pending = chunk.pending
             self._bytes_queued += _bytes_of(chunk)
             self.bytes_read += chunk.bytes
-            self._inbox.condition.notify_all()
+            self._inbox.notify()
         return True
 
     def _commit(self, split: Split) -> None:
