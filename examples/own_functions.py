@@ -36,7 +36,9 @@ def hot(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(hot=pl.col("fahrenheit") > 100)
 
 
-measured = readings.select("sensor", site=site(col("sensor")), fahrenheit=fahrenheit(col("celsius")))
+measured = readings.select(
+    "sensor", site=site(col("sensor")), fahrenheit=fahrenheit(col("celsius"))
+)
 flagged = measured.map_batches(
     hot,
     schema={"sensor": "STRING", "site": "STRING", "fahrenheit": "DOUBLE", "hot": "BOOLEAN"},

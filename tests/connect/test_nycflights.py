@@ -30,10 +30,8 @@ def test_every_departure_comes_in_the_order_of_its_schedule() -> None:
         lines = list(csv.DictReader(io.StringIO(archive.read("flights.csv").decode())))
     assert len(lines) == 336_776
     want = sorted(
-
-            dt.datetime(*(int(line[p]) for p in ("year", "month", "day", "hour", "minute")))  # noqa: DTZ001
-            for line in lines
-
+        dt.datetime(*(int(line[p]) for p in ("year", "month", "day", "hour", "minute")))  # noqa: DTZ001
+        for line in lines
     )
     reader = source_for(table_of("nycflights", {"seconds": "0"}, SCHEMA)).open(
         "replay", resume=None
