@@ -13,7 +13,7 @@ import pytest
 
 from millstream.errors import OptionError, TypeMismatch, UnknownName
 from millstream.plan.table import Table
-from millstream.ports.registry import connector, source_for
+from millstream.ports.registry import config_of, connector, source_for
 from millstream.types import Schema
 from tests.connect.contract import Expected, SourceContract, read, table_of
 
@@ -155,8 +155,6 @@ def test_bounded_is_known_from_the_options() -> None:
     found = connector("datagen")
 
     def bounded(options: dict[str, str]) -> bool:
-        from millstream.ports.registry import config_of
-
         return found.bounded(config_of(table_of("datagen", options, WIDE))[1])
 
     assert bounded({"number-of-rows": "1"})
@@ -185,12 +183,58 @@ SEQUENCE_OF_FLAGS = {"fields.b.kind": "sequence", "fields.b.start": "0", "fields
             "no sequence",
         ),
         ({"start-time": "noon"}, OptionError, "start-time"),
+        ({"fields.n.null-rate": "2"}, OptionError, "null-rate"),
+        ({"fields.g.max": "nan"}, OptionError, "beyond DOUBLE"),
+        ({"fields.s.length": "2000000"}, OptionError, "length"),
+        ({"fields.a.length": "-1"}, OptionError, "length"),
+        ({"number-of-rows": "-1"}, OptionError, "number-of-rows"),
+        (
+            {"fields.i.kind": "sequence", "fields.i.start": "0", "fields.i.end": "128"},
+            OptionError,
+            "beyond TINYINT",
+        ),
+        (
+            {"fields.id.kind": "sequence", "fields.id.start": "2", "fields.id.end": "1"},
+            OptionError,
+            "smaller",
+        ),
     ],
 )
 def test_mistakes_are_named(options: dict[str, str], error: type[Exception], words: str) -> None:
     """Each option that cannot be, with the column it belongs to."""
     with pytest.raises(error, match=words):
         made(**options)
+
+
+def test_a_column_that_is_not_null_has_no_nulls() -> None:
+    """The declaration is a promise that operators rely on."""
+    with pytest.raises(OptionError, match="NOT NULL"):
+        made(Schema.of({"a": "INT NOT NULL"}), **{"fields.a.null-rate": "0.5"})
+
+
+def test_times_have_no_more_digits_than_declared() -> None:
+    """TIMESTAMP(0) with milliseconds would group and join differently than its text says."""
+    schema = Schema.of({"s": "TIMESTAMP(0)", "t": "TIME(0)", "m": "TIMESTAMP(3)", "d": "TIME(1)"})
+    frame = made(schema, rows=1, **{"start-time": "2026-01-01T00:00:01.234"})
+    assert [str(v) for v in frame.row(0)] == [
+        "2026-01-01 00:00:01", "00:00:01", "2026-01-01 00:00:01.234000", "00:00:01.200000",
+    ]  # fmt: skip
+
+
+def test_intervals_have_flinks_ranges() -> None:
+    """Up to ten thousand years, and up to ten years, never negative."""
+    frame = made(Schema.of({"y": "INTERVAL YEAR TO MONTH", "d": "INTERVAL DAY TO SECOND(3)"}))
+    assert frame["y"].is_between(0, 120_000).all()
+    assert frame["d"].is_between(timedelta(0), timedelta(days=3650)).all()
+
+
+def test_endless_rows_have_flinks_pace_and_counted_ones_none() -> None:
+    """An endless generator without a pace would fill any sink before anyone looks."""
+    for options, rate in (
+        ({}, 10_000), ({"number-of-rows": "5"}, 0), ({"fields.n.kind": "sequence"}, 0),
+        ({"number-of-rows": "5", "rows-per-second": "2"}, 2), ({"rows-per-second": "0"}, 0),
+    ):  # fmt: skip
+        assert config_of(table_of("datagen", options, WIDE))[1].rate == rate
 
 
 def test_types_that_cannot_be_made_are_refused() -> None:

@@ -25,16 +25,18 @@ from millstream.ports.connector import Chunk, Connector, End, Reader, Source, So
 from millstream.settings import option
 
 SPLIT = "rows"
+ENDLESS_ROWS_PER_SECOND = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatagenConfig:
     """How many rows, how fast, and what is in them."""
 
-    rows_per_second: int = option(
+    rows_per_second: int | None = option(
         "rows-per-second",
-        "Rows made in a second; 0 = as fast as they can be made.",
-        default=10_000,
+        "Rows made in a second; 0 = as fast as they can be made. 10000 where the rows have no "
+        "end, 0 where they have one.",
+        default=None,
         kind="int",
     )
     number_of_rows: int | None = option(
@@ -58,6 +60,19 @@ class DatagenConfig:
         "of an ARRAY fields.<column>.element.…, for fields of a ROW fields.<column>.<field>.…",
         default={},
     )
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the rows end."""
+        sequences = (str(v) for k, v in self.fields.items() if k.endswith(".kind"))
+        return self.number_of_rows is not None or any(v.lower() == "sequence" for v in sequences)
+
+    @property
+    def rate(self) -> int:
+        """Rows made in a second; 0 = as fast as they can be made."""
+        if self.rows_per_second is not None:
+            return self.rows_per_second
+        return 0 if self.bounded else ENDLESS_ROWS_PER_SECOND
 
 
 class DatagenSource(Source):
@@ -94,7 +109,7 @@ class _DatagenReader(Reader):
     ) -> None:
         self._generators = generators
         self._rows_total = rows_total
-        self._rate = config.rows_per_second
+        self._rate = config.rate
         self._row = row
         self._seed = seed
         self._start_ms = None if config.start_time is None else _instant_ms(config.start_time)
@@ -162,8 +177,10 @@ def _instant_ms(text: str) -> int:
 def _source(spec: SourceSpec) -> DatagenSource:
     config: DatagenConfig = spec.config
     where = f"table '{spec.table.name}'"
-    if config.rows_per_second < 0:
+    if (config.rows_per_second or 0) < 0:
         raise OptionError("The option 'rows-per-second' cannot be negative.", where=where)
+    if (config.number_of_rows or 0) < 0:
+        raise OptionError("The option 'number-of-rows' cannot be negative.", where=where)
     if config.start_time is not None:
         _instant_ms(config.start_time)
     given: dict[str, dict[str, Any]] = {f.name: {} for f in spec.table.physical}
@@ -186,8 +203,7 @@ def _source(spec: SourceSpec) -> DatagenSource:
 
 
 def _bounded(config: DatagenConfig) -> bool:
-    sequences = (str(v) for k, v in config.fields.items() if k.endswith(".kind"))
-    return config.number_of_rows is not None or any(v.lower() == "sequence" for v in sequences)
+    return config.bounded
 
 
 CONNECTOR = Connector(

@@ -32,6 +32,8 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _LENGTH, _ITEMS = 100, 3
 _FLOAT_MAX, _DOUBLE_MAX = 3.4028234663852886e38, 1.7976931348623157e308
 _DIGITS_MAX = 18
+_LENGTH_MAX, _ITEMS_MAX = 1_000_000, 10_000
+_MONTHS_MAX, _SPAN_MS_MAX = 120_000, 3650 * 86_400_000
 
 
 class Kind(Enum):
@@ -88,6 +90,11 @@ class Generator(ABC):
         self._physical = polars_type(dtype)
         self._salt = zlib.crc32(path.encode())
         self._config = config
+        if not 0 <= config.null_rate <= 1 or (config.null_rate and not dtype.nullable):
+            raise OptionError(
+                f"'fields.{path}.null-rate' cannot be {config.null_rate}: the column is {dtype}.",
+                hint="A number from 0 to 1 is expected, and a column that may be NULL.",
+            )
 
     @abstractmethod
     def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
@@ -120,8 +127,12 @@ class _Sequence(Generator):
             )
         if not isinstance(dtype, Integer | t.Float | t.Double | t.Decimal | CharacterString):
             raise TypeMismatch(f"'{path}' is {dtype}, which has no sequence.", where=where)
+        if config.end < config.start:
+            raise OptionError(f"'fields.{path}.end' is smaller than its start.", where=where)
+        if not _holds(dtype, config.start) or not _holds(dtype, config.end):
+            raise OptionError(f"The sequence '{path}' goes beyond {dtype}.", where=where)
         self._start = config.start
-        self.rows_max = max(0, config.end - config.start + 1)
+        self.rows_max = config.end - config.start + 1
 
     def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
         del seed, clock
@@ -134,14 +145,19 @@ class _Whole(Generator):
         bits = dtype.bits if isinstance(dtype, Integer) else 32
         scale = 0
         low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        least, most = low, high
+        if isinstance(dtype, t.IntervalYear):
+            least, most = 0, _MONTHS_MAX
         if isinstance(dtype, t.IntervalDay):
-            low, high = -(1 << 40), 1 << 40
+            low, high = -(1 << 62), 1 << 62
+            least, most = 0, _SPAN_MS_MAX
         if isinstance(dtype, t.Decimal):
             scale = dtype.scale
             low, high = 0, 10 ** min(dtype.precision, _DIGITS_MAX) - 1
+            least, most = low, high
         self._scale = scale
-        self._low = _scaled(config.low, low, scale, f"fields.{path}.min", where)
-        self._high = _scaled(config.high, high, scale, f"fields.{path}.max", where)
+        self._low = _scaled(config.low, least, scale, f"fields.{path}.min", where)
+        self._high = _scaled(config.high, most, scale, f"fields.{path}.max", where)
         _in_order(self._low, self._high, path, where)
         if self._low < min(low, -high) or self._high > high:
             raise OptionError(f"'fields.{path}' goes beyond {dtype}.", where=where)
@@ -168,6 +184,8 @@ class _Real(Generator):
         largest = _FLOAT_MAX if isinstance(dtype, t.Float) else _DOUBLE_MAX
         self._high = _number(config.high, largest, f"fields.{path}.max", where)
         _in_order(self._low, self._high, path, where)
+        if not -largest <= self._low <= self._high <= largest:  # a NaN is in no range
+            raise OptionError(f"'fields.{path}' goes beyond {dtype}.", where=where)
 
     def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
         del clock
@@ -190,10 +208,13 @@ class _Text(Generator):
         usual = _LENGTH if declared == t.logical.MAX_LENGTH else declared
         self._length = usual if config.length is None else config.length
         fixed = isinstance(dtype, t.Char | t.Binary)
-        if not 0 < self._length <= declared or (fixed and self._length != declared):
+        if not 0 < self._length <= min(declared, _LENGTH_MAX) or (
+            fixed and self._length != declared
+        ):
             raise OptionError(
                 f"'fields.{path}.length' cannot be {self._length}: the column is {dtype}.",
                 where=where,
+                hint=f"The longest that is made up has {_LENGTH_MAX}.",
             )
 
     def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
@@ -220,7 +241,8 @@ class _Time(Generator):
         past = self._config.max_past_ms
         if past > 0:
             times = times - (self.bits(rows, seed) % np.uint64(past + 1)).astype(np.int64)
-        instants = pl.Series(times).cast(pl.Datetime("ms"))
+        grain = 10 ** max(0, 3 - getattr(self._dtype, "precision", 3))
+        instants = pl.Series(times // grain * grain).cast(pl.Datetime("ms"))
         match self._dtype:
             case t.Date():
                 return instants.dt.date()
@@ -239,6 +261,11 @@ class _List(Generator):
         super().__init__(dtype, path, config)
         self._element = element
         self._length = _ITEMS if config.length is None else config.length
+        if not 0 <= self._length <= _ITEMS_MAX:
+            raise OptionError(
+                f"'fields.{path}.length' cannot be {self._length}.",
+                hint=f"0 to {_ITEMS_MAX} elements are expected.",
+            )
 
     def values(self, rows: np.ndarray, seed: int, clock: Clock) -> pl.Series:
         size = self._length
@@ -314,6 +341,17 @@ def mix(x: np.ndarray) -> np.ndarray:
 def unit(bits: np.ndarray) -> np.ndarray:
     """Return floats from 0 to below 1."""
     return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
+
+
+def _holds(dtype: t.LogicalType, value: int) -> bool:
+    match dtype:
+        case Integer():
+            return -(1 << (dtype.bits - 1)) <= value < 1 << (dtype.bits - 1)
+        case t.Decimal():
+            return bool(abs(value) < 10 ** (dtype.precision - dtype.scale))
+        case t.Char() | t.VarChar():
+            return len(str(value)) <= dtype.length
+    return abs(value) < 1 << 63
 
 
 def _scaled(text: str | None, usual: int, scale: int, name: str, where: str) -> int:
