@@ -58,6 +58,15 @@ class SqlFileSource(SourceContract):
             assert caught.value.hint
         assert not gone.exists()
 
+    def test_rows_without_columns_are_counted(self, tmp_path: Path, run: Run) -> None:
+        """COUNT(*) asks for no column; the rows must be there all the same."""
+        run("CREATE TABLE t (id BIGINT)")
+        run("INSERT INTO t VALUES (1), (2), (3)")
+        options, schema = {"path": str(tmp_path / "file.db")}, Schema.of({"id": "BIGINT"})
+        source = source_for(table_of(self.connector, options, schema), ())
+        got = read(source.open("table", resume=None), max_rows=2)
+        assert [f.height for f in got.frames] == [2, 1]
+
     def test_a_table_is_read_into_another_of_the_same_file(self, tmp_path: Path, run: Run) -> None:
         """A pipeline inside one file: the reader must not shut out the writer."""
         run("CREATE TABLE t (id BIGINT)")

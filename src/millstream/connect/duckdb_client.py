@@ -180,11 +180,13 @@ class DuckdbSource(SqlFileSource):
             # A view may give its rows in any order; pages need one that is always the same.
             order = f" ORDER BY {listed(found)}" if kind[0][0] else ""
             rows = connection.sql(
-                f"SELECT {', '.join(columns)} FROM {quoted_path(self.table)}{order} "
+                f"SELECT {', '.join(columns) or '1'} FROM {quoted_path(self.table)}{order} "
                 f"LIMIT {rows_max} OFFSET {start}"
             ).to_arrow_table()
             frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame), "a table becomes a frame"
+        if not columns:
+            return pl.DataFrame(height=frame.height), None  # a query that only counts rows
         return frame.cast(polars_schema(self.schema)), None
 
 
