@@ -128,5 +128,11 @@ def _say_end(done: Conducted, program: Flights, database: Path, console: Console
     tables = ", ".join(sink.name for sink in program.stored)
     print(f"Kept in {database}: tables {tables}. For instance:")
     query = "SELECT * FROM routes ORDER BY mean_delay DESC LIMIT 10"
-    print(f'  {Path(sys.executable).name} -c "import duckdb; '
+    print(f'  {_python()} -c "import duckdb; '
           f"print(duckdb.connect('{database}').sql('{query}'))\"")  # fmt: skip
+
+
+def _python() -> str:
+    """Return this interpreter as one would type it here."""
+    path = Path(sys.executable)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
