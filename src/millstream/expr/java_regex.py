@@ -21,10 +21,18 @@ Not said: flags ``d u U``, scripts and blocks (``\p{IsLatin}``), ``\G``, ``\X``,
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from millstream.expr.java_classes import ANY, CharSet, named, of_text, shorthand
+from millstream.expr.java_spelling import (
+    count_groups,
+    escaped,
+    hex_python,
+    hex_rust,
+    without_quoting,
+)
 
 _LINE_ENDS = "\n\r\x85\u2028\u2029"
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{(\d+)(,(\d*))?\})([?+]?)")
@@ -54,6 +62,16 @@ class JavaPattern:
     trailing: bool
     """It has a ``$`` or ``\\Z``, which Rust reads as the very end."""
 
+    def find_all(self, text: str) -> Iterator[re.Match[str]]:
+        """Yield all matches as Java finds them: after an empty one it goes on one further."""
+        at = 0
+        while at <= len(text):
+            match = self.python.search(text, at)
+            if match is None:
+                return
+            yield match
+            at = match.end() + (match.end() == match.start())
+
 
 @lru_cache(maxsize=4096)
 def java_pattern(text: str) -> JavaPattern:
@@ -64,7 +82,7 @@ def java_pattern(text: str) -> JavaPattern:
     """
     reader = _Reader(text)
     rust, python, empty = reader.alternatives()
-    if reader.at < len(text):
+    if reader.at < len(reader.text):
         raise BadPattern("a ')' without its '('")
     try:
         compiled = re.compile(python)
@@ -79,11 +97,11 @@ class _Reader:
     """A descent over the pattern that writes both dialects as it goes."""
 
     def __init__(self, text: str):
-        self.text = text
+        self.text = without_quoting(text)
         self.at = 0
         self.flags: frozenset[str] = frozenset()
         self.groups = 0
-        self.all_groups = _count_groups(text)
+        self.all_groups = count_groups(self.text)
         self.names: dict[str, int] = {}
         self.python_only = False
         self.trailing = False
@@ -121,6 +139,8 @@ class _Reader:
         found = _QUANTIFIER.match(self.text, self.at)
         if found is None:
             return rust, python, empty
+        if not rust and not python:
+            raise BadPattern(f"a '{found[0]}' that repeats nothing")
         self.at = found.end()
         low = {"*": 0, "?": 0, "+": 1}.get(found[0][0], int(found[1] or 0))
         if found[3] and int(found[3]) < low:
@@ -165,10 +185,10 @@ class _Reader:
     def literal(self, c: str) -> tuple[str, str, bool]:
         if "i" in self.flags and c.isascii() and c.isalpha():
             return self.one_of(of_text(c.lower() + c.upper()))
-        return _escaped(c), re.escape(c), False
+        return escaped(c), re.escape(c), False
 
     def one_of(self, chars: CharSet) -> tuple[str, str, bool]:
-        return chars.text(_hex_rust), chars.text(_hex_python), False
+        return chars.text(hex_rust), chars.text(hex_python), False
 
     # --- groups
 
@@ -219,8 +239,11 @@ class _Reader:
         match c:
             case "p" | "P":
                 return self.one_of(self.property(c))
-            case "b" | "B":
-                return f"\\{c}", f"\\{c}", True
+            case "b":
+                return r"\b", r"\b", True
+            case "B":
+                # Python's own does not match in an empty text.
+                return r"\B", r"(?!\b)", True
             case "A":
                 return r"\A", r"\A", True
             case "z":
@@ -231,21 +254,12 @@ class _Reader:
             case "R":
                 both = r"(?:\r\n|[\n\x0b\x0c\r\x85\u2028\u2029])"
                 return both, both, False
-            case "Q":
-                return self.quoted()
             case "k":
                 return self.named_back()
             case _ if c in "123456789":
                 return self.numbered_back(c)
             case _:
                 return self.literal(self.character(c))
-
-    def quoted(self) -> tuple[str, str, bool]:
-        stop = self.text.find("\\E", self.at)
-        inner = self.text[self.at :] if stop < 0 else self.text[self.at : stop]
-        self.at = len(self.text) if stop < 0 else stop + 2
-        parts = [self.literal(c) for c in inner]
-        return "".join(p[0] for p in parts), "".join(p[1] for p in parts), not parts
 
     def named_back(self) -> tuple[str, str, bool]:
         found = _NAMED_BACK.match(self.text, self.at - 1)
@@ -321,7 +335,7 @@ class _Reader:
                 continue
             if self.text.startswith("&&", self.at):
                 self.at += 2
-                found = part if found is None else found.both(part)
+                found = _narrowed(found, part)
                 part, first = CharSet(()), True
                 continue
             c = self.next("a '[' without its ']'")
@@ -329,7 +343,7 @@ class _Reader:
                 break
             first = False
             part = part.with_(self.class_part(c))
-        found = part if found is None else found.both(part)
+        found = _narrowed(found, part) or part
         return found.negated() if negated else found
 
     def class_part(self, c: str) -> CharSet:
@@ -342,11 +356,6 @@ class _Reader:
                 return chars
             if c in "pP":
                 return self.property(c)
-            if c == "Q":
-                stop = self.text.find("\\E", self.at)
-                inner = self.text[self.at :] if stop < 0 else self.text[self.at : stop]
-                self.at = len(self.text) if stop < 0 else stop + 2
-                return self.folded(of_text(inner))
             c = self.character(c)
         last = c
         after = self.text[self.at + 1 : self.at + 2]
@@ -387,19 +396,8 @@ class _Reader:
         return self.text[self.at - 1]
 
 
-def _count_groups(text: str) -> int:
-    r"""Return how many capturing groups there are, to tell \11 from \1 and '1'."""
-    bare = re.sub(r"\\Q.*?(?:\\E|\Z)|\\.|\[(?:\\.|[^\]])*\]", "", text, flags=re.DOTALL)
-    return len(re.findall(r"\((?!\?)|\(\?<[A-Za-z]", bare))
-
-
-def _escaped(c: str) -> str:
-    return "\\" + c if c in r"\.+*?()|[]{}^$#&-~" else c
-
-
-def _hex_rust(code: int) -> str:
-    return f"\\x{{{code:X}}}"
-
-
-def _hex_python(code: int) -> str:
-    return f"\\U{code:08x}"
+def _narrowed(found: CharSet | None, part: CharSet) -> CharSet | None:
+    """Return the intersection; an empty side of ``&&`` says nothing."""
+    if not part.ranges:
+        return found
+    return part if found is None else found.both(part)

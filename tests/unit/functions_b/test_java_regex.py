@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -11,6 +14,7 @@ from millstream.expr.java_regex import BadPattern, java_pattern
 from millstream.expr.tree import Column
 from tests.unit.functions_a.evaluating import call, values
 
+RECORDED = Path(__file__).parent / "java_matches.jsonl"
 ATOMS = st.sampled_from(
     ["a", "b", "B", ".", r"\d", r"\w", r"\W", r"\s", "[ab]", "[^a]", "[a-c&&[^b]]", r"\.", "é",
      r"\p{L}", r"\p{Upper}", r"\x41", r"\Qa.\E", "^", "$", r"\b", "(?i)"]
@@ -78,3 +82,12 @@ def test_classes_are_accepted_by_rust() -> None:
         rust = java_pattern(pattern).rust
         assert rust is not None
         pl.select(pl.lit("x").str.contains(rust))
+
+
+@pytest.mark.parametrize("line", RECORDED.read_text(encoding="utf-8").splitlines())
+def test_matches_are_those_that_java_finds(line: str) -> None:
+    """Recorded from java.util.regex (JDK 17): pattern, text, spans of the groups of each match."""
+    pattern, text, wanted = json.loads(line)
+    compiled = java_pattern(pattern)
+    groups = range(compiled.groups + 1)
+    assert [[list(m.span(g)) for g in groups] for m in compiled.find_all(text)] == wanted

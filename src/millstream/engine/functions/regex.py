@@ -64,8 +64,12 @@ def _search(x: str, pattern: str) -> re.Match[str] | None:
 
 @lowers("REGEXP")
 def _regexp(call: Call, ctx: Context, x: pl.Expr, pattern: pl.Expr) -> pl.Expr:
+    fixed = constant_of(pattern)
+    # Flink: an empty pattern matches nothing here.
+    never = fixed is not None and fixed[0] == ""
+
     def native(x: pl.Expr, rust: str) -> pl.Expr:
-        return x.str.contains(rust) if rust else pl.when(x.is_not_null()).then(pl.lit(False))
+        return pl.when(x.is_not_null()).then(pl.lit(False)) if never else x.str.contains(rust)
 
     return _run(call, x, pattern, native, lambda v, p: p != "" and _search(v, p) is not None)
 
@@ -105,7 +109,7 @@ def _extract_all(
         found = compiled(p)
         if found is None or not 0 <= g <= found.groups:
             return None
-        return [match[g] for match in found.python.finditer(v)]
+        return [match[g] for match in found.find_all(v)]
 
     def whole(x: pl.Expr, rust: str) -> pl.Expr:
         return x.str.extract_all(rust)
@@ -124,9 +128,18 @@ def _replace(call: Call, ctx: Context, x: pl.Expr, pattern: pl.Expr, by: pl.Expr
 
     def by_row(v: str, p: str, r: str) -> str | None:
         found = compiled(p)
-        return None if found is None else found.python.sub(lambda _: r, v)
+        return None if found is None else _replaced(found, v, r)
 
     return _run(call, x, pattern, native, by_row, by, all_matches=True)
+
+
+def _replaced(pattern: JavaPattern, text: str, by: str) -> str:
+    out: list[str] = []
+    at = 0
+    for match in pattern.find_all(text):
+        out += (text[at : match.start()], by)
+        at = match.end()
+    return "".join(out) + text[at:]
 
 
 @lowers("REGEXP_COUNT")
@@ -136,7 +149,7 @@ def _count(call: Call, ctx: Context, x: pl.Expr, pattern: pl.Expr) -> pl.Expr:
 
     def by_row(v: str, p: str) -> int | None:
         found = compiled(p)
-        return None if found is None else sum(1 for _ in found.python.finditer(v))
+        return None if found is None else sum(1 for _ in found.find_all(v))
 
     return _run(call, x, pattern, native, by_row, all_matches=True)
 

@@ -6,7 +6,6 @@ of the text in front of the match.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import polars as pl
@@ -18,6 +17,7 @@ from millstream.engine.functions import Context, Fail, Lowered, lowers
 from millstream.engine.functions.regex import compiled
 from millstream.engine.functions.rows import on_rows
 from millstream.engine.functions.series import constant_of
+from millstream.expr.java_regex import JavaPattern
 from millstream.expr.tree import Call
 
 CHARS_MAX = 16_777_216
@@ -289,7 +289,7 @@ def _pairs(x: str, between: str, inside: str) -> list[dict[str, str | None]] | N
     if outer is None or inner is None:
         return None
     found: dict[str, str | None] = {}
-    for part in java_split(outer.python, x):
+    for part in java_split(outer, x):
         match = inner.python.search(part)
         if match is None:
             found[part] = None
@@ -298,11 +298,11 @@ def _pairs(x: str, between: str, inside: str) -> list[dict[str, str | None]] | N
     return [{"key": key, "value": value} for key, value in found.items()]
 
 
-def java_split(pattern: re.Pattern[str], x: str) -> list[str]:
+def java_split(pattern: JavaPattern, x: str) -> list[str]:
     """Return the parts as Java's String.split does: no empty ones at the end, none for ''."""
     parts: list[str] = []
     at = 0
-    for match in pattern.finditer(x):
+    for match in pattern.find_all(x):
         if match.end() == 0:
             continue  # an empty match at the start gives no part
         parts.append(x[at : match.start()])
