@@ -92,3 +92,46 @@ def test_deep_documents_do_not_overflow() -> None:
     nested = '{"a":' * 400 + "1" + "}" * 400
     found = values(call("JSON_QUERY", Column("x"), "$..zz"), {"x": "STRING"}, {"x": [nested]})
     assert found == ["[]"]
+
+
+KEY = st.sampled_from(["a", "b", "a b"])
+OBJECT = st.recursive(
+    st.none() | st.integers(0, 3) | st.sampled_from(["x", "1.50"]),
+    lambda v: st.dictionaries(KEY, v, max_size=3) | st.lists(v, max_size=2),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    documents=st.lists(OBJECT.map(json.dumps) | st.sampled_from(["{", "{}}", "null", "[]"])),
+    keys=st.lists(KEY, min_size=1, max_size=3),
+    mode=st.sampled_from(["strict", "lax"]),
+)
+def test_the_quick_reader_equals_the_whole_one(
+    documents: list[str], keys: list[str], mode: str
+) -> None:
+    """A path of members only never builds the document; the answer must be the same."""
+    path = f"{mode} $" + "".join(_member(key) for key in keys)
+    for clauses in ((), ("STRING", "DEFAULT", "empty", "DEFAULT", "error")):
+        found = values(
+            call("JSON_VALUE", Column("x"), path, *clauses), {"x": "STRING"}, {"x": documents}
+        )
+        assert found == [_expected(d, keys, mode, bool(clauses)) for d in documents]
+
+
+def _expected(document: str, keys: list[str], mode: str, told: bool) -> str | None:
+    nothing, wrong = ("empty", "error") if told else (None, None)
+    missing = wrong if mode == "strict" else nothing
+    value = decoded(document)
+    if value is INVALID:
+        return missing
+    if value is None:
+        return wrong
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return missing
+        value = value[key]
+    if value is None or isinstance(value, dict | list):
+        return missing
+    return str(value)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -21,9 +22,11 @@ from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered, lowers, lowers_lazily
 from millstream.engine.functions.json_text import (
     INVALID,
+    OTHERWISE,
     decoded,
     encoded,
     json_of,
+    member_reader,
     normal,
     quoted,
     scalar_text,
@@ -31,8 +34,9 @@ from millstream.engine.functions.json_text import (
     unquoted,
 )
 from millstream.engine.functions.rows import on_rows
+from millstream.engine.functions.series import constant_of
 from millstream.expr.catalogue.json import is_raw, returning
-from millstream.expr.json_path import BadPath, NoSuchPath, json_path
+from millstream.expr.json_path import MISSING, BadPath, JsonPath, Keys, NoSuchPath, json_path
 from millstream.expr.tree import Call, Expr, Literal
 
 VALUE, EMPTY, ERROR = 0, 1, 2
@@ -64,25 +68,68 @@ def _is_json(call: Call, ctx: Context, x: pl.Expr) -> pl.Expr:
 # --- paths
 
 
-def _read(document: str, path: str) -> tuple[int, Any, bool]:
-    """Return the state, the value and whether the path is strict."""
+State = tuple[int, Any, bool]
+"""The state, the value, and whether the path is strict."""
+_MEMBERS_MAX = 16
+
+
+@lru_cache(maxsize=4096)
+def _reader(path: str) -> Callable[[str], State]:
+    """Return what reads a document by this path."""
     try:
         parsed = json_path(path)
     except BadPath:
-        return ERROR, None, True
-    value = decoded(document)
+        return lambda _: (ERROR, None, True)
+
+    def by_path(document: str) -> State:
+        return _found(decoded(document), parsed, parsed.read)
+
+    names = tuple(s.names[0] for s in parsed.steps if isinstance(s, Keys) and len(s.names) == 1)
+    if not 0 < len(names) <= _MEMBERS_MAX or len(names) < len(parsed.steps):
+        return by_path
+    read = member_reader(names)
+
+    def by_members(document: str) -> State:
+        value = read(document)
+        if value is OTHERWISE:
+            return by_path(document)
+        return _found(value, parsed, _itself)
+
+    return by_members
+
+
+def _itself(value: Any) -> Any:
+    if value is MISSING:
+        raise NoSuchPath
+    return value
+
+
+def _found(value: Any, path: JsonPath, read: Callable[[Any], Any]) -> State:
+    """Return what a document gives by a path."""
+    strict = path.strict
     if value is INVALID:
         # To Flink a text that is no JSON holds nothing, where the path is lax.
-        return (ERROR if parsed.strict else EMPTY), None, parsed.strict
-    if value is None:
-        return ERROR, None, parsed.strict
+        return (ERROR if strict else EMPTY), None, strict
+    if value is None and read is not _itself:
+        return ERROR, None, strict  # the document is null
     try:
-        found = parsed.read(value)
+        found = read(value)
     except NoSuchPath:
-        return ERROR, None, True
+        found = None
     if found is None:
-        return (ERROR if parsed.strict else EMPTY), None, parsed.strict
-    return VALUE, found, parsed.strict
+        return (ERROR if strict else EMPTY), None, strict
+    return VALUE, found, strict
+
+
+def _each(of: Callable[[State], Any], x: pl.Expr, path: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return ``of`` what each document gives."""
+    fixed = constant_of(path)
+    if fixed is None:
+        return on_rows(lambda document, text: of(_reader(text)(document)), [x, path], dtype)
+    if fixed[0] is None:
+        return pl.lit(None, dtype=dtype)
+    read = _reader(fixed[0])
+    return on_rows(lambda document: of(read(document)), [x], dtype)
 
 
 def _word(call: Call, at: int, otherwise: str) -> str:
@@ -94,15 +141,15 @@ def _word(call: Call, at: int, otherwise: str) -> str:
 
 
 def _outcomes(
-    outcome: Callable[[str, str], Outcome], x: pl.Expr, path: pl.Expr, dtype: pl.DataType
+    outcome: Callable[[State], Outcome], x: pl.Expr, path: pl.Expr, dtype: pl.DataType
 ) -> pl.Expr:
     """Return a struct of state and value for each row."""
 
-    def run(document: str, text: str) -> dict[str, Any]:
-        state, value = outcome(document, text)
+    def told(found: State) -> dict[str, Any]:
+        state, value = outcome(found)
         return {"state": state, "value": value}
 
-    return on_rows(run, [x, path], pl.Struct({"state": pl.Int8(), "value": dtype}))
+    return _each(told, x, path, pl.Struct({"state": pl.Int8(), "value": dtype}))
 
 
 def _answered(call: Call, outcome: pl.Expr, answers: tuple[tuple[str, pl.Expr], ...]) -> Lowered:
@@ -126,11 +173,10 @@ def _exists(call: Call, ctx: Context, x: pl.Expr, path: pl.Expr, *_: pl.Expr) ->
     word = _word(call, 2, "FALSE")
     answer = {"TRUE": True, "FALSE": False}.get(word)
 
-    def exists(document: str, text: str) -> bool | None:
-        state, _, _ = _read(document, text)
-        return answer if state == ERROR else state == VALUE
+    def exists(found: State) -> bool | None:
+        return answer if found[0] == ERROR else found[0] == VALUE
 
-    value = on_rows(exists, [x, path], pl.Boolean())
+    value = _each(exists, x, path, pl.Boolean())
     if word != "ERROR":
         return Lowered(value)
     failed = value.is_null() & x.is_not_null() & path.is_not_null()
@@ -143,8 +189,8 @@ def _value(call: Call, args: tuple[Lowered, ...], ctx: Context) -> Lowered:
     x, path = args[0].value, args[1].value
     below = args[0].fails + args[1].fails
 
-    def value(document: str, text: str) -> Outcome:
-        state, found, strict = _read(document, text)
+    def value(given: State) -> Outcome:
+        state, found, strict = given
         if state != VALUE:
             return state, None
         if isinstance(found, dict | list):
@@ -154,8 +200,7 @@ def _value(call: Call, args: tuple[Lowered, ...], ctx: Context) -> Lowered:
 
     words = (_word(call, 3, "NULL"), _word(call, 5, "NULL"))
     if words == ("NULL", "NULL"):
-        found = on_rows(lambda d, p: value(d, p)[1], [x, path], dtype)
-        return Lowered(found, below)
+        return Lowered(_each(lambda given: value(given)[1], x, path, dtype), below)
     outcome = _outcomes(value, x, path, dtype)
     answers: list[tuple[str, pl.Expr]] = []
     for which, word, at in ((EMPTY, words[0], 4), (ERROR, words[1], 6)):
@@ -214,8 +259,8 @@ def _query(call: Call, ctx: Context, x: pl.Expr, path: pl.Expr, *_: pl.Expr) -> 
     listed = isinstance(call.typed, t.Array)
     dtype = polars_type(call.typed)
 
-    def query(document: str, text: str) -> Outcome:
-        state, found, strict = _read(document, text)
+    def query(given: State) -> Outcome:
+        state, found, strict = given
         if state != VALUE:
             return state, None
         if wrapper == "UNCONDITIONAL" or (wrapper == "CONDITIONAL" and not isinstance(found, list)):
@@ -227,6 +272,8 @@ def _query(call: Call, ctx: Context, x: pl.Expr, path: pl.Expr, *_: pl.Expr) -> 
         return _FAILED if isinstance(found, dict) else (VALUE, [_part(each) for each in found])
 
     words = (_word(call, 4, "NULL"), _word(call, 5, "NULL"))
+    if words == ("NULL", "NULL"):
+        return Lowered(_each(lambda given: query(given)[1], x, path, dtype))
     answers = tuple((word, _empty(word, dtype, listed=listed)) for word in words)
     return _answered(call, _outcomes(query, x, path, dtype), answers)
 
