@@ -12,7 +12,7 @@ import pytest
 
 from millstream.errors import ConnectorError, OptionError
 from millstream.plan.table import Table
-from millstream.ports.connector import Delivery, End
+from millstream.ports.connector import Delivery, End, Reader
 from millstream.ports.registry import source_for
 from millstream.types import Schema
 from tests.connect.contract import Bad, Expected, SourceContract, read, table_of
@@ -21,9 +21,9 @@ SCHEMA = Schema.of({"a": "INT"})
 
 
 @contextmanager
-def server(*connections: bytes) -> Iterator[int]:
+def server(*connections: bytes, port: int = 0) -> Iterator[int]:
     """Send each connection its bytes and hang up; the last ones again and again."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     listener.settimeout(0.05)
     stop = threading.Event()
 
@@ -50,6 +50,7 @@ def server(*connections: bytes) -> Iterator[int]:
 
 def socket_table(port: int, **options: str) -> Table:
     given = {"hostname": "127.0.0.1", "port": str(port), "format": "json", **options}
+    given.setdefault("max-num-retries", "0")
     return table_of("socket", given, SCHEMA)
 
 
@@ -81,12 +82,45 @@ class TestSocket(SourceContract):
 def test_another_delimiter_and_a_new_connection() -> None:
     """A server that restarts: what it sends afterwards is read, until the tries are used up."""
     with server(b'{"a":1}\0{"a":2}\0', b'{"a":3}\0', b"") as port:
-        options = {"byte-delimiter": "0", "max-num-retries": "2", "retry-delay": "1ms"}
+        options = {"byte-delimiter": "0", "max-num-retries": "2", "delay-between-retries": "1ms"}
         source = source_for(socket_table(port, **options))
         reader = source.open(source.splits()[0], resume=None)
         got = read(reader, max_rows=9, documents=9)
         assert got.frame["a"].to_list() == [1, 2, 3]
         reader.close()
+
+
+def test_a_line_without_end_does_not_fill_the_memory() -> None:
+    """A hostile server sends no line end; that line is rejected once, the next one is read."""
+    sent = b'{"a":1}\n' + b"x" * 2_000_000 + b'\n{"a":2}\n' + b"y" * 600
+    with server(sent) as port:
+        source = source_for(socket_table(port, **{"line-bytes-max": "500"}))
+        reader = source.open(source.splits()[0], resume=None)
+        got = read(reader, max_rows=9, documents=9)
+        reader.close()
+    assert got.frame["a"].to_list() == [1, 2]
+    assert [(reason, place) for reason, place, _ in got.bad] == [
+        ("the line is longer than 500 bytes", 8),
+        ("the line is longer than 500 bytes", 2_000_017),
+    ]
+    assert got.bad[0][2] == b"x" * 1024
+
+
+def test_a_server_that_starts_late_is_waited_for() -> None:
+    """Whoever starts both at once must not need to start the pipeline twice."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    options = {"max-num-retries": "-1", "delay-between-retries": "1ms"}
+    source = source_for(socket_table(port, **options))
+    opened: list[Reader] = []
+    opening = threading.Thread(
+        target=lambda: opened.append(source.open(source.splits()[0], resume=None))
+    )
+    opening.start()
+    with server(b'{"a":1}\n', port=port):
+        opening.join()
+        assert read(opened[0], max_rows=9, documents=1).frame["a"].to_list() == [1]
+        opened[0].close()
 
 
 def test_mistakes_are_named() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -116,3 +118,24 @@ class TestStdout(SinkContract):
         monkeypatch.setattr(sys, "stdout", closed)
         with pytest.raises(ConnectorError, match="cannot be written"):
             sink_for(table, updating=False).write(sink_rows(1))
+
+
+def test_standard_input_to_standard_output() -> None:
+    """A pipeline is a filter among other programs: rows in, rows out, nothing else on stdout."""
+    script = """
+    CREATE TABLE i (id BIGINT, name STRING) WITH ('connector' = 'stdio', 'format' = 'json');
+    CREATE TABLE o (id BIGINT, name STRING) WITH ('connector' = 'stdio', 'format' = 'json');
+    INSERT INTO o SELECT id * 2, UPPER(name) FROM i WHERE id > 1;
+    """
+    code = (
+        "from millstream.sql.script import Session, Inserted\n"
+        "from millstream.job import Job\nfrom millstream.plan.nodes import Plan\n"
+        f"for o in Session().execute('''{script}'''):\n"
+        "    if isinstance(o, Inserted): Job(Plan(o.sinks)).run()\n"
+    )
+    lines = b'{"id": 1, "name": "a"}\n{"id": 2, "name": "b"}\nno json\n{"id": 3, "name": "c"}\n'
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=lines, capture_output=True, check=True
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows == [{"id": 4, "name": "B"}, {"id": 6, "name": "C"}]

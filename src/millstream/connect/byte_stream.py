@@ -3,6 +3,7 @@
 in      ``receive``: the next bytes, nothing yet, or the end
 out     chunks of what is there, as soon as it is there
 state   the bytes of the line that is not complete yet; a restart cannot get them again
+bad     a document that cannot be decoded, or is longer than ``line_bytes_max``, is rejected
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from millstream.connect.chunks import one_chunk, part_of
+from millstream.connect.chunks import one_chunk, part_of_lines
 from millstream.formats.lines import LineBuffer, LineRules
 from millstream.ports.connector import Chunk, End, Reader
 
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
     from millstream.ports.format import Decoder
 
 BLOCK_BYTES = 1 << 18
+LINE_BYTES_MAX = 16 << 20
 
 
 class ByteStreamReader(Reader):
     """Reads documents from bytes that cannot be read again."""
 
-    def __init__(self, decoder: Decoder, rules: LineRules, where: str) -> None:
+    def __init__(
+        self, decoder: Decoder, rules: LineRules, *, line_bytes_max: int = LINE_BYTES_MAX
+    ) -> None:
         self._decoder = decoder
-        self._buffer = LineBuffer(rules, where=where)
+        self._buffer = LineBuffer(rules, bytes_max=line_bytes_max)
         self._ended = False
 
     @abstractmethod
@@ -49,5 +53,5 @@ class ByteStreamReader(Reader):
             lines = self._buffer.take(max_rows)
         if not len(lines.payloads):
             raise End
-        part = part_of(self._decoder.decode(lines.payloads), lines.payloads, lines.places)
+        part = part_of_lines(self._decoder, lines, self._buffer.bytes_max)
         return one_chunk([part], resume=lines.after, pending=self._buffer.held_bytes // 100)

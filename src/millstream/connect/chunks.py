@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from millstream.formats.lines import KEPT_OF_LONG_LINE, Lines
 from millstream.ports.connector import Chunk
-from millstream.ports.format import Decoded
+from millstream.ports.format import Decoded, Decoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,22 @@ class Part:
     def with_frame(self, frame: pl.DataFrame) -> Part:
         """Return the part with other columns of the same rows."""
         return replace(self, frame=frame)
+
+
+def part_of_lines(decoder: Decoder, lines: Lines, bytes_max: int) -> Part:
+    """Decode lines; one that is too long is rejected with its first bytes."""
+    if not lines.long.any():
+        return part_of(decoder.decode(lines.payloads), lines.payloads, lines.places)
+    shown = lines.payloads.bin.head(KEPT_OF_LONG_LINE)
+    payloads = lines.payloads.set(pl.Series(lines.long), None)
+    decoded = decoder.decode(payloads)
+    reason = f"the line is longer than {bytes_max} bytes"
+    reasons = [
+        reason if lines.long[i] else said
+        for i, said in zip(decoded.bad, decoded.reasons, strict=True)
+    ]
+    assert set(np.flatnonzero(lines.long)) <= set(decoded.bad), "no payload is no row"
+    return part_of(replace(decoded, reasons=reasons), shown, lines.places)
 
 
 def part_of(decoded: Decoded, payloads: pl.Series, places: np.ndarray) -> Part:

@@ -23,7 +23,7 @@ import polars as pl
 
 from millstream import types as t
 from millstream.columns.physical import polars_type
-from millstream.connect.chunks import Part, one_chunk, part_of
+from millstream.connect.chunks import Part, one_chunk, part_of_lines
 from millstream.connect.files_list import files_at, is_compressed, open_file, read_errors
 from millstream.errors import ConnectorError, Retry
 from millstream.formats.csv import CsvDecoder, rules_of
@@ -99,7 +99,7 @@ class _LinesFile(_OpenFile):
             self._decoder, after = self._read_header()
             start = max(start, after)
         self.place = start
-        self._buffer = LineBuffer(self._rules, place=start, where=path)
+        self._buffer = LineBuffer(self._rules, place=start)
         self._stream = self._opened_at(start)
 
     def take(self, rows_max: int, *, final: bool) -> Part | None:
@@ -120,7 +120,7 @@ class _LinesFile(_OpenFile):
         self.place = lines.after
         if not len(lines.payloads):
             return None
-        return part_of(self._decode().decode(lines.payloads), lines.payloads, lines.places)
+        return part_of_lines(self._decode(), lines, self._buffer.bytes_max)
 
     def waiting_bytes(self) -> int:
         if is_compressed(self.path):
@@ -178,7 +178,7 @@ class _LinesFile(_OpenFile):
 
     def _read_header(self) -> tuple[Decoder | None, int]:
         """Return the decoder that the first line's names ask for, and the place after that line."""
-        buffer = LineBuffer(self._rules, where=self.path)
+        buffer = LineBuffer(self._rules)
         lines, block = buffer.take(1), b"x"
         with self._opened_at(0) as stream:
             while not len(lines.payloads) and block:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from millstream.connect.byte_stream import BLOCK_BYTES, ByteStreamReader
+from millstream.connect.byte_stream import BLOCK_BYTES, LINE_BYTES_MAX, ByteStreamReader
 from millstream.errors import ConnectorError, OptionError, Retry
 from millstream.formats.lines import LineRules, line_rules
 from millstream.ports.connector import Connector, Delivery, Reader, Source, SourceSpec
@@ -41,12 +41,16 @@ class SocketConfig:
     )
     retries_max: int = option(
         "max-num-retries",
-        "Connections tried again in a row when one ends; 0 = the stream ends with it, -1 = always.",
-        default=0,
+        "Connections tried again in a row after one was refused or closed; 0 = the stream ends "
+        "with its connection, -1 = always.",
+        default=3,
         kind="int",
     )
     retry_delay_ms: int = option(
-        "retry-delay", "Wait before the next try.", default=500, kind="duration_ms"
+        "delay-between-retries", "Time between two tries.", default=500, kind="duration_ms"
+    )
+    line_bytes_max: int = option(
+        "line-bytes-max", "A longer document is rejected.", default=LINE_BYTES_MAX, kind="bytes"
     )
     connect_timeout_ms: int = option(
         "connect-timeout", "Longest wait for a connection.", default=10_000, kind="duration_ms"
@@ -85,12 +89,12 @@ class _SocketReader(ByteStreamReader):
     def __init__(
         self, config: SocketConfig, decoder: Decoder, rules: LineRules, where: str
     ) -> None:
-        super().__init__(decoder, rules, where)
+        super().__init__(decoder, rules, line_bytes_max=config.line_bytes_max)
         self._config = config
         self._where = where
         self._closed = threading.Event()
         self._retries = 0
-        self._socket: socket.socket | None = _connected(config, where)
+        self._socket: socket.socket | None = self._first()
 
     def receive(self, timeout_s: float) -> bytes | None:
         """Return what the server sent; connect again where that is wanted."""
@@ -120,6 +124,17 @@ class _SocketReader(ByteStreamReader):
         self._closed.set()
         self._hang_up()
 
+    def _first(self) -> socket.socket:
+        """Connect, trying again as often as is wanted: the server may still be starting."""
+        while True:
+            try:
+                return _connected(self._config, self._where)
+            except ConnectorError:
+                if not self._may_retry():
+                    raise
+            self._retries += 1
+            self._closed.wait(self._config.retry_delay_ms / 1000)
+
     def _again(self, timeout_s: float) -> bytes | None:
         """Try to connect once more, after the delay."""
         if self._closed.wait(min(timeout_s, self._config.retry_delay_ms / 1000)):
@@ -128,8 +143,7 @@ class _SocketReader(ByteStreamReader):
         try:
             self._socket = _connected(self._config, self._where)
         except ConnectorError:
-            if not self._may_retry():
-                raise
+            return None if self._may_retry() else b""  # it does not come back: the stream ends
         return None
 
     def _may_retry(self) -> bool:

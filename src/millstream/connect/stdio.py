@@ -82,7 +82,7 @@ class StdinSource(Source):
 
 class _StdinReader(ByteStreamReader):
     def __init__(self, descriptor: int, decoder: Decoder, rules: LineRules, where: str) -> None:
-        super().__init__(decoder, rules, where)
+        super().__init__(decoder, rules)
         self._descriptor = descriptor
         self._where = where
         self._closed = False

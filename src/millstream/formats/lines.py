@@ -3,7 +3,8 @@ r"""A stream of bytes cut into lines, the documents of files, sockets and pipes.
 in      blocks of bytes in order, and rules: which byte ends a line, which quotes hide it
 out     Binary payloads without their line ends, the place where each begins in the stream, and the
         place after the last one
-state   the bytes that are not given out yet; one line is bounded by ``line_bytes_max``
+state   the bytes that are not given out yet; of a line longer than ``bytes_max`` only the first
+        ones are kept, it is given out as ``long`` when its end has come
 notes   blank lines, and comments where CSV allows them, are no documents. A CSV line end inside
         quotes is data. ``\\r`` before ``\\n`` belongs to the line end.
 """
@@ -20,11 +21,11 @@ import pyarrow as pa
 
 from millstream.columns.address import byte_at, put_byte, word_at
 from millstream.columns.jit import kernel
-from millstream.errors import ConnectorError
 from millstream.ports.registry import format_of
 
 NONE = -1
 LINE_BYTES_MAX = 64 << 20
+KEPT_OF_LONG_LINE = 1 << 10
 _NEWLINE, _RETURN = 0x0A, 0x0D
 _ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 
@@ -60,23 +61,33 @@ def line_rules(formats: Mapping[str, Any], owner: str, *, newline: int = _NEWLIN
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Some lines: payloads, where each begins, and the place after the last one."""
+    """Some lines: payloads, where each begins, which are too long, the place after the last one."""
 
     payloads: pl.Series
     places: np.ndarray
+    long: np.ndarray
     after: int
 
 
 class LineBuffer:
     """Takes blocks in and gives lines out."""
 
-    def __init__(self, rules: LineRules, *, place: int = 0, where: str = "") -> None:
+    def __init__(
+        self, rules: LineRules, *, place: int = 0, bytes_max: int = LINE_BYTES_MAX
+    ) -> None:
         self._rules = rules
-        self._where = where
+        self._bytes_max = bytes_max
         self._data = np.empty(0, np.uint8)
         self._at = 0
         self._place = place
+        self._after = place
         self._ended = False
+        self._long: tuple[int, bytes] | None = None
+
+    @property
+    def bytes_max(self) -> int:
+        """How long a line may be."""
+        return self._bytes_max
 
     @property
     def held_bytes(self) -> int:
@@ -88,12 +99,6 @@ class LineBuffer:
         if not block:
             return
         new = np.frombuffer(block, np.uint8)
-        if self.held_bytes > LINE_BYTES_MAX:
-            raise ConnectorError(
-                f"The line at byte {self._place} is longer than {LINE_BYTES_MAX >> 20} MB.",
-                where=self._where,
-                hint="Is it the right format? A quote that is never closed hides line ends.",
-            )
         self._data = np.concatenate([self._data[self._at :], new]) if self.held_bytes else new
         self._at = 0
 
@@ -103,6 +108,29 @@ class LineBuffer:
 
     def take(self, lines_max: int) -> Lines:
         """Return at most ``lines_max`` complete lines."""
+        if self._long is not None:
+            return self._end_of_long()
+        lines = self._cut(lines_max)
+        if not len(lines.payloads) and not self._ended and self.held_bytes > self._bytes_max:
+            start = self._data[self._at : self._at + KEPT_OF_LONG_LINE].tobytes()
+            self._long = (self._place, start)
+            return self._end_of_long()
+        return lines
+
+    def _end_of_long(self) -> Lines:
+        """Drop bytes up to the end of a line that is too long, then give its first ones out."""
+        assert self._long is not None, "there is a line that is too long"
+        ends = np.flatnonzero(self._data[self._at :] == self._rules.newline)
+        dropped = int(ends[0]) + 1 if len(ends) else self.held_bytes
+        self._place += dropped
+        self._at += dropped
+        if not len(ends) and not self._ended:
+            # The place stays before the line: a restart must not begin in the middle of it.
+            return self._lines(pl.Series([], dtype=pl.Binary), np.empty(0, np.int64), self._after)
+        (place, start), self._long = self._long, None
+        return self._lines(pl.Series([start]), np.array([place]), self._place, long=True)
+
+    def _cut(self, lines_max: int) -> Lines:
         rules = self._rules
         room = min(lines_max, self.held_bytes) + 1
         out = np.empty(self.held_bytes, np.uint8)
@@ -125,7 +153,14 @@ class LineBuffer:
         arrow = pa.LargeBinaryArray.from_buffers(
             pa.large_binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(out)]
         )
-        return Lines(pl.Series(arrow, dtype=pl.Binary), places, self._place)
+        return self._lines(pl.Series(arrow, dtype=pl.Binary), places, self._place)
+
+    def _lines(
+        self, payloads: pl.Series, places: np.ndarray, after: int, *, long: bool = False
+    ) -> Lines:
+        self._after = after
+        sizes = payloads.bin.size().to_numpy()
+        return Lines(payloads, places, (sizes > self._bytes_max) | long, after)
 
 
 def joined_lines(payloads: pl.Series, newline: bytes = b"\n") -> bytes:

@@ -1,0 +1,101 @@
+"""Bytes cut into lines: however they come, whatever they hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from millstream.formats.lines import LineBuffer, LineRules
+
+
+def cut(blocks: list[bytes], rules: LineRules, bytes_max: int = 1000) -> list[tuple[int, bytes]]:
+    """Return every line with its place, taking one at a time between the blocks."""
+    buffer = LineBuffer(rules, bytes_max=bytes_max)
+    found: list[tuple[int, bytes]] = []
+
+    def drain() -> None:
+        while True:
+            lines = buffer.take(2)
+            found.extend(zip(lines.places.tolist(), lines.payloads.to_list(), strict=True))
+            if not len(lines.payloads):
+                return
+
+    for block in blocks:
+        buffer.feed(block)
+        drain()
+    buffer.finish()
+    drain()
+    return found
+
+
+_bytes = st.text('ab,"\r\n').map(str.encode) | st.binary(max_size=60)
+_cuts = st.lists(st.integers(0, 60), max_size=6)
+
+
+def blocks_of(data: bytes, cuts: list[int]) -> list[bytes]:
+    ends = [0, *sorted(cuts), len(data)]
+    return [data[a:b] for a, b in itertools.pairwise(ends)]
+
+
+@settings(deadline=None)
+@given(_bytes, _cuts, st.booleans())
+def test_any_blocks_give_the_same_lines(data: bytes, cuts: list[int], quotes: bool) -> None:
+    """How a network or a disk cuts a stream is an accident."""
+    rules = LineRules(delimiter=44, quote=34) if quotes else LineRules(keep_blank=True)
+    assert cut(blocks_of(data, cuts), rules) == cut([data], rules)
+
+
+@settings(deadline=None)
+@given(_bytes, _cuts)
+def test_lines_are_those_of_a_naive_split(data: bytes, cuts: list[int]) -> None:
+    """Lines and their places, against bytes.split."""
+    wanted, place = [], 0
+    for line in data.split(b"\n"):
+        wanted.append((place, line))
+        place += len(line) + 1
+    if not wanted[-1][1]:
+        wanted.pop()
+    last = len(wanted) - 1 if not data.endswith(b"\n") else None
+    kept = [
+        (p, line if i == last and not line.endswith(b"\r") else line.removesuffix(b"\r"))
+        for i, (p, line) in enumerate(wanted)
+    ]
+    assert cut(blocks_of(data, cuts), LineRules(keep_blank=True)) == kept
+    assert cut(blocks_of(data, cuts), LineRules()) == [(p, line) for p, line in kept if line]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.text('ab,"\n', max_size=4), min_size=1, max_size=3), max_size=4), _cuts)
+def test_line_ends_inside_quotes_are_data(rows: list[list[str]], cuts: list[int]) -> None:
+    """Against what Python's csv module writes."""
+    out = io.StringIO(newline="")
+    for row in rows:
+        csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(row)
+    data = out.getvalue().encode()
+    lines = cut(blocks_of(data, cuts), LineRules(delimiter=44, quote=34))
+    assert len(lines) == len(rows)
+    assert b"".join(line + b"\n" for _, line in lines) == data
+
+
+@settings(deadline=None)
+@given(_cuts)
+def test_a_line_that_is_too_long_is_one_line(cuts: list[int]) -> None:
+    """It is given out once, where it began; the memory never holds more than the limit."""
+    data = b"ok\n" + b"x" * 50 + b"\nok\n"
+    assert [p for p, _ in cut(blocks_of(data, cuts), LineRules(), bytes_max=10)] == [0, 3, 54]
+
+
+def test_a_restart_never_begins_inside_a_long_line() -> None:
+    """While its end has not come the place to resume is still before it."""
+    buffer = LineBuffer(LineRules(), bytes_max=10)
+    buffer.feed(b"ok\n" + b"x" * 50)
+    assert buffer.take(9).after == 3
+    assert buffer.take(9).after == 3
+    assert buffer.held_bytes == 0
+    buffer.feed(b"xx\n")
+    lines = buffer.take(9)
+    assert (lines.places.tolist(), lines.long.tolist(), lines.after) == ([3], [True], 56)
