@@ -374,3 +374,15 @@ def test_the_sink_takes_no_updates() -> None:
     assert SINK_COLUMNS.names[0] == "id"
     with pytest.raises(UnknownName, match="compression"):
         sink_for(files_table("x", **{"json.compression": "x"}), updating=False)
+
+
+def test_a_second_start_without_checkpoints_adds_files(tmp_path: Path) -> None:
+    """INSERT INTO twice is twice the rows; the first run's file is not replaced."""
+    for start in (1, 2):
+        sink = sink_for(files_table(tmp_path), updating=False)
+        sink.open("job", 0)
+        sink.write(rows(start))
+        sink.flush()
+        sink.close()
+    texts = sorted(p.read_bytes() for p in tmp_path.glob("part-*"))
+    assert texts == [json_lines(1), json_lines(2)]

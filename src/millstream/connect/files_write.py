@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,12 +61,15 @@ class FilesSink(Sink):
         self._where = f"table '{rules.table}', {rules.folder}"
         self._pipeline = ""
         self._incarnation = 0
+        self._run = ""
         self._live: _LiveFile | None = None
         self._sequence = 0
 
     def open(self, pipeline: str, incarnation: int) -> int | None:
         """Take the folder over, and finish what a crashed start left."""
         self._pipeline, self._incarnation = pipeline, incarnation
+        # Without checkpoints every start is incarnation 0; its files must not replace older ones.
+        self._run = f"{incarnation:06d}" if incarnation else secrets.token_hex(6)
 
         def take_over() -> int | None:
             (self._rules.folder / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -110,7 +114,7 @@ class FilesSink(Sink):
         def add() -> Delivered:
             if self._live is None:
                 self._sequence += 1
-                name = self._name(f"live-{self._incarnation:06d}-{self._sequence:06d}")
+                name = self._name(f"live-{self._run}-{self._sequence:06d}")
                 self._live = _LiveFile(self._hidden(name), name)
                 if self._rules.header:
                     self._live.file.write(self._header())
