@@ -8,7 +8,9 @@ state   machine code under ``MILLSTREAM_CACHE`` or the user's cache folder; wher
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -19,6 +21,9 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core import config
+
+VERSIONS_KEPT = 4
+"""Machine code of so many states of the package is kept side by side."""
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -44,8 +49,10 @@ def cache_folder() -> str | None:
     """Return a writable folder for machine code, or None after a warning."""
     asked = os.environ.get("MILLSTREAM_CACHE")
     for folder in [Path(asked)] if asked else _user_folders():
-        if _is_writable(folder / "kernels"):
-            return str(folder / "kernels")
+        kernels = folder / f"kernels-{_sources()}"
+        if _is_writable(kernels):
+            _forget_old(folder, kernels)
+            return str(kernels)
     where = asked or "the user's cache folder"
     warnings.warn(
         f"Compiled kernels cannot be kept: {where} is not writable. They are compiled in every "
@@ -54,6 +61,27 @@ def cache_folder() -> str | None:
         stacklevel=2,
     )
     return None
+
+
+def _sources() -> str:
+    """Return a fingerprint of the package's files.
+
+    Numba sees that a kernel's own file has changed, not that a kernel it calls in another file
+    has: after an upgrade it would go on with the old machine code of the callee.
+    """
+    package = Path(__file__).parent.parent
+    said = hashlib.blake2b(digest_size=6)
+    for file in sorted(package.rglob("*.py")):
+        stat = file.stat()
+        said.update(f"{file.relative_to(package)} {stat.st_size} {stat.st_mtime_ns};".encode())
+    return said.hexdigest()
+
+
+def _forget_old(folder: Path, current: Path) -> None:
+    """Keep the machine code of the few newest versions."""
+    kept = sorted(folder.glob("kernels-*"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in [p for p in kept if p != current][VERSIONS_KEPT - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _user_folders() -> list[Path]:
