@@ -69,6 +69,7 @@ class JavaPattern:
             match = self.python.search(text, at)
             if match is None:
                 return
+            assert match.end() >= match.start() >= at, "a match lies ahead and ends where it may"
             yield match
             at = match.end() + (match.end() == match.start())
 
@@ -145,9 +146,13 @@ class _Reader:
         low = {"*": 0, "?": 0, "+": 1}.get(found[0][0], int(found[1] or 0))
         if found[3] and int(found[3]) < low:
             raise BadPattern(f"'{found[0]}' counts backwards")
+        repeated = f"(?:{python}){found[0]}"
         if found[4] == "+":
             self.python_only = True
-        return f"(?:{rust}){found[0]}", f"(?:{python}){found[0]}", empty or low == 0
+            # The same, said as an atomic group: Python 3.11.2 (Debian 12) gives matches that end
+            # before they begin for a possessive quantifier over something empty.
+            repeated = f"(?>{repeated[:-1]})"
+        return f"(?:{rust}){found[0]}", repeated, empty or low == 0
 
     def atom(self) -> tuple[str, str, bool]:
         c = self.text[self.at]
