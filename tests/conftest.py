@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import kafka as kafka_server
 from tests.servers import postgres as postgres_server
@@ -20,6 +21,13 @@ from tests.servers import shared
 if TYPE_CHECKING:
     from tests.servers.kafka import KafkaServer
     from tests.servers.postgres import PostgresServer
+
+
+# Machines are noisy, so no example has a deadline. A commit is judged by the same examples each
+# time; whoever works on the code draws new ones with every run.
+settings.register_profile("work", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("work"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI", "").lower() in ("true", "1") else "work")
 
 
 def pytest_configure(config: pytest.Config) -> None:

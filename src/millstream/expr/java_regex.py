@@ -146,6 +146,9 @@ class _Reader:
         low = {"*": 0, "?": 0, "+": 1}.get(found[0][0], int(found[1] or 0))
         if found[3] and int(found[3]) < low:
             raise BadPattern(f"'{found[0]}' counts backwards")
+        if empty and found[0][0] != "?":
+            # What a repetition does after an empty round differs: Rust tries the next alternative.
+            self.python_only = True
         repeated = f"(?:{python}){found[0]}"
         if found[4] == "+":
             self.python_only = True
