@@ -12,7 +12,8 @@ from millstream.cli.failure import leave, told
 
 EPILOG = (
     "Exit codes: 0 ok, 1 the pipeline failed, 2 something in the program or the options is wrong, "
-    "70 a bug of ours, 130 Ctrl-C, 143 SIGTERM. MILLSTREAM_DEBUG=1 shows tracebacks."
+    "3 it ran but rejected rows that nobody reads, 70 a bug of ours, 130 Ctrl-C, 143 SIGTERM. "
+    "MILLSTREAM_DEBUG=1 shows tracebacks."
 )
 
 app = typer.Typer(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from millstream.cli.failure import Exit, exit_of_signal
+from millstream.cli.failure import Exit, exit_of_run, exit_of_signal
 
 if TYPE_CHECKING:
     from millstream.engine.progress import Progress, Summary
@@ -82,6 +82,7 @@ class Conductor:
 
     def conduct(self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False) -> Conducted:
         """Run a job, with its shown results and a progress line, and tell how it ended."""
+        from millstream.columns.jit import is_cold
         from millstream.frame.conduct import conduct
         from millstream.frame.display import conduct_shown
         from millstream.frame.figures import summary_lines
@@ -89,6 +90,8 @@ class Conductor:
         self.runs += 1
         line = ProgressLine(quiet=self.quiet, interval_s=job.settings.progress_interval_ms / 1000)
         self._line = line
+        if not self.quiet and is_cold():
+            print("compiling kernels (once) …", file=sys.stderr, flush=True)
         try:
             if any(s.shown for s in sinks):
                 # On a terminal the progress stands below the tables; a line of its own would fight.
@@ -100,7 +103,9 @@ class Conductor:
             line.wipe()
         if not self.quiet and not (self._only_trouble and _went_well(done.summary)):
             print("\n".join(summary_lines(done.summary)), file=sys.stderr, flush=True)
-        self.exit = exit_of_signal(done.signal)
+        code = exit_of_run(done.signal, done.summary.rows_lost_sight_of)
+        # Rows rejected in one run of a program are not forgotten by the next one.
+        self.exit = self.exit if code is Exit.OK else code
         return done
 
     def wipe(self) -> None:

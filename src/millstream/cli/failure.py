@@ -25,6 +25,8 @@ class Exit(IntEnum):
     """The pipeline started and failed: a connector, a row, a checkpoint."""
     WRONG = 2
     """Nothing ran: the program, an option, a name or an installation is wrong."""
+    REJECTED = 3
+    """It ran to its end, but rows were rejected and no stream of the program reads them."""
     BUG = 70
     """An error of Millstream itself; please report it."""
     INTERRUPTED = 130
@@ -42,6 +44,12 @@ def exit_of_signal(number: int | None) -> Exit:
     if number is None:
         return Exit.OK
     return Exit.TERMINATED if number == signal.SIGTERM else Exit.INTERRUPTED
+
+
+def exit_of_run(signal_number: int | None, rows_lost_sight_of: int) -> Exit:
+    """Return the exit code of a run: a signal counts first, then rows nobody will look at."""
+    code = exit_of_signal(signal_number)
+    return Exit.REJECTED if code is Exit.OK and rows_lost_sight_of else code
 
 
 @contextmanager

@@ -54,11 +54,13 @@ def query(
     session = session_of({}, options)
     printer = Printer(session, Conductor(quiet=quiet), shape, changelog=changelog)
     said = text if text is not None else text_of(file or Path())
+    worst = Exit.OK
     for outcome in session.execute(said, file=None if file is None else str(file)):
         code = printer.show(outcome)
-        if code is not Exit.OK:
+        if code not in (Exit.OK, Exit.REJECTED):
             return code
-    return Exit.OK
+        worst = max(worst, code)
+    return worst
 
 
 def run_script(text: str, file: str, around: context.Surroundings, conductor: Conductor) -> Exit:
@@ -103,8 +105,8 @@ class Printer:
                 print(Job(self._plan_of(of), self._session.settings).explain())
                 return Exit.OK
             case s.Inserted(sinks=sinks):
-                job = Job(Plan(sinks), self._session.settings)
-                return exit_of_signal(self._conductor.conduct(job).signal)
+                self._conductor.conduct(Job(Plan(sinks), self._session.settings))
+                return self._conductor.exit
             case s.Selected(node=node):
                 return self._select(node)
 
@@ -142,7 +144,7 @@ class Printer:
     def _select(self, node: Node) -> Exit:
         from millstream.frame.answers import answer
 
-        return exit_of_signal(
+        code = exit_of_signal(
             answer(
                 node,
                 self._session.settings,
@@ -151,3 +153,4 @@ class Printer:
                 changelog=self._changelog,
             )
         )
+        return self._asking.exit if code is Exit.OK else code

@@ -63,6 +63,12 @@ def cache_folder() -> str | None:
     return None
 
 
+def is_cold() -> bool:
+    """Tell whether nothing is compiled yet, so that a first run will take some seconds longer."""
+    folder = cache_folder()
+    return folder is None or not any(Path(folder).iterdir())
+
+
 def _sources() -> str:
     """Return a fingerprint of the package's files.
 

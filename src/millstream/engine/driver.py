@@ -472,6 +472,10 @@ class Driver:
             state_left=progress.state_rows,
             checkpoint=None if store is None else str(store.folder),
             reasons=tuple(self._reasons.most_common(REASONS_MAX)),
+            rows_lost_sight_of=sum(
+                step.count.rows_rejected for step in self._graph.steps if not step.rejected
+            )
+            + sum(worker.count.refused for worker in self.parts.workers),
         )
 
 

@@ -64,6 +64,7 @@ class Summary:
     ended       ``"completed"`` (the input ended), ``"stopped"`` (asked to) or ``"drained"``
     state_left  entries of state (open windows, groups) still there; in the checkpoint if any
     reasons     up to ten different reasons of rejected rows, with how often each came
+    rows_lost_sight_of  rejected and refused rows that no stream of the program reads
     """
 
     ended: str
@@ -71,3 +72,4 @@ class Summary:
     state_left: int
     checkpoint: str | None
     reasons: tuple[tuple[str, int], ...] = ()
+    rows_lost_sight_of: int = 0

@@ -113,6 +113,12 @@ def summary_lines(summary: Summary) -> list[str]:
         promise = "exactly once" if sink.exactly_once else "at least once"
         lines.append(f"  {sink.name}: {rows_text(sink.rows_accepted)}{refused} ({promise})")
     lines += [f"  rejected {rows_text(n)}: {reason}" for reason, n in summary.reasons]
+    if summary.rows_lost_sight_of:
+        lines.append(
+            f"error: {rows_text(summary.rows_lost_sight_of)} rejected, and no stream of the "
+            "program reads what was rejected.\n  → Mend the input, read stream.rejected (Python), "
+            "or stop at the first such row: --set pipeline.on-reject=fail"
+        )
     if summary.ended == "stopped" and summary.state_left:
         where = summary.checkpoint
         kept = f"kept in {where}" if where else "not kept: there is no checkpoint directory"

@@ -280,3 +280,50 @@ def test_the_demo_plays_the_whole_year(tmp_path):
     assert sorted(routes) == sorted(want)
     limits = pl.col("carrier").replace_strict(UNUSUAL_MIN)
     assert alerts == (flights.filter(pl.col("dep_delay") > limits).height,)
+
+
+LOSSY = """
+CREATE TABLE i (k STRING, v INT)
+WITH ('connector' = 'filesystem', 'path' = 'in.json', 'format' = 'json');
+CREATE TABLE o (k STRING, v INT)
+WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json');
+INSERT INTO o SELECT k, v FROM i;
+"""
+
+
+def test_rejected_rows_that_nobody_reads_are_an_exit_code_of_their_own(tmp_path):
+    """The good rows are kept, the bad ones told with reason, and no script takes it for success."""
+    (tmp_path / "in.json").write_text('{"k":"a","v":1}\n{"k":"b","v":oops}\n{"k":"c","v":3}\n')
+    (tmp_path / "p.sql").write_text(LOSSY)
+    done = millstream("run", "p.sql", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "1 row rejected" in done.stderr
+    assert "pipeline.on-reject=fail" in done.stderr
+    written = "".join(p.read_text() for p in tmp_path.glob("out/part-*"))
+    assert [json.loads(line)["k"] for line in written.splitlines()] == ["a", "c"]
+
+
+def test_rejected_rows_that_the_program_reads_are_no_failure(tmp_path):
+    """Whoever keeps the rejected rows has dealt with them."""
+    (tmp_path / "in.json").write_text('{"k":"a","v":1}\n{"k":"b","v":oops}\n')
+    (tmp_path / "p.py").write_text(
+        "import millstream as ms\n"
+        "s = ms.read_json('in.json', schema={'k': 'STRING', 'v': 'INT'})\n"
+        "s.write_print()\n"
+        "s.rejected.write_print()\n"
+        "ms.run()\n"
+    )
+    done = millstream("run", "p.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no stream of the program reads" not in done.stderr
+
+
+def test_the_first_bad_row_stops_the_run_if_asked_to(tmp_path):
+    """What, where, what next; nothing is written."""
+    (tmp_path / "in.json").write_text('{"k":"a","v":1}\n{"k":"b","v":oops}\n')
+    (tmp_path / "p.sql").write_text(LOSSY)
+    done = millstream("run", "p.sql", "--set", "pipeline.on-reject=fail", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "A row cannot be used" in done.stderr
+    assert "split files" in done.stderr
+    assert not list(tmp_path.glob("out/part-*"))
