@@ -33,7 +33,7 @@ check: env  ## format, lint, types, layers, examples in docstrings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) -q --doctest-modules src/millstream || [ $$? -eq 5 ]
+	$(PYTEST) -q --doctest-modules src/millstream tests/docs
 
 format: env  ## let ruff format and mend what it safely can
 	$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .

@@ -131,6 +131,9 @@ class TypeMismatch(PlanError):
 class OptionError(PlanError):
     """An option of a connector, a format or a setting that is missing, unknown or malformed."""
 
+    option: str | None = None
+    """Its name, where one option is to blame."""
+
 
 class GapError(PlanError):
     """Something the chosen engine cannot run, known before the job starts."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from millstream.errors import PlanError, TypeMismatch, UnknownName
+from millstream.errors import Place, PlanError, TypeMismatch, UnknownName
 from millstream.expr.tree import Expr
 from millstream.types import Field, LogicalType, Schema, Timestamp, TimestampLtz
 
@@ -64,6 +64,8 @@ class Table:
     watermark: Watermark | None = None
     primary_key: tuple[str, ...] = ()
     comment: str | None = None
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
+    """Where a SQL text says each option, and under ``""`` where it declares the table."""
 
     def __post_init__(self) -> None:
         names = self.schema

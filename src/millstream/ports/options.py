@@ -92,9 +92,11 @@ def read_options(config: type[Config], given: Mapping[str, Any], *, owner: str) 
         values[prefixes[prefix].field][name.removeprefix(prefix)] = value
     for o in known:
         if o.required and o.field not in values:
-            raise OptionError(
+            missing = OptionError(
                 f"The option '{o.option.name}' is missing.", where=owner, hint=o.option.doc
             )
+            missing.option = ""  # there is no place in the text where it stands
+            raise missing
     return config(**values)
 
 
@@ -116,11 +118,13 @@ def _read(o: OptionField, value: Any, owner: str) -> Any:
         return _READERS[kind](value, o)
     except (ValueError, TypeError, PlanError) as error:
         shown = "***" if o.option.secret else repr(value)
-        raise OptionError(
+        wrong = OptionError(
             f"The option '{o.option.name}' cannot be {shown}.",
             where=owner,
             hint=f"{error} {o.option.doc}".strip(),
-        ) from None
+        )
+        wrong.option = o.option.name
+        raise wrong from None
 
 
 def _text(value: Any, _: OptionField) -> str:

@@ -78,10 +78,19 @@ def connector_names() -> list[str]:
 
 def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
     """Return a table's connector, its typed config and the format options, all checked."""
-    found = connector(table.connector)
-    owner = f"table '{table.name}' (connector '{found.name}')"
-    own, formats = _split_options(found, table.options, owner)
-    return found, read_options(found.config, own, owner=owner), formats
+    try:
+        found = connector(table.connector)
+        owner = f"table '{table.name}' (connector '{found.name}')"
+        own, formats = _split_options(found, table.options, owner)
+        return found, read_options(found.config, own, owner=owner), formats
+    except (UnknownName, OptionError) as error:
+        # A table of a SQL text knows where each of its options is written.
+        if isinstance(error, UnknownName):
+            named = error.kind if error.kind in ("connector", "format") else error.name
+        else:
+            named = error.option or ""
+        error.where = table.places.get(named) or table.places.get("") or error.where
+        raise
 
 
 def source_for(table: Table, wanted: tuple[str, ...] | None = None) -> Source:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from millstream.errors import Place
 from millstream.expr.tree import Expr, Udf
 from millstream.sql import statements as s
 from millstream.sql.expressions import ExpressionReader
@@ -152,7 +153,7 @@ class StatementReader:
                 raise cursor.unsupported(
                     " ".join(words), hint="Leave it out; one process reads every partition."
                 )
-        options = self._options() if cursor.accept("WITH") else {}
+        options, places = self._options() if cursor.accept("WITH") else ({}, {})
         like = None
         if cursor.accept("LIKE"):
             like = cursor.path("a table")[0]
@@ -169,6 +170,7 @@ class StatementReader:
             watermark=watermark,
             primary_key=tuple(keys),
             options=options,
+            option_places=places,
             comment=comment,
             like=like,
             place=cursor.place(start, last),
@@ -214,20 +216,24 @@ class StatementReader:
                 hint="Write PRIMARY KEY (…) NOT ENFORCED.",
             )
 
-    def _options(self) -> dict[str, str]:
+    def _options(self) -> tuple[dict[str, str], dict[str, Place]]:
+        """Read WITH's options, and where each is written."""
         cursor = self.cursor
         cursor.expect("(", after="after WITH")
         found: dict[str, str] = {}
+        places: dict[str, Place] = {}
         while True:
             key = cursor.string("an option")
             if key.text in found:
                 raise cursor.error(f"The option '{key.text}' is given twice.", first=key)
             cursor.expect("=", after="between option and value")
-            found[key.text] = cursor.string("the value").text
+            value = cursor.string("the value")
+            found[key.text] = value.text
+            places[key.text] = cursor.place(key, value)
             if not cursor.accept(","):
                 break
         cursor.expect(")", after="to close WITH (")
-        return found
+        return found, places
 
     def _view(self, start: Token, name: str, careful: bool) -> s.CreateView:
         cursor = self.cursor

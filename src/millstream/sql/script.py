@@ -183,6 +183,7 @@ class Session:
             columns=tuple(columns),
             connector=str(connector),
             options=options,
+            places={"": said.place, **said.option_places},
             primary_key=said.primary_key or (() if like is None else like.primary_key),
             comment=said.comment,
         )

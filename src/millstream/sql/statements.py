@@ -57,6 +57,7 @@ class CreateTable(Statement):
     watermark: ComputedColumn | None
     primary_key: tuple[str, ...]
     options: dict[str, str]
+    option_places: dict[str, Place]
     comment: str | None
     like: str | None
 

@@ -8,7 +8,8 @@ import types
 import pytest
 
 from millstream.errors import MillstreamError, Place, PlanError, SqlError, UnknownName, Unsupported
-from millstream.plan.table import Computed, Metadata, Physical
+from millstream.plan.table import Computed, Metadata, Physical, Table
+from millstream.ports.registry import config_of
 from millstream.sql.script import Explained, Inserted, Listing, Outcome, Selected, Session
 from millstream.types import BigInt, Decimal, TimestampLtz, VarChar
 
@@ -254,3 +255,31 @@ def test_places_count_lines_of_the_whole_file() -> None:
     where = caught.value.where
     assert isinstance(where, Place)
     assert (where.line, where.column, where.length, where.file) == (3, 3, 5, "job.sql")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "marked"),
+    [
+        ("'connector' = 'kafak'", "'connector' = 'kafak'"),
+        ("'connector' = 'print', 'prefix' = 'x'", "'prefix' = 'x'"),
+        ("'connector' = 'print', 'standard-error' = 'maybe'", "'standard-error' = 'maybe'"),
+        ("'connector' = 'filesystem', 'format' = 'jsn', 'path' = 'x'", "'format' = 'jsn'"),
+        ("'connector' = 'filesystem', 'format' = 'json'", "CREATE TABLE o"),
+    ],
+)
+def test_a_wrong_option_is_marked_where_it_is_written(wrong: str, marked: str) -> None:
+    """A table has ten options; the error must point at the one."""
+    (table,) = _tables(f"SELECT 1;\nCREATE TABLE o (a INT) WITH ({wrong})")
+    with pytest.raises(PlanError) as refused:
+        config_of(table)
+    place = refused.value.where
+    assert isinstance(place, Place)
+    assert place.line == 2
+    line = place.text.splitlines()[1]
+    assert line[place.column - 1 :][: place.length] == marked
+
+
+def _tables(text: str) -> list[Table]:
+    session = Session()
+    assert list(session.execute(text))
+    return list(session.catalog.tables.values())
