@@ -35,6 +35,9 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+JUST_MADE_S: Final = 2.0
+"""How long a topic that is not there is looked for again."""
+LOOK_AGAIN_S: Final = 0.1
 CONNECT_LIMIT_S: Final = 12.0
 """How long a broker may take to answer the first time; names, ports and passwords fail sooner."""
 DOWN_LIMIT_S: Final = 5.0
@@ -220,8 +223,18 @@ class Cluster:
             return {name: p for name, p in there.items() if re.fullmatch(pattern, name)}
         for name in self._config.topic:
             if name not in there:
+                there = self.with_topic(name, there)
+            if name not in there:
                 raise unknown_topic(name, there, self._config)
         return {name: there[name] for name in self._config.topic}
+
+    def with_topic(self, name: str, there: dict[str, list[int]]) -> dict[str, list[int]]:
+        """Look again for a short while: brokers tell of a topic that was just made a bit later."""
+        end = time.monotonic() + JUST_MADE_S
+        while name not in there and time.monotonic() < end:
+            time.sleep(LOOK_AGAIN_S)
+            there = self.partitions()
+        return there
 
     def offsets(
         self, places: Iterable[tuple[str, int]], at: int | str, *, committed_only: bool

@@ -351,6 +351,7 @@ class KafkaSink(Sink):
         there = self._cluster.partitions()
         if self._topic not in there:
             there |= self._cluster.partitions(self._topic)  # brokers may make a topic asked for
+            there = self._cluster.with_topic(self._topic, there)
         end = time.monotonic() + door.CONNECT_LIMIT_S
         while not there.get(self._topic):
             if self._topic not in there or time.monotonic() > end:
