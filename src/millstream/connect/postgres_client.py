@@ -29,7 +29,6 @@ Error = psycopg.Error
 ROW_ERRORS = (psycopg.DataError, psycopg.IntegrityError, errors.RaiseException)
 """What one row can do wrong: its value does not fit, a constraint or a trigger refuses it."""
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
-UNDEFINED_TABLE = errors.UndefinedTable
 UNIQUE_VIOLATION = errors.UniqueViolation
 DUPLICATE_TABLE = errors.DuplicateTable
 

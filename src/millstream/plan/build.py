@@ -17,7 +17,7 @@ from millstream.expr.tree import Column, Expr, Literal, Named, columns_of
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
 from millstream.plan.table import Table
-from millstream.plan.windows import Attached, Window
+from millstream.plan.windows import Attached
 from millstream.types import Schema
 
 WINDOW_COLUMNS = ("window_start", "window_end", "window_time")
@@ -189,11 +189,6 @@ def _without_window(
     return None if read & gone else (node, time)
 
 
-def window_table(input: n.Node, window: Window, time: str) -> n.WindowTable:  # noqa: A002
-    """Give each row its windows."""
-    return n.WindowTable(input=input, window=window, time=time)
-
-
 def renamed(node: n.Node, names: Sequence[str]) -> n.Node:
     """Give the columns other names, by position."""
     pairs = zip(names, node.schema.fields, strict=True)
@@ -209,4 +204,4 @@ def retyped(node: n.Node, wanted: Schema) -> n.Node:
     return _projected(node, columns)
 
 
-__all__ = ["distinct", "group", "renamed", "retyped", "window_table", "write"]
+__all__ = ["distinct", "group", "renamed", "retyped", "write"]

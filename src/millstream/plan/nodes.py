@@ -9,7 +9,7 @@ Derived properties (time attribute, changelog mode, upsert key, boundedness) liv
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -438,7 +438,6 @@ class Plan:
     """One job: everything it writes, in one plan."""
 
     sinks: tuple[Write, ...]
-    hints: dict[str, Any] = field(default_factory=dict)
 
     def walk(self) -> list[Node]:
         """Return every node once, inputs before their readers."""
@@ -473,4 +472,4 @@ class Plan:
             new = done[id(sink)]
             assert isinstance(new, Write), "a rewrite turned a sink into something else"
             sinks.append(new)
-        return Plan(tuple(sinks), self.hints)
+        return Plan(tuple(sinks))

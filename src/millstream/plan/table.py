@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from millstream.errors import Place, PlanError, TypeMismatch, UnknownName
+from millstream.errors import Place, TypeMismatch, UnknownName
 from millstream.expr.tree import Expr
 from millstream.types import Field, LogicalType, Schema, Timestamp, TimestampLtz
 
@@ -112,12 +112,3 @@ class Table:
                 if isinstance(c, Physical) or (isinstance(c, Metadata) and not c.virtual)
             )
         )
-
-    def option(self, name: str) -> Any:
-        """Return one option, or raise naming the table and the option."""
-        if name not in self.options:
-            raise PlanError(
-                f"The table '{self.name}' needs the option '{name}'.",
-                hint=f"Add '{name}' = '…' to WITH ( … ).",
-            )
-        return self.options[name]

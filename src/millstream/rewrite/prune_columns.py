@@ -47,7 +47,7 @@ def prune_columns(plan: n.Plan) -> n.Plan:
         new = done[id(sink)]
         assert isinstance(new, n.Write), "pruning turned a sink into something else"
         sinks.append(new)
-    return n.Plan(tuple(sinks), plan.hints)
+    return n.Plan(tuple(sinks))
 
 
 def _shown_whole(order: list[n.Node]) -> set[int]:

@@ -185,7 +185,9 @@ class Binder:
             case q.WindowFn():
                 data = self._relation(relation.data)
                 node = _placed(
-                    lambda: build.window_table(data.node, _window(relation), relation.time),
+                    lambda: n.WindowTable(
+                        input=data.node, window=_window(relation), time=relation.time
+                    ),
                     relation.place,
                 )
                 return _Scope(node, relation.alias or data.alias)
@@ -405,7 +407,7 @@ def _legacy_window(
         )
     ms = [int(x.value) for x in lengths if isinstance(x, Literal)]
     window: Window = Tumble(ms[0]) if wanted == 1 else Hop(size_ms=ms[1], slide_ms=ms[0])
-    made = _placed(lambda: build.window_table(node, window, time.name), call.place)
+    made = _placed(lambda: n.WindowTable(input=node, window=window, time=time.name), call.place)
 
     def change(x: Expr) -> Expr:
         if not isinstance(x, Call) or x.args != call.args:
