@@ -20,7 +20,7 @@ from millstream.plan.table import Table
 from millstream.plan.windows import Attached
 from millstream.types import Schema
 
-WINDOW_COLUMNS = ("window_start", "window_end", "window_time")
+WINDOW_COLUMNS = n.WINDOW_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,21 +64,6 @@ def kind_of(node: n.Node) -> str:
     return _HUMP.sub("-", type(node).__name__).lower()
 
 
-def keys_of(node: n.Node) -> tuple[str, ...]:
-    """Return what tells a step from others of its kind: key columns, or the table read."""
-    match node:
-        case n.Aggregate(keys=keys) | n.WindowAggregate(keys=keys):
-            return keys
-        case n.Normalize(key=key):
-            return key
-        case n.Scan(table=table):
-            return (table.name,)
-        case n.Sort(by=by):
-            return tuple(k.column for k in by)
-        case _:
-            return ()
-
-
 def _visit(
     top: n.Node, ids: dict[int, str], visited: set[int], give: Callable[[n.Node, str], str]
 ) -> None:
@@ -92,7 +77,7 @@ def _visit(
         if id(node) in ids:
             owner = ids[id(node)]
         else:
-            keys = keys_of(node)
+            keys = node.id_keys
             give(node, f"{owner}/{kind_of(node)}" + (f"[{','.join(keys)}]" if keys else ""))
         stack.extend((child, owner) for child in reversed(node.inputs))
 

@@ -13,11 +13,11 @@ from millstream.errors import Place, PlanError
 from millstream.expr import catalogue
 from millstream.expr.tree import Call, Expr, UdfCall
 from millstream.plan import nodes as n
-from millstream.plan.derive import Append, Takes, Upsert, covers_key, sink_key
-from millstream.plan.windows import Attached
+from millstream.plan.facts import Retract, Takes, covers_key
 
 if TYPE_CHECKING:
-    from millstream.plan.derive import Derived, Facts
+    from millstream.plan.derive import Derived
+    from millstream.plan.facts import Facts
 
 DECLARE_TIME = (
     "Declare one in CREATE TABLE: WATERMARK FOR {column} AS {column} - INTERVAL '5' SECOND."
@@ -27,40 +27,23 @@ DECLARE_TIME = (
 def check(derived: Derived) -> None:
     """Raise for the first step that cannot run."""
     for node in derived.plan.walk():
+        if node.append_only is not None:
+            _check_updates(derived, node, node.append_only)
+        for port, column in node.time_columns:
+            _check_time(derived.facts(node.inputs[port]), node, column)
+        if not isinstance(node, n.Write) and node.inputs:
+            _check_chance(derived, node)
         match node:
-            case n.WindowTable():
-                _check_updates(derived, node, "A window")
-                _check_time(derived.facts(node.input), node, node.time)
-            case n.WindowAggregate():
-                _check_updates(derived, node, "A window")
-                _check_window_time(derived.facts(node.input), node)
             case n.Sort():
                 _check_sort(derived.facts(node.input), node)
-            case n.Limit():
-                _check_updates(derived, node, "LIMIT without ORDER BY")
             case n.MapBatches():
                 _check_map(derived, node)
-            case n.Project() | n.Filter() | n.Aggregate():
-                _check_chance(derived, node)
             case n.LateRows():
                 _check_late(node)
             case n.Write():
                 _check_sink(derived, node)
             case _:
                 pass
-
-
-def expressions_of(node: n.Node) -> tuple[Expr, ...]:
-    """Return the expressions of a step, in the order they were written."""
-    match node:
-        case n.Filter(predicate=predicate):
-            return (predicate,)
-        case n.Project(columns=columns):
-            return tuple(c.expr for c in columns)
-        case n.Aggregate(aggs=aggs) | n.WindowAggregate(aggs=aggs):
-            return tuple(a.expr for a in aggs)
-        case _:
-            return ()
 
 
 def is_deterministic(expr: Expr) -> bool:
@@ -75,7 +58,7 @@ def _depends_on_chance(expr: Expr) -> bool:
 
 
 def _place(node: n.Node) -> Place | str:
-    for expr in expressions_of(node):
+    for expr in node.expressions:
         for part in expr.walk():
             if part.place is not None:
                 return part.place
@@ -90,10 +73,11 @@ def _origin(derived: Derived, node: n.Node) -> n.Node:
     return node
 
 
-def _check_updates(derived: Derived, node: n.Unary, what: str) -> None:
-    if not derived.facts(node.input).updates:
+def _check_updates(derived: Derived, node: n.Node, what: str) -> None:
+    changing = [child for child in node.inputs if derived.facts(child).updates]
+    if not changing:
         return
-    origin = _origin(derived, node.input)
+    origin = _origin(derived, changing[0])
     raise PlanError(
         f"{what} needs rows that never change, but '{origin.label()}' below it changes rows "
         "it gave before.",
@@ -103,15 +87,8 @@ def _check_updates(derived: Derived, node: n.Unary, what: str) -> None:
     )
 
 
-def _check_window_time(below: Facts, node: n.WindowAggregate) -> None:
-    window = node.window
-    if isinstance(window, Attached) and below.bounds == (window.start, window.end):
-        return
-    _check_time(below, node, node.time)
-
-
-def _check_time(below: Facts, node: n.Unary, column: str) -> None:
-    if column in below.times:
+def _check_time(below: Facts, node: n.Node, column: str) -> None:
+    if column in (*below.times, *below.clocks, *(below.bounds or ())):
         return
     if below.bounded and not below.marks:
         return  # no watermark anywhere: every window closes when the input ends
@@ -162,14 +139,15 @@ def _check_map(derived: Derived, node: n.MapBatches) -> None:
     )
 
 
-def _check_chance(derived: Derived, node: n.Project | n.Filter | n.Aggregate) -> None:
-    if isinstance(derived.mode(node.input), Append | Upsert):
+def _check_chance(derived: Derived, node: n.Node) -> None:
+    changing = [c for c in node.inputs if isinstance(derived.mode(c), Retract)]
+    if not changing:
         return
-    for expr in expressions_of(node):
+    for expr in node.expressions:
         for part in expr.walk():
             if not _depends_on_chance(part):
                 continue
-            origin = _origin(derived, node.input)
+            origin = _origin(derived, changing[0])
             raise PlanError(
                 f"{part} gives another value each time it is computed, but '{origin.label()}' "
                 "takes rows back, and what is taken back must equal what was given.",
@@ -179,7 +157,7 @@ def _check_chance(derived: Derived, node: n.Project | n.Filter | n.Aggregate) ->
 
 
 def _check_late(node: n.LateRows) -> None:
-    if isinstance(node.input, n.WindowAggregate):
+    if node.input.drops_late:
         return
     raise PlanError(
         f"'{node.input.label()}' never drops a row for being late.",
@@ -194,7 +172,7 @@ def _check_sink(derived: Derived, node: n.Write) -> None:
         return
     origin = _origin(derived, node.input)
     sink = f"The table '{node.table.name}' (connector '{node.table.connector}')"
-    key = sink_key(node)
+    key = node.key
     if takes is Takes.APPEND:
         raise PlanError(
             f"{sink} takes only new rows, but '{origin.label()}' changes rows it gave before.",
