@@ -101,6 +101,12 @@ class Settings:
         default=128 << 20,
         kind="bytes",
     )
+    state_ttl_ms: int = option(
+        "table.exec.state.ttl",
+        "State of joins, groups and ranks not written for this long is forgotten; 0 = kept.",
+        default=0,
+        kind="duration_ms",
+    )
     checkpoint_dir: str | None = option(
         "execution.checkpointing.dir", "Folder of the checkpoints; none without.", default=None
     )

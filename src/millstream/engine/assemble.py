@@ -53,7 +53,9 @@ def _assemble(
 ) -> Driver:
     epoch = None if store is None else store.newest()
     seed = _seed(settings, epoch)
-    graph = lower(derived, Context(time_zone=settings.time_zone), seed=seed)
+    graph = lower(
+        derived, Context(time_zone=settings.time_zone), seed=seed, ttl_ms=settings.state_ttl_ms
+    )
     fingerprint = {step.uid: _fingerprint(step.label) for step in graph.steps if step.operator}
     inbox = Inbox()
     if epoch is not None:

@@ -282,7 +282,7 @@ class Driver:
         return taken.rows
 
     def _run_batch(self, index: int, stage: ScanStage, blocks: Iterator[Block] | tuple[()]) -> None:
-        scanned = stage.turn(blocks, self._clock())
+        scanned = stage.turn(blocks, self._graph.stamp(self._clock()))
         self._batches += 1
         self._hand_out(self._graph.turn(index, scanned.batch, scanned.rejected))
 
@@ -350,7 +350,9 @@ class Driver:
         reading.rows_wanted = self._chunk_rows
 
     def _quiet_time(self) -> None:
-        """Let idle splits go, and let time run on for silent sources."""
+        """Let the clock run, idle splits go, and time run on for silent sources."""
+        if self._graph.has_clocks:
+            self._hand_out(self._graph.tick(self._graph.stamp(self._clock())))
         idle_ms, silence_ms = self.settings.idle_timeout_ms, self.settings.silence_timeout_ms
         if not idle_ms and not silence_ms:
             return

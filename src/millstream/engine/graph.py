@@ -5,14 +5,16 @@ state   that of the operators, and the mark in force at each step
 out     what reached each sink in this turn, and what was late or rejected
 
 Steps run once per turn, in topological order. The mark at a step is the minimum of the marks of
-all scans it reads from, so a diamond over one scan never waits for itself.
+all scans it reads from, each less what the steps between stay behind (an interval join), so a
+diamond over one scan never waits for itself. A step by processing time goes by the clock stamps
+of the turns: a batch stamped T comes after the mark T - 1.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -46,7 +48,11 @@ class Step:
     node: Node
     label: str
     operator: Operator | None = None
-    scans: frozenset[int] = frozenset()
+    scans: dict[int, int] = field(default_factory=dict)
+    """The scans it reads from, and by how many ms their marks are delayed on the way."""
+    delay_ms: int = 0
+    """What its own output stays behind its input."""
+    by_clock: bool = False
     out: list[Edge] = field(default_factory=list)
     late: list[Edge] = field(default_factory=list)
     rejected: list[Edge] = field(default_factory=list)
@@ -71,6 +77,7 @@ class Graph:
     scans: list[int]
     sinks: list[int]
     on_rejected: Callable[[pl.DataFrame], None] | None = None
+    _now_ms: int = 0
     _waiting: dict[int, dict[int, list[pl.DataFrame]]] = field(default_factory=dict)
     _delivered: list[Delivery] = field(default_factory=list)
 
@@ -98,6 +105,31 @@ class Graph:
                 self._pass(index, step, scan, batch)
         return self._end()
 
+    def tick(self, now_ms: int) -> list[Delivery]:
+        """Let the steps by processing time fire what the clock allows, where no rows come."""
+        self._begin()
+        batch = Batch(pl.DataFrame(), read_at_ms=now_ms)
+        for index, step in enumerate(self.steps):
+            if step.by_clock:
+                self._by_clock(index, step, batch)
+            elif index in self._waiting:
+                self._pass(index, step, -1, batch)
+        return self._end()
+
+    def stamp(self, now_ms: int) -> int:
+        """Return the clock stamp of the next turn: it never goes back, not over a restart either.
+
+        A machine's clock may be set back; what was due by the old time has fired already.
+        """
+        passed = (s.mark_ms for s in self.steps if s.by_clock and s.mark_ms != FINAL_MARK_MS)
+        self._now_ms = max(self._now_ms, now_ms, max(passed, default=LOWEST_MS) + 1)
+        return self._now_ms
+
+    @property
+    def has_clocks(self) -> bool:
+        """Whether some step runs by processing time."""
+        return any(step.by_clock for step in self.steps)
+
     def _begin(self) -> None:
         assert not self._waiting, "rows were sent to a step that had its turn already"
         self._delivered = []
@@ -110,9 +142,36 @@ class Graph:
         if step.operator is None:
             self._tap(index, step)
             return
-        mark = min((self.stages[s].mark_ms for s in step.scans), default=FINAL_MARK_MS)
+        if step.by_clock:
+            self._by_clock(index, step, batch)
+            return
+        mark = self._mark_at(step)
         if index in self._waiting or mark > step.mark_ms:
             self._run(index, step, scan, batch, mark)
+
+    def _by_clock(self, index: int, step: Step, batch: Batch) -> None:
+        """Fire what was due before this turn's stamp, then take its rows in."""
+        operator, started = step.operator, time.perf_counter()
+        assert operator is not None, "only operators run by the clock"
+        frames = self._waiting.pop(index, {})
+        due = batch.read_at_ms - 1
+        if due > step.mark_ms:
+            step.mark_ms = due
+            self._emit(step, operator.on_mark(due))
+        for port in sorted(frames):
+            # Event-time marks say nothing here.
+            frame = _one(frames[port]).drop(MARK, strict=False)
+            step.count.rows_in += frame.height
+            self._emit(step, operator.on_batch(replace(batch, frame=frame, mark_ms=due), port))
+        if step.mark_ms < FINAL_MARK_MS and self._mark_at(step) == FINAL_MARK_MS:
+            step.mark_ms = FINAL_MARK_MS
+            self._emit(step, operator.on_mark(FINAL_MARK_MS))
+        step.count.busy_s += time.perf_counter() - started
+
+    def _mark_at(self, step: Step) -> int:
+        """Return the mark that the scans of a step allow there."""
+        marks = [later(self.stages[s].mark_ms, -delay) for s, delay in step.scans.items()]
+        return min(marks, default=FINAL_MARK_MS)
 
     def snapshots(self) -> dict[str, Snapshot]:
         """Return the state of every operator by its id."""
@@ -152,7 +211,9 @@ class Graph:
         """Lower each row's own mark to what the step's other scans allow."""
         if MARK not in frame.columns or len(step.scans) < 2:
             return frame
-        others = min(self.stages[s].mark_ms for s in step.scans if s != scan)
+        others = min(
+            later(self.stages[s].mark_ms, -delay) for s, delay in step.scans.items() if s != scan
+        )
         marks = np.minimum(frame[MARK].to_numpy(), others)
         return frame.with_columns(pl.Series(MARK, marks, dtype=pl.Int64))
 
@@ -184,6 +245,11 @@ class Graph:
             self._delivered.append(Delivery(self.sinks.index(index), frame))
             return
         step.count.rows_out += self._send(step.out, (frame.select(step.node.schema.names),))
+
+
+def later(mark_ms: int, by_ms: int) -> int:
+    """Return a mark moved in time; that there is none, and the final one, stay as they are."""
+    return mark_ms if mark_ms in (LOWEST_MS, FINAL_MARK_MS) else mark_ms + by_ms
 
 
 def _renamed(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:

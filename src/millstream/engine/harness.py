@@ -7,7 +7,7 @@ hand. A table is fed by name; ``restarted`` gives a fresh harness that took a sn
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -26,12 +26,13 @@ class Harness:
     derived: Derived
     ctx: Context = field(default_factory=Context)
     seed: int = 0
+    ttl_ms: int = 0
     out: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
     rejected: list[pl.DataFrame] = field(default_factory=list)
     started: bool = False
 
     def __post_init__(self) -> None:
-        self.graph = lower(self.derived, self.ctx, seed=self.seed)
+        self.graph = lower(self.derived, self.ctx, seed=self.seed, ttl_ms=self.ttl_ms)
         self.graph.on_rejected = self.rejected.append
         self._names = [sink.table.name for sink in self.derived.plan.sinks]
         for name in self._names:
@@ -62,6 +63,11 @@ class Harness:
             self.graph.stages[index].marks.raise_to(mark_ms)
             self._take(self.graph.turn(index, self.graph.stages[index].turn([], 0).batch))
 
+    def tick(self, now_ms: int) -> None:
+        """Let the clock run where no rows come."""
+        self.start()
+        self._take(self.graph.tick(now_ms))
+
     def finish(self, table: str | None = None) -> None:
         """End one table's input, or that of all tables."""
         self.start()
@@ -72,7 +78,7 @@ class Harness:
 
     def restarted(self) -> Harness:
         """Return a fresh harness that goes on from this one's state, after an encode and decode."""
-        fresh = Harness(self.derived, self.ctx, self.seed, self.out, self.rejected, self.started)
+        fresh = replace(self, rejected=self.rejected)
         facts, tables = encode_state(state_of(self.graph))
         fresh.graph = restored(fresh.graph, decode_state(json.loads(json.dumps(facts)), tables))
         return fresh

@@ -14,6 +14,7 @@ from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Lowering, Operator, operator_for
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
+from millstream.plan import joins, ranks
 from millstream.plan import nodes as n
 from millstream.plan.derive import Derived, Upsert, late_node
 
@@ -27,6 +28,15 @@ OPERATOR_MODULES: dict[type[n.Node], str] = {
     n.Normalize: "normalize",
     n.Union: "union",
     n.Values: "values",
+    joins.Join: "join",
+    joins.IntervalJoin: "interval_join",
+    joins.WindowJoin: "window_join",
+    joins.TemporalJoin: "temporal_join",
+    joins.LookupJoin: "lookup_join",
+    ranks.Rank: "rank",
+    ranks.WindowRank: "window_rank",
+    ranks.Over: "over",
+    ranks.SetOperation: "set_operation",
 }
 """Which file of ``engine/operators`` runs a node; loaded when a plan needs it."""
 
@@ -36,6 +46,7 @@ class _Builder:
     derived: Derived
     ctx: Context
     seed: int
+    ttl_ms: int
     places: bool
     chains: dict[int, tuple[n.Node, ...]]
     steps: list[Step] = field(default_factory=list)
@@ -45,13 +56,13 @@ class _Builder:
     """Node → index of the step that runs it."""
 
 
-def lower(derived: Derived, ctx: Context, *, seed: int) -> Graph:
+def lower(derived: Derived, ctx: Context, *, seed: int, ttl_ms: int = 0) -> Graph:
     """Build the running graph of a plan."""
     order = derived.plan.walk()
     chains = _chains(order)
     inner = {id(link) for chain in chains.values() for link in chain[:-1]}
     places = any(isinstance(node, n.RejectedRows) for node in order)
-    builder = _Builder(derived, ctx, seed, places, chains)
+    builder = _Builder(derived, ctx, seed, ttl_ms, places, chains)
     for node in order:
         if id(node) not in inner:
             _add(builder, node)
@@ -87,16 +98,21 @@ def _add(builder: _Builder, node: n.Node) -> None:
     for link in chain:
         builder.at[id(link)] = index
     if isinstance(node, n.Scan):
-        own = frozenset({len(builder.stages)})
+        own = {len(builder.stages): 0}
         builder.scans.append(index)
         builder.stages.append(
             ScanStage(node, builder.ctx, seed=builder.seed, places=builder.places)
         )
         builder.steps.append(Step(node.uid, node, label, None, own))
         return
-    read = [builder.steps[builder.at[id(child)]].scans for child in inputs]
-    scans = frozenset[int]().union(*read)
-    builder.steps.append(Step(node.uid, node, label, _operator(builder, node, chain), scans))
+    scans: dict[int, int] = {}
+    for child in inputs:
+        read = builder.steps[builder.at[id(child)]]
+        for scan, delay in read.scans.items():
+            scans[scan] = max(scans.get(scan, 0), delay + read.delay_ms)
+    operator = _operator(builder, node, chain)
+    by_clock = builder.derived.by_clock(node)
+    builder.steps.append(Step(node.uid, node, label, operator, scans, node.delay_ms, by_clock))
     match node:
         case n.LateRows(input=below):
             builder.steps[builder.at[id(late_node(below))]].late.append((index, 0))
@@ -131,6 +147,9 @@ def _operator(builder: _Builder, node: n.Node, chain: tuple[n.Node, ...]) -> Ope
             upsert_out=isinstance(derived.mode(node), Upsert),
             seed=builder.seed,
             bounded=derived.facts(node).bounded,
+            facts_in=tuple(map(derived.facts, node.inputs)),
+            by_clock=derived.by_clock(node),
+            ttl_ms=builder.ttl_ms,
         ),
     )
 

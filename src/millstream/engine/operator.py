@@ -27,6 +27,7 @@ from millstream.plan.nodes import Node
 
 if TYPE_CHECKING:
     from millstream.engine.functions import Context
+    from millstream.plan.facts import Facts
 
 NO_OUTPUT: tuple[pl.DataFrame, ...] = ()
 
@@ -95,6 +96,9 @@ class Lowering:
 
     ``changes_in``: per input, whether its rows carry ``$op`` retractions. ``upsert_out``: the
     consumers take the newest row or a tombstone per key, so −U rows may be left out.
+    ``facts_in``: what the inputs are like. ``by_clock``: ``on_mark`` gives the processing time,
+    and the batch's rows come after ``batch.mark_ms``. ``ttl_ms``: an entry of unbounded state
+    not written for so long (by ``batch.read_at_ms``) is forgotten; 0 = never.
     """
 
     ctx: Context
@@ -102,6 +106,9 @@ class Lowering:
     upsert_out: bool
     seed: int
     bounded: bool
+    facts_in: tuple[Facts, ...] = ()
+    by_clock: bool = False
+    ttl_ms: int = 0
 
 
 AnyNode = TypeVar("AnyNode", bound=Node)

@@ -171,6 +171,41 @@ class AggCall(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class OverCall(Expr):
+    """A function before OVER: an aggregate, ROW_NUMBER, RANK, LAG …, and its window.
+
+    ``order`` holds (expression, descending, nulls first or None). ``rows`` and ``preceding`` are
+    the frame up to the current row: a number of rows, or milliseconds of RANGE, None = unbounded.
+    Inside an ``Over`` node partition, order and frame are the node's and empty here.
+    """
+
+    function: str = ""
+    args: tuple[Expr, ...] = ()
+    distinct: bool = False
+    filter: Expr | None = None
+    partition: tuple[Expr, ...] = ()
+    order: tuple[tuple[Expr, bool, bool | None], ...] = ()
+    rows: bool = False
+    preceding: int | None = None
+
+    def children(self) -> tuple[Expr, ...]:
+        kept = () if self.filter is None else (self.filter,)
+        return (*self.args, *kept, *self.partition, *(expr for expr, _, _ in self.order))
+
+    def with_children(self, children: tuple[Expr, ...]) -> OverCall:
+        rest = list(children)
+        args = tuple(rest.pop(0) for _ in self.args)
+        kept = None if self.filter is None else rest.pop(0)
+        partition = tuple(rest.pop(0) for _ in self.partition)
+        order = tuple((rest.pop(0), down, nulls) for _, down, nulls in self.order)
+        return replace(self, args=args, filter=kept, partition=partition, order=order)
+
+    def __str__(self) -> str:
+        inner = ", ".join(map(str, self.args))
+        return f"{self.function}({'DISTINCT ' if self.distinct else ''}{inner}) OVER (…)"
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """An expression and the name of the column it gives."""
 

@@ -171,7 +171,11 @@ def _run(
     finished = derive.complete(ids.assign(plan), tables)
     if mode.rewritten:
         finished = rewrite(finished)
-    harness = Harness(derive.derive(finished, tables), Context(settings.time_zone))
+    harness = Harness(
+        derive.derive(finished, tables),
+        Context(settings.time_zone),
+        ttl_ms=settings.state_ttl_ms,
+    )
     harness.start()
     read = {node.table.name for node in finished.walk() if isinstance(node, n.Scan)}
     for fed, start, end in _chunks(case.feed, mode):
