@@ -31,9 +31,9 @@ _PLAIN: dict[str, Callable[[], lt.LogicalType]] = {
 }
 _LENGTHS: dict[str, tuple[Callable[[int], lt.LogicalType], int, int, int]] = {
     "CHAR": (lt.Char, 1, 1, lt.MAX_LENGTH),
-    "VARCHAR": (lt.VarChar, 1, 1, lt.MAX_LENGTH),
+    "VARCHAR": (lt.VarChar, lt.MAX_LENGTH, 1, lt.MAX_LENGTH),
     "BINARY": (lt.Binary, 1, 1, lt.MAX_LENGTH),
-    "VARBINARY": (lt.VarBinary, 1, 1, lt.MAX_LENGTH),
+    "VARBINARY": (lt.VarBinary, lt.MAX_LENGTH, 1, lt.MAX_LENGTH),
     "TIME": (lt.Time, 0, 0, 9),
     "TIMESTAMP": (lt.Timestamp, 6, 0, 9),
     "TIMESTAMP_LTZ": (lt.TimestampLtz, 6, 0, 9),
