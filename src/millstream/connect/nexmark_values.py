@@ -185,7 +185,8 @@ class _Some:
         """Return the newest auction of the time of an auction or bid, counted from 0."""
         persons, auctions, _ = self.shape.proportions
         epochs, place = np.divmod(self.ids, self.shape.epoch)
-        return epochs * auctions + np.minimum(place - persons, auctions - 1)
+        last: Ints = epochs * auctions + np.minimum(place - persons, auctions - 1)
+        return last
 
     def any_person(self, purpose: str, last: Ints) -> Ints:
         """Return one of the active persons, or one of the next few."""

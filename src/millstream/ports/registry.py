@@ -27,6 +27,7 @@ CONNECTORS: dict[str, str] = {
     "filesystem": "millstream.connect.files",
     "kafka": "millstream.connect.kafka",
     "memory": "millstream.connect.memory",
+    "nexmark": "millstream.connect.nexmark",
     "nycflights": "millstream.connect.nycflights",
     "postgres": "millstream.connect.postgres",
     "print": "millstream.connect.print",
