@@ -44,13 +44,13 @@ def connected_tables() -> derive.Tables:
         return found.bounded(config)
 
     def gives(table: Table) -> derive.Mode:
-        changes = registry.connector(table.connector).gives
+        changes, _ = registry.changes_of(table)
         if changes is Changes.UPSERT:
             return derive.Upsert(table.primary_key)
         return derive.Retract() if changes is Changes.RETRACT else derive.Append()
 
     def takes(table: Table) -> derive.Takes:
-        return _TAKES[registry.connector(table.connector).takes]
+        return _TAKES[registry.changes_of(table)[1]]
 
     return derive.Tables(bounded=bounded, gives=gives, takes=takes)
 

@@ -22,6 +22,28 @@ What a table can be read from and written to. In SQL an option stands in `WITH`,
 keyword (`scan_startup_mode` for `scan.startup.mode`). `millstream connectors NAME` shows the same.
 
 """
+CHANGELOG_FORMATS = """
+# Changelog formats
+
+Documents that tell of changes, as tools that read the logs of databases write them. With such a
+`format` (in Kafka also as `value.format`) a table gives and takes inserts, updates and deletes:
+
+```sql
+CREATE TABLE customers (id BIGINT, name STRING, PRIMARY KEY (id) NOT ENFORCED) WITH (
+  'connector' = 'kafka', 'topic' = 'shop.customers', 'format' = 'debezium-json',
+  'properties.bootstrap.servers' = 'localhost:9092', 'scan.startup.mode' = 'earliest-offset')
+```
+
+* **Read**: an insert gives `+I`, an update `-U` with the old row and `+U` with the new one, a
+  delete `-D`. A document that does not say enough (an update without its old row, a change nobody
+  knows) goes to `rejected` with its bytes; a tombstone of Kafka, which only repeats a delete, is
+  skipped.
+* **Write**: `+I` and `+U` become inserts, `-U` and `-D` deletes, as Flink writes them. A reader
+  that keeps one row per key is better served by `upsert-kafka`.
+* As `key.format`, and with `upsert-kafka`, they are refused.
+* Options stand behind the name of the format: `'debezium-json.schema-include' = 'true'`.
+
+"""
 SETTINGS_HEAD = f"""# Settings
 
 {MADE.format(command="settings")}
@@ -36,7 +58,8 @@ def list_connectors(name: str | None, shape: str) -> Exit:
     if shape == "markdown":
         names = registry.connector_names() if name is None else [name]
         pages = [_markdown(describe(registry.connector(n))) for n in names]
-        print((CONNECTORS_HEAD if name is None else "") + "\n".join(pages), end="")
+        head, tail = (CONNECTORS_HEAD, _changelog_formats()) if name is None else ("", "")
+        print(head + "\n".join(pages) + tail, end="")
         return Exit.OK
     if name is None:
         found = [_short(n) for n in registry.connector_names()]
@@ -166,6 +189,17 @@ def _markdown(full: dict[str, Any]) -> str:
         lines.append(f"* metadata columns: {keys}")
     lines.append("")
     return "\n".join(lines) + "\n" + _markdown_options(full["options"])
+
+
+def _changelog_formats() -> str:
+    found = [registry.format_named(name) for name in sorted(registry.FORMATS)]
+    pages = [
+        f"## {f.name}\n\n{f.doc}\n\n"
+        + _markdown_options([_option(o) for o in options_of(f.config)])
+        for f in found
+        if f.changelog
+    ]
+    return CHANGELOG_FORMATS + "\n".join(pages)
 
 
 def _markdown_options(options: list[dict[str, Any]]) -> str:

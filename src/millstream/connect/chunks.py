@@ -20,17 +20,14 @@ from millstream.ports.format import Decoded, Decoder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Some documents of one place: their rows with places, and the rejected ones."""
+    """Some documents of one place: their rows with places, the rejected and the skipped ones."""
 
     frame: pl.DataFrame
     places: np.ndarray
     rejected: pl.DataFrame | None = None
     bytes: int = 0
-
-    @property
-    def documents(self) -> int:
-        """How many documents these are."""
-        return self.frame.height + (0 if self.rejected is None else self.rejected.height)
+    documents: int
+    skipped: int = 0
 
     def with_frame(self, frame: pl.DataFrame) -> Part:
         """Return the part with other columns of the same rows."""
@@ -57,7 +54,14 @@ def part_of(decoded: Decoded, payloads: pl.Series, places: np.ndarray) -> Part:
     """Return a decoder's answer as a part."""
     size = int(payloads.bin.size().sum() or 0)
     if not len(decoded.bad):
-        return Part(frame=decoded.frame, places=places, bytes=size)
+        good = places if decoded.good is None else places[decoded.good]
+        return Part(
+            frame=decoded.frame,
+            places=good,
+            bytes=size,
+            documents=len(payloads),
+            skipped=decoded.skipped,
+        )
     bad = pl.Series(decoded.bad)
     rejected = pl.DataFrame(
         {
@@ -67,7 +71,14 @@ def part_of(decoded: Decoded, payloads: pl.Series, places: np.ndarray) -> Part:
         }
     )
     good = places if decoded.good is None else places[decoded.good]
-    return Part(frame=decoded.frame, places=good, rejected=rejected, bytes=size)
+    return Part(
+        frame=decoded.frame,
+        places=good,
+        rejected=rejected,
+        bytes=size,
+        documents=len(payloads),
+        skipped=decoded.skipped,
+    )
 
 
 def one_chunk(parts: Sequence[Part], *, resume: Any, pending: int | None = None) -> Chunk:
@@ -89,4 +100,5 @@ def one_chunk(parts: Sequence[Part], *, resume: Any, pending: int | None = None)
         offsets=pl.Series(np.ascontiguousarray(places, np.int64)),
         bytes=sum(p.bytes for p in parts),
         pending=pending,
+        skipped=sum(p.skipped for p in parts),
     )

@@ -22,7 +22,15 @@ from millstream.ports.registry import decoder_for, encoder_for, format_of
 from millstream.settings import option
 
 SPLIT = "files"
-_SUFFIXES = {"json": ".json", "csv": ".csv", "raw": ".txt", "parquet": ".parquet"}
+_SUFFIXES = {
+    "json": ".json",
+    "csv": ".csv",
+    "raw": ".txt",
+    "parquet": ".parquet",
+    "canal-json": ".json",
+    "debezium-json": ".json",
+    "maxwell-json": ".json",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,7 +204,8 @@ class _ParquetFile(_OpenFile):
             return None
         places = np.arange(self.place, self.place + frame.height)
         self.place += frame.height
-        return Part(frame=frame, places=places, bytes=int(frame.estimated_size()))
+        size = int(frame.estimated_size())
+        return Part(frame=frame, places=places, bytes=size, documents=frame.height)
 
     def waiting_bytes(self) -> int:
         return (self._rows.rows_total - self.place) * 100

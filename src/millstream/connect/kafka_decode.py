@@ -20,7 +20,7 @@ from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_type
 from millstream.connect.kafka_options import KafkaConfig, KeyInValue
 from millstream.errors import OptionError, UnknownName
-from millstream.ports.registry import connector, decoder_for, metadata_type
+from millstream.ports.registry import connector, decoder_for, format_of, metadata_type
 from millstream.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -60,6 +60,32 @@ class Rows:
     rejected: pl.DataFrame | None
     offsets: pl.Series
     bytes: int
+    skipped: int = 0
+
+
+def tells_changes(formats: Mapping[str, Any], owner: str, *, upsert: bool) -> bool:
+    """Tell whether the values of a table are changes themselves; refuse it where they cannot be."""
+    if "key.format" in formats:
+        key, _ = format_of(formats, owner, "key.format")
+        if key.changelog:
+            raise OptionError(
+                f"'{key.name}' tells of changes, a key is a plain row.",
+                where=owner,
+                hint="Use it as 'value.format'; say 'key.format' = 'json'.",
+            )
+    value, _ = format_of(formats, owner, value_option(formats))
+    if upsert and value.changelog:
+        raise OptionError(
+            f"The connector 'upsert-kafka' makes the changes itself, '{value.name}' tells of them.",
+            where=owner,
+            hint="Use the connector 'kafka', or the format 'json'.",
+        )
+    return value.changelog
+
+
+def value_option(formats: Mapping[str, Any]) -> str:
+    """Return the option that names the format of values."""
+    return "value.format" if "value.format" in formats else "format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +148,7 @@ class MessageDecoder:
         key = KeyColumns.of(config, spec.table.physical, spec.formats, owner)
         self._key = key
         self._upsert = upsert
+        self._changelog = tells_changes(spec.formats, owner, upsert=upsert)
         self._metadata: tuple[Metadata, ...] = spec.metadata
         own = connector(spec.table.connector)
         self._metadata_types = [polars_type(metadata_type(own, m.key)) for m in spec.metadata]
@@ -134,7 +161,7 @@ class MessageDecoder:
             wanted = Schema(in_value.fields[:1])
         keys_wanted = Schema(tuple(f for f in spec.physical if f.name in key.columns))
         from_key = upsert or any(f.name not in in_value for f in keys_wanted)
-        option = "value.format" if "value.format" in spec.formats else "format"
+        option = value_option(spec.formats)
         self._value_decoder = decoder_for(
             wanted, spec.formats, owner=owner, option=option, whole=in_value
         )
@@ -155,10 +182,14 @@ class MessageDecoder:
         bad: dict[int, str] = {}
         docs = np.arange(len(messages), dtype=np.int64)
         dead = docs[:0]
-        if self._upsert:
+        skipped = 0
+        if self._upsert or self._changelog:
             empty = payloads.is_null().to_numpy()
             docs, dead = docs[~empty], docs[empty]
             payloads = payloads.filter(~empty) if len(dead) else payloads
+        if self._changelog:
+            # A tombstone follows the delete that said the same with the row: for Kafka alone.
+            skipped, dead = len(dead), dead[:0]
         decoded = self._value_decoder.decode(payloads)
         for index, reason in zip(decoded.bad.tolist(), decoded.reasons, strict=True):
             bad[int(docs[index])] = reason
@@ -180,6 +211,7 @@ class MessageDecoder:
             self._rejected(values, offsets, bad) if bad else None,
             pl.Series("offset", offsets[rows]),
             sum(map(len, messages)),
+            skipped + decoded.skipped,
         )
 
     def _with_key(

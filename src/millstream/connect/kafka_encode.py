@@ -1,8 +1,9 @@
 """Rows of one table to messages: key, value, and the metadata a row may name.
 
-in      frames with the writable columns, plus ``$op`` for upsert tables
-out     parallel lists, one entry per message; a DELETE is a tombstone (key without value), the old
-        half of an update is not sent, because the new half replaces it
+in      frames with the writable columns, plus ``$op`` for upsert tables and changelog formats
+out     parallel lists, one entry per message; in an upsert table a DELETE is a tombstone (key
+        without value), the old half of an update is not sent, because the new half replaces it; a
+        changelog format writes every change as a document
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from millstream.columns.changes import OP, Op
-from millstream.connect.kafka_decode import KeyColumns
+from millstream.connect.kafka_decode import KeyColumns, tells_changes, value_option
 from millstream.connect.kafka_options import KafkaConfig, KeyInValue
 from millstream.errors import OptionError
 from millstream.ports.registry import encoder_for
@@ -65,6 +66,7 @@ class MessageEncoder:
         physical = spec.table.physical
         key = KeyColumns.of(config, physical, spec.formats, owner)
         self._upsert = upsert
+        self._changelog = tells_changes(spec.formats, owner, upsert=upsert)
         self._meta = {m.key: m.name for m in spec.table.metadata if not m.virtual}
         for name in self._meta:
             if name not in WRITABLE_METADATA:
@@ -80,7 +82,7 @@ class MessageEncoder:
         in_value = physical
         if config.value_fields_include is KeyInValue.EXCEPT_KEY:
             in_value = Schema(tuple(f for f in physical if f.name not in key.columns))
-        option = "value.format" if "value.format" in spec.formats else "format"
+        option = value_option(spec.formats)
         self._value_columns = list(in_value.names)
         self._value = encoder_for(in_value, spec.formats, owner=owner, option=option)
         self._key: Encoder | None = None
@@ -93,9 +95,10 @@ class MessageEncoder:
 
     def encode(self, frame: pl.DataFrame) -> Messages:
         """Encode a frame; the order of rows is the order of messages."""
-        if OP in frame.columns:
+        changes = [OP] if self._changelog and OP in frame.columns else []
+        if OP in frame.columns and not changes:
             frame = frame.filter(pl.col(OP) != int(Op.UPDATE_BEFORE))
-        values = self._value.encode(frame.select(self._value_columns)).to_list()
+        values = self._value.encode(frame.select([*self._value_columns, *changes])).to_list()
         if self._upsert and OP in frame.columns:
             dead = (frame[OP] == int(Op.DELETE)).to_list()
             values = [None if d else v for v, d in zip(values, dead, strict=True)]

@@ -322,6 +322,7 @@ class KafkaSource(Source):
             resume=resume,
             bytes=rows.bytes,
             pending=max(0, end - resume) if end >= 0 else None,
+            skipped=rows.skipped,
         )
 
 

@@ -31,7 +31,7 @@ def _bounded(table: Table) -> bool:
 
 
 def _gives(table: Table) -> Mode:
-    match registry.connector(table.connector).gives:
+    match registry.changes_of(table)[0]:
         case Changes.UPSERT:
             return Upsert(table.primary_key)
         case Changes.RETRACT:
@@ -41,4 +41,4 @@ def _gives(table: Table) -> Mode:
 
 
 def _takes(table: Table) -> Takes:
-    return _TAKES[registry.connector(table.connector).takes]
+    return _TAKES[registry.changes_of(table)[1]]

@@ -15,6 +15,7 @@ from millstream.frame.sink import Sink
 from millstream.frame.tables import sink_table
 from millstream.frame.where import here
 from millstream.plan import nodes as n
+from millstream.ports.registry import format_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +84,8 @@ class Writes:
         Args:
             servers: ``"host:9092,other:9092"``.
             topic: the topic.
-            format: how values are encoded: ``json``, ``csv`` or ``raw``.
+            format: how values are encoded: ``json``, ``csv``, ``raw``, or ``debezium-json`` (as
+                ``canal-json`` and ``maxwell-json`` it writes changes as they are).
             key: columns that become the message key.
             properties: client properties, such as ``{"security.protocol": "SSL"}``.
             options: further options under their SQL names.
@@ -96,14 +98,16 @@ class Writes:
         given: dict[str, Any] = {"properties.bootstrap.servers": servers, "topic": topic}
         given |= {f"properties.{k}": v for k, v in (properties or {}).items()}
         keys = _names(key)
-        if facts_of(self.node).updates:
+        changelog = format_named(format).changelog
+        if facts_of(self.node).updates and not changelog:
             given |= {"key.format": format, "value.format": format}
             return Sink(
                 self._write("upsert-kafka", topic, keys, {**given, **(options or {}), **more})
             )
         given["format"] = format
         if keys:
-            given |= {"key.format": format, "key.fields": ";".join(keys)}
+            key_format = "json" if changelog else format
+            given |= {"key.format": key_format, "key.fields": ";".join(keys)}
         self._check_key(keys)
         return Sink(self._write("kafka", topic, (), {**given, **(options or {}), **more}))
 

@@ -55,6 +55,7 @@ class Chunk:
     offsets   each row's place in the split (Int64), where the system has one
     bytes     payload bytes read
     pending   rows known to wait behind this chunk, for the lag display; None = unknown
+    skipped   documents that hold no row (tombstones behind a delete); they count as read
     """
 
     frame: pl.DataFrame
@@ -63,6 +64,7 @@ class Chunk:
     offsets: pl.Series | None = None
     bytes: int = 0
     pending: int | None = None
+    skipped: int = 0
 
 
 class Reader(ABC):

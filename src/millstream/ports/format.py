@@ -26,12 +26,14 @@ class Decoded:
     good      for each row of ``frame`` the index of its document (int64, ascending); None = all
               documents are good, in order. A changelog document may give two rows.
     bad       index of each rejected document (int64), with ``reasons`` beside it
+    skipped   documents that say of themselves that they hold no row (changelog formats)
     """
 
     frame: pl.DataFrame
     good: np.ndarray | None
     bad: np.ndarray
     reasons: list[str] = field(default_factory=list)
+    skipped: int = 0
 
 
 class Decoder(ABC):
@@ -56,6 +58,8 @@ class Format:
 
     ``decoder(schema, config)`` and ``encoder(schema, config)``; None = not offered. ``positional``
     tells that fields are found by place, so that a decoder needs every column that is stored.
+    ``changelog`` tells that documents are changes: a decoder gives ``$op`` with old and new rows,
+    an encoder takes it, and a table with this format gives and takes any changes.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Format:
     encoder: Callable[[Schema, Any], Encoder] | None = None
     extra: str | None = None
     positional: bool = False
+    changelog: bool = False
 
 
 class PartDecoder(Decoder):

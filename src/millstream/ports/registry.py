@@ -15,7 +15,7 @@ from typing import Any
 from millstream.errors import OptionError, PlanError, UnknownName
 from millstream.expr.casts import check_cast
 from millstream.plan.table import Table
-from millstream.ports.connector import Connector, Sink, SinkSpec, Source, SourceSpec
+from millstream.ports.connector import Changes, Connector, Sink, SinkSpec, Source, SourceSpec
 from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
 from millstream.ports.options import options_of, read_options
 from millstream.types import LogicalType, Schema, parse_type
@@ -39,8 +39,11 @@ CONNECTORS: dict[str, str] = {
 }
 CONNECTOR_ALIASES = {"files": "filesystem", "jdbc": "postgres", "console": "print"}
 FORMATS: dict[str, str] = {
+    "canal-json": "millstream.formats.canal",
     "csv": "millstream.formats.csv",
+    "debezium-json": "millstream.formats.debezium",
     "json": "millstream.formats.json",
+    "maxwell-json": "millstream.formats.maxwell",
     "parquet": "millstream.formats.parquet",
     "raw": "millstream.formats.raw",
 }
@@ -92,6 +95,18 @@ def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
             named = error.option or ""
         error.where = table.places.get(named) or table.places.get("") or error.where
         raise
+
+
+def changes_of(table: Table) -> tuple[Changes, Changes]:
+    """Return what a table gives when it is read and takes when it is written.
+
+    Its connector says it, unless rows travel in a format whose documents are changes themselves.
+    """
+    found = connector(table.connector)
+    name = table.options.get("value.format", table.options.get("format"))
+    if found.payload and name is not None and format_named(str(name)).changelog:
+        return Changes.RETRACT, Changes.RETRACT
+    return found.gives, found.takes
 
 
 def source_for(table: Table, wanted: tuple[str, ...] | None = None) -> Source:
