@@ -87,7 +87,9 @@ class Job:
     def explain(self) -> str:
         """Return the plan as text: steps, changes, keys, state bounds and guarantees."""
         notes = guarantees(self.derived.plan, self.settings)
-        return explain.explain_both(self.plan, self.derived.plan, self.derived, notes=notes)
+        return explain.explain_all(
+            self.plan, self.derived, notes=notes, state_ttl_ms=self.settings.state_ttl_ms
+        )
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Run to the end of the input, or until SIGINT, SIGTERM or a failure."""

@@ -17,6 +17,7 @@ from millstream.engine.scan import ScanStage
 from millstream.plan import joins, ranks
 from millstream.plan import nodes as n
 from millstream.plan.derive import Derived, Upsert, late_node
+from millstream.plan.stages import chains
 
 OPERATOR_MODULES: dict[type[n.Node], str] = {
     n.Aggregate: "group_aggregate",
@@ -59,35 +60,15 @@ class _Builder:
 def lower(derived: Derived, ctx: Context, *, seed: int, ttl_ms: int = 0) -> Graph:
     """Build the running graph of a plan."""
     order = derived.plan.walk()
-    chains = _chains(order)
-    inner = {id(link) for chain in chains.values() for link in chain[:-1]}
+    runs = chains(order)
+    inner = {id(link) for run in runs.values() for link in run[:-1]}
     places = any(isinstance(node, n.RejectedRows) for node in order)
-    builder = _Builder(derived, ctx, seed, ttl_ms, places, chains)
+    builder = _Builder(derived, ctx, seed, ttl_ms, places, runs)
     for node in order:
         if id(node) not in inner:
             _add(builder, node)
     sinks = [builder.at[id(sink)] for sink in derived.plan.sinks]
     return Graph(builder.steps, builder.stages, builder.scans, sinks)
-
-
-def _chains(order: list[n.Node]) -> dict[int, tuple[n.Node, ...]]:
-    """Return, for the last of each run of filters and projections, the whole run in order."""
-    readers: dict[int, list[n.Node]] = {}
-    for node in order:
-        for child in node.inputs:
-            readers.setdefault(id(child), []).append(node)
-    runs: dict[int, tuple[n.Node, ...]] = {}
-    for node in order:
-        if not isinstance(node, n.Filter | n.Project):
-            continue
-        below = runs.get(id(node.input))
-        alone = len(readers[id(node.input)]) == 1
-        if below is not None and alone:
-            del runs[id(node.input)]
-            runs[id(node)] = (*below, node)
-        else:
-            runs[id(node)] = (node,)
-    return runs
 
 
 def _add(builder: _Builder, node: n.Node) -> None:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millstream.plan import nodes as n
-from millstream.plan.derive import StateBound, Upsert
+from millstream.plan.facts import StateBound, Upsert
+from millstream.plan.stages import describe_stage, stages
+from millstream.types.time import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,12 +57,42 @@ def explain(
     return "\n".join(tree.lines)
 
 
-def explain_both(
-    logical: n.Plan, rewritten: n.Plan, derived: Derived, *, notes: Mapping[str, tuple[str, ...]]
+def explain_all(
+    logical: n.Plan,
+    derived: Derived,
+    *,
+    notes: Mapping[str, tuple[str, ...]],
+    state_ttl_ms: int = 0,
 ) -> str:
-    """Return the plan as it was written and as it runs."""
-    written, runs = explain(logical), explain(rewritten, derived, notes=notes)
-    return f"== As written ==\n{written}\n\n== As it runs ==\n{runs}"
+    """Return the plan as written, rewritten, as the stages that run, and what to be wary of."""
+    parts = [
+        ("As written", explain(logical)),
+        ("Rewritten", explain(derived.plan, derived, notes=notes)),
+        ("As it runs", "\n".join(_cut(describe_stage(s, derived)) for s in stages(derived.plan))),
+        ("Beware", "\n".join(warnings(derived, state_ttl_ms))),
+    ]
+    return "\n\n".join(f"== {title} ==\n{text}" for title, text in parts if text)
+
+
+def warnings(derived: Derived, state_ttl_ms: int = 0) -> list[str]:
+    """Return a line for each step whose state nothing bounds, and how a TTL changes results."""
+    found: list[str] = []
+    for node in derived.plan.walk():
+        bound = derived.state(node)
+        if bound not in (StateBound.KEYS, StateBound.ROWS):
+            continue
+        what = _cut(f"{_head(node)} [{', '.join(node.id_keys)}]")
+        if state_ttl_ms:
+            found.append(
+                f"{what}: entries not written for {duration_text(state_ttl_ms)} are forgotten "
+                "(table.exec.state.ttl): a row that comes later finds nothing, results may differ"
+            )
+        elif not all(derived.facts(child).bounded for child in node.inputs):
+            found.append(
+                f"{what}: its state {bound.value} and nothing bounds it; group or join by a "
+                "window or an interval of time, or SET 'table.exec.state.ttl'"
+            )
+    return found
 
 
 def describe(table: Table) -> list[tuple[str, str, str, str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from millstream.plan import nodes as n
 from millstream.plan.derive import complete, derive
-from millstream.plan.explain import describe, explain, explain_both, schema_text
+from millstream.plan.explain import describe, explain, explain_all, schema_text
 from millstream.plan.ids import assign
 from tests.unit.plan import build as b
 
@@ -52,8 +52,21 @@ def test_without_properties_it_is_only_the_tree() -> None:
 def test_both_forms() -> None:
     """A user compares what they wrote with what runs."""
     plan = shared_plan()
-    text = explain_both(plan, plan, derive(plan, b.tables()), notes={})
-    assert text.index("== As written ==") < text.index("== As it runs ==")
+    text = explain_all(plan, derive(plan, b.tables()), notes={})
+    assert text.index("== As written ==") < text.index("== Rewritten ==")
+    assert "  2  Program: Filter → Project ← 1\n" in text or "  2  Program: Filter ← 1\n" in text
+    assert "  3  Aggregate by [k]" in text
+
+
+def test_unbounded_state_is_told() -> None:
+    """State that grows for ever is the commonest way a pipeline dies: it is said beforehand."""
+    plan = shared_plan()
+    endless = explain_all(plan, derive(plan, b.tables()), notes={})
+    assert "Aggregate [k]: its state grows with keys and nothing bounds it" in endless
+    forgets = explain_all(plan, derive(plan, b.tables()), notes={}, state_ttl_ms=60_000)
+    assert "not written for 1m are forgotten" in forgets
+    ends = derive(plan, b.tables(bounded=True))
+    assert "Beware" not in explain_all(plan, ends, notes={})
 
 
 def test_a_union_draws_all_its_parts() -> None:
