@@ -21,14 +21,13 @@ from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, Nam
 from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
-from millstream.plan.windows import Cumulate, Hop, Tumble, Window
 from millstream.sql import query as q
+from millstream.sql.legacy_windows import with_legacy_window
+from millstream.sql.windows import WindowFn, window_of
 from millstream.types import Schema
 from millstream.types.logical import Integer
 
 _Made = TypeVar("_Made")
-_LEGACY = ("TUMBLE", "HOP")
-_LEGACY_COLUMNS = {"START": "window_start", "END": "window_end", "ROWTIME": "window_time"}
 _DUMMY = Schema((t.Field("_nothing", t.Boolean()),))
 
 
@@ -182,11 +181,11 @@ class Binder:
                 return _Scope(_with_columns(node, relation.columns), relation.alias)
             case q.SubQuery(query=query, alias=alias, columns=columns):
                 return _Scope(_with_columns(self.query(query), columns), alias)
-            case q.WindowFn():
+            case WindowFn():
                 data = self._relation(relation.data)
                 node = _placed(
                     lambda: n.WindowTable(
-                        input=data.node, window=_window(relation), time=relation.time
+                        input=data.node, window=window_of(relation), time=relation.time
                     ),
                     relation.place,
                 )
@@ -321,7 +320,7 @@ def _grouped(
     scope: _Scope, groups: list[Expr], exprs: list[Expr], place: Place
 ) -> tuple[n.Node, list[Expr]]:
     """Return the grouped node, and ``exprs`` over its columns."""
-    node, groups, exprs = _legacy_window(scope.node, groups, exprs)
+    node, groups, exprs = with_legacy_window(scope.node, groups, exprs)
     schema = node.schema
     state = _Group([], set(schema.names))
     for group in groups:
@@ -375,53 +374,6 @@ def _cut(expr: Expr, state: _Group, schema: Schema) -> Expr:
         )
     children = tuple(_cut(child, state, schema) for child in expr.children())
     return expr.with_children(children) if children else expr
-
-
-def _legacy_window(
-    node: n.Node, groups: list[Expr], exprs: list[Expr]
-) -> tuple[n.Node, list[Expr], list[Expr]]:
-    """Turn ``GROUP BY TUMBLE(ts, INTERVAL …)`` into a window table and its columns."""
-    found = [g for g in groups if isinstance(g, Call) and g.function in (*_LEGACY, "SESSION")]
-    if not found:
-        return node, groups, exprs
-    call = found[0]
-    assert isinstance(call, Call), "only calls were kept"
-    if len(found) > 1 or call.function == "SESSION":
-        raise SqlError(
-            "GROUP BY of two windows." if len(found) > 1 else "SESSION windows come later.",
-            where=found[-1].place,
-            hint="Write one TUMBLE or HOP.",
-        )
-    time, lengths = call.args[0] if call.args else None, call.args[1:]
-    wanted = 1 if call.function == "TUMBLE" else 2
-    if (
-        not isinstance(time, Column)
-        or len(lengths) != wanted
-        or not all(isinstance(x, Literal) and isinstance(x.type, t.IntervalDay) for x in lengths)
-    ):
-        raise SqlError(
-            f"This {call.function} window cannot be read.",
-            where=call.place,
-            hint="Write TUMBLE(ts, INTERVAL '1' MINUTE) or "
-            "HOP(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE).",
-        )
-    ms = [int(x.value) for x in lengths if isinstance(x, Literal)]
-    window: Window = Tumble(ms[0]) if wanted == 1 else Hop(size_ms=ms[1], slide_ms=ms[0])
-    made = _placed(lambda: n.WindowTable(input=node, window=window, time=time.name), call.place)
-
-    def change(x: Expr) -> Expr:
-        if not isinstance(x, Call) or x.args != call.args:
-            return x
-        part = x.function.removeprefix(call.function + "_")
-        column = _LEGACY_COLUMNS.get(part)
-        return x if column is None else Column(name=column, place=x.place)
-
-    rest = [g for g in groups if g is not call]
-    bounds: list[Expr] = [Column(name="window_start"), Column(name="window_end")]
-    changed = [e.rewrite(change) for e in exprs]
-    if any(isinstance(x, Column) and x.name == "window_time" for e in changed for x in e.walk()):
-        bounds.append(Column(name="window_time"))
-    return made, [*bounds, *rest], changed
 
 
 # ---- ORDER BY
@@ -519,20 +471,6 @@ def _placed(make: Callable[[], _Made], place: Place | None) -> _Made:
         if isinstance(error, PlanError) and error.where is None:
             error.where = place
         raise
-
-
-def _window(fn: q.WindowFn) -> Window:
-    lengths, offset = fn.lengths_ms, fn.lengths_ms.get("OFFSET", 0)
-    size = lengths["SIZE"]
-
-    def make() -> Window:
-        if fn.kind == "TUMBLE":
-            return Tumble(size, offset)
-        if fn.kind == "HOP":
-            return Hop(size_ms=size, slide_ms=lengths["SLIDE"], offset_ms=offset)
-        return Cumulate(size_ms=size, step_ms=lengths["STEP"], offset_ms=offset)
-
-    return _placed(make, fn.place)
 
 
 def _with_columns(node: n.Node, columns: tuple[str, ...]) -> n.Node:

@@ -7,24 +7,15 @@ bad     SqlError, and Unsupported for what comes with a later version, with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from millstream.errors import Place, SqlError
 from millstream.expr.tree import Expr, Literal, Udf
 from millstream.sql.expressions import ExpressionReader
-from millstream.sql.tokens import RESERVED, Cursor, Kind, Token
-from millstream.types import IntervalDay
+from millstream.sql.tokens import RESERVED, Cursor, Kind
+from millstream.sql.windows import WINDOWS, WindowFn, WindowReader
 
-WINDOWS: dict[str, tuple[str, ...]] = {
-    "TUMBLE": ("SIZE", "OFFSET"),
-    "HOP": ("SLIDE", "SIZE", "OFFSET"),
-    "CUMULATE": ("STEP", "SIZE", "OFFSET"),
-}
-"""The lengths each window table function takes, in Flink's order; OFFSET may be left out."""
-
-_Found = TypeVar("_Found")
 _NESTING_MAX = 40
 """Deeper queries would exhaust the stack of what walks them."""
 _JOINS = ("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL")
@@ -64,18 +55,6 @@ class SubQuery:
     query: Query
     alias: str | None
     columns: tuple[str, ...]
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class WindowFn:
-    """TUMBLE, HOP or CUMULATE over a relation; lengths in milliseconds."""
-
-    kind: str
-    data: Relation
-    time: str
-    lengths_ms: Mapping[str, int]
-    alias: str | None
     place: Place
 
 
@@ -149,6 +128,7 @@ class QueryReader:
     def __init__(self, cursor: Cursor, udfs: Mapping[str, Udf]) -> None:
         self.cursor = cursor
         self.scalar = ExpressionReader(cursor, udfs)
+        self._windows = WindowReader(cursor, self.scalar, self._data)
         self._depth = 0
 
     def query(self) -> Query:
@@ -338,11 +318,15 @@ class QueryReader:
         if cursor.sees("TABLE", "("):
             cursor.take()
             cursor.take()
-            found = self._window(cursor.here) if self._at_window() else self._refuse_function()
+            found = (
+                self._windows.window(cursor.here)
+                if self._windows.starts()
+                else self._refuse_function()
+            )
             cursor.expect(")", after="to close TABLE(")
             return self._with_alias(found)
-        if self._at_window():
-            return self._with_alias(self._window(start))
+        if self._windows.starts():
+            return self._with_alias(self._windows.window(start))
         if cursor.sees_any("UNNEST", "LATERAL"):
             raise cursor.unsupported(f"{start.upper} in FROM", hint=_JOIN_HINT)
         if cursor.accept("("):
@@ -369,50 +353,12 @@ class QueryReader:
             raise cursor.unsupported("MATCH_RECOGNIZE", hint="Patterns come with a later version.")
         return TableName(name, alias, self._column_list(), place)
 
-    def _at_window(self) -> bool:
-        cursor = self.cursor
-        if cursor.sees("SESSION", "("):
-            raise cursor.unsupported(
-                "SESSION windows",
-                hint="They come with a later version; TUMBLE, HOP, CUMULATE work.",
-            )
-        return cursor.here.upper in WINDOWS and cursor.ahead(1).upper == "("
-
     def _refuse_function(self) -> Relation:
         token = self.cursor.here
         raise self.cursor.unsupported(
             f"The table function {token.text}",
             hint=f"Window functions in FROM are {', '.join(WINDOWS)}.",
         )
-
-    def _window(self, start: Token) -> WindowFn:
-        cursor = self.cursor
-        kind = cursor.take().upper
-        cursor.expect("(")
-        data = self._argument("DATA", self._data)
-        cursor.expect(",", after=f"in {kind}(TABLE t, DESCRIPTOR(ts), …)")
-        time = self._argument("TIMECOL", self._descriptor)
-        lengths: dict[str, int] = {}
-        order = list(WINDOWS[kind])
-        while cursor.accept(","):
-            self._length(kind, order, lengths)
-        missing = [word for word in WINDOWS[kind] if word not in lengths and word != "OFFSET"]
-        if missing:
-            raise cursor.error(
-                f"{kind} needs its {missing[0].lower()}.",
-                first=start,
-                hint=f"Write {kind}(TABLE t, DESCRIPTOR(ts), "
-                + ", ".join("INTERVAL '…' MINUTE" for w in WINDOWS[kind] if w != "OFFSET")
-                + ").",
-            )
-        cursor.expect(")", after=f"to close {kind}(")
-        return WindowFn(kind, data, time, lengths, None, cursor.place(start))
-
-    def _argument(self, word: str, read: Callable[[], _Found]) -> _Found:
-        if self.cursor.sees(word) and self.cursor.ahead(1).upper == "=>":
-            self.cursor.take()
-            self.cursor.take()
-        return read()
 
     def _data(self) -> Relation:
         cursor, start = self.cursor, self.cursor.here
@@ -427,38 +373,6 @@ class QueryReader:
                 "PARTITION BY in this window", hint="It belongs to SESSION; group by the keys."
             )
         return TableName(name, name, (), cursor.place(first, last))
-
-    def _descriptor(self) -> str:
-        cursor = self.cursor
-        cursor.expect("DESCRIPTOR", after="( time column )")
-        cursor.expect("(")
-        name = cursor.name("the time column").text
-        cursor.expect(")", after="to close DESCRIPTOR(")
-        return name
-
-    def _length(self, kind: str, order: list[str], lengths: dict[str, int]) -> None:
-        cursor, token = self.cursor, self.cursor.here
-        if cursor.ahead(1).upper == "=>":
-            word = cursor.take().upper
-            cursor.take()
-            if word not in order:
-                raise cursor.error(
-                    f"{kind} has no argument {word}.", first=token,
-                    hint=f"It has {', '.join(WINDOWS[kind])}.",
-                )  # fmt: skip
-            order.remove(word)
-        elif order:
-            word = order.pop(0)
-        else:
-            raise cursor.error(f"{kind} takes no more arguments.")
-        value = self.scalar.expression()
-        if not isinstance(value, Literal) or not isinstance(value.type, IntervalDay):
-            raise SqlError(
-                f"The {word.lower()} of {kind} is not an interval of days or less.",
-                where=value.place,
-                hint="Write INTERVAL '10' MINUTE.",
-            )
-        lengths[word] = int(value.value)
 
     def _with_alias(self, found: Relation) -> Relation:
         alias = self._alias("an alias")
