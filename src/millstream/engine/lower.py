@@ -14,7 +14,7 @@ from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Lowering, Operator, operator_for
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
-from millstream.plan import joins, ranks
+from millstream.plan import changelog, joins, ranks
 from millstream.plan import nodes as n
 from millstream.plan.derive import Derived, Upsert, late_node
 from millstream.plan.stages import chains
@@ -38,6 +38,8 @@ OPERATOR_MODULES: dict[type[n.Node], str] = {
     ranks.WindowRank: "window_rank",
     ranks.Over: "over",
     ranks.SetOperation: "set_operation",
+    changelog.ToChanges: "changelog",
+    changelog.FromChanges: "changelog",
 }
 """Which file of ``engine/operators`` runs a node; loaded when a plan needs it."""
 

@@ -17,13 +17,13 @@ from millstream.frame.expression import Expr, to_tree
 from millstream.frame.group import GroupBy
 from millstream.frame.where import here
 from millstream.frame.writes import Writes
-from millstream.plan import build
+from millstream.plan import build, changelog
 from millstream.plan import nodes as n
 from millstream.plan.derive import late_node
 from millstream.types import LogicalType, Schema, parse_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import polars as pl
 
@@ -259,6 +259,56 @@ class Stream(Writes):
                 input=self._node, fn=function, gives=gives, accepts_changes=accepts_changes
             )
         )
+
+    # ------------------------------------------------------------------ changes
+    def to_changelog(
+        self, op: str = changelog.DEFAULT_COLUMN, *, codes: Mapping[str, str] | None = None
+    ) -> Stream:
+        """Give every change as a new row that says what kind of change it is.
+
+        Args:
+            op: the name of the column that says it; it comes first.
+            codes: what it says of each kind (INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE; several
+                with commas between); kinds without a code are left out. Their names without.
+
+        Raises:
+            PlanError: if there is a column ``op`` already.
+
+        >>> import millstream as ms
+        >>> ms.read_memory([{"x": 1}]).to_changelog(codes={"INSERT, UPDATE_AFTER": "put"})
+        Stream(op STRING, x BIGINT)
+        """
+        said = changelog.SAME_NAMES if codes is None else changelog.codes_of_kinds(codes)
+        return Stream(changelog.ToChanges(input=self._node, column=op, codes=said))
+
+    def from_changelog(
+        self,
+        op: str = changelog.DEFAULT_COLUMN,
+        *,
+        key: str | Sequence[str] = (),
+        kinds: Mapping[str, str] | None = None,
+    ) -> Stream:
+        """Take rows as changes of a table; rows whose kind is unknown are rejected.
+
+        Args:
+            op: the column that says the kind of change; it is left out.
+            key: columns of which the table has one row each. With it an UPDATE_AFTER replaces the
+                row of its key where the old one is not taken back by an UPDATE_BEFORE.
+            kinds: which kind (INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE) each value is; several
+                values with commas between: ``{"c, r": "INSERT"}``. The names of kinds without.
+
+        Raises:
+            PlanError: if a new row would never take the old one back and there is no key.
+
+        >>> import millstream as ms
+        >>> told = ms.read_memory([{"op": "INSERT", "x": 1}, {"op": "DELETE", "x": 1}])
+        >>> told.from_changelog()
+        Stream(x BIGINT)
+        """
+        meant = changelog.SAME_NAMES if kinds is None else changelog.kinds_of_codes(kinds)
+        keys = (key,) if isinstance(key, str) else tuple(key)
+        self._check_known([op])
+        return Stream(changelog.FromChanges(input=self._node, column=op, kinds=meant, key=keys))
 
     # ------------------------------------------------------------------ groups
     def group_by(self, *keys: Expr | str, window: WindowSpec | None = None) -> GroupBy:

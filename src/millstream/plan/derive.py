@@ -111,9 +111,9 @@ def complete(plan: n.Plan, tables: Tables) -> n.Plan:
     missing = {
         id(node)
         for node in plan.walk()
-        if isinstance(node, n.Scan)
-        and derived.wants_old_rows(node)
+        if derived.wants_old_rows(node)
         and not derived.facts(node).before
+        and all(derived.facts(child).before for child in node.inputs)
     }
 
     def normalized(node: n.Node, was: n.Node) -> n.Node:
