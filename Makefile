@@ -9,9 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
-WITH_SERVERS := kafka or postgres
+WITH_SERVERS := kafka or postgres or flink
 
-.PHONY: help demo test test-fast test-servers check format env servers bench constraints clean
+.PHONY: help demo test test-fast test-servers faults oracle check format env servers bench \
+	constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -25,8 +26,11 @@ test: env servers check test-fast test-servers  ## everything: environment, chec
 test-fast: env  ## the tests that need no server
 	$(PYTEST) -q -n $(WORKERS) -m "not ($(WITH_SERVERS))"
 
-test-servers: env servers  ## the tests on a real Kafka and a real PostgreSQL, started and stopped here
+test-servers: env servers  ## the tests on a real Kafka, PostgreSQL and Flink, started and stopped here
 	$(PYTEST) -q -n $(WORKERS) -m "$(WITH_SERVERS)"
+
+oracle: env servers  ## ask Apache Flink again for every case, and record its answers [CASES='name …']
+	$(BIN)/python -m tests.oracle.record $(or $(CASES),all)
 
 check: env  ## format, lint, types, layers, examples in docstrings
 	$(BIN)/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }

@@ -18,7 +18,7 @@ Header keys, each at the start of a ``-- key  text`` line; lines that begin with
     late      rows too late, with the columns of the window's input
     rejected  reason [| part of the row as JSON]
     error     parts of the message, one a line;   at  line:column of the place it names
-    targets   which other engines run it, for the tests of targets
+    targets   which other engines run it, and ``flink gap: reason`` where one cannot, or is wrong
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ KEYS = (
 _KEY = re.compile(rf"-- ({'|'.join(KEYS)})(?:\s+(.*))?$")
 _NAME = re.compile(r"(\w+)(?:@(\w+))?\s*(?::\s*(.*))?$")
 _WATERMARK = re.compile(r"watermark\s+(\w+)\s*-\s*(.+)$")
+_GAP = re.compile(r"\b(flink|spark)\s+gap:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Case:
     error: tuple[str, ...] = ()
     at: str | None = None
     targets: tuple[str, ...] = ()
+    gaps: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -172,7 +174,12 @@ def _take(case: Case, section: _Section) -> None:
         case "at":
             case.at = section.head
         case _:
-            case.targets = tuple(part.strip() for part in section.head.split(","))
+            names, *gaps = _GAP.split(" ".join(everything))
+            case.targets = tuple(part.strip() for part in names.split(",") if part.strip())
+            case.gaps = {
+                engine: reason.strip(" ;")
+                for engine, reason in zip(gaps[::2], gaps[1::2], strict=True)
+            }
 
 
 def _expected(section: _Section) -> Expected:

@@ -1,0 +1,60 @@
+"""Records Flink's answers to the cases: ``python -m tests.oracle.record [all | NAME …]``.
+
+in      names, or parts of names, of cases; nothing: those whose recording is missing or stale
+out     ``recorded/*.txt``; a line for each case whose answer is not what the case expects
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from millstream.testing.cases import Case, read_case
+from tests.oracle import recordings
+from tests.oracle.ask import ask
+from tests.oracle.compare import primary_keys, trouble
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def all_cases() -> list[Case]:
+    """Return the cases that run: those of errors have no answer."""
+    cases = (read_case(path) for path in sorted(CASES.glob("*.sql")))
+    return [case for case in cases if not case.error]
+
+
+def main(names: list[str]) -> int:
+    """Record, and tell what differs."""
+    every = all_cases()
+    known = {case.name for case in every}
+    for file in recordings.FOLDER.glob("*.txt"):
+        if file.stem not in known and file.stem != "random":
+            file.unlink()
+            print(f"{file.name}: there is no such case any more")
+    cases = [case for case in every if _wanted(case, names)]
+    started = time.monotonic()
+    answers = ask(cases) if cases else []
+    assert len(answers) == len(cases), "Flink answers every case"
+    recordings.FOLDER.mkdir(exist_ok=True)
+    troubles = 0
+    for case, answer in zip(cases, answers, strict=True):
+        text = recordings.text_of(answer, case, primary_keys(case))
+        (recordings.FOLDER / f"{case.name}.txt").write_text(text, encoding="utf-8")
+        said = trouble(case)
+        if said:
+            troubles += 1
+            print(f"{case.name}: {said}")
+    print(f"{len(cases)} recorded in {time.monotonic() - started:.0f} s, {troubles} differ")
+    return 0
+
+
+def _wanted(case: Case, names: list[str]) -> bool:
+    if names:
+        return names == ["all"] or any(name in case.name for name in names)
+    known = recordings.read(case.name)
+    return known is None or known.hash != recordings.hash_of(case)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
