@@ -122,6 +122,11 @@ class NexmarkConfig:
         return min(given) if given else None
 
     @property
+    def epoch(self) -> int:
+        """Return after how many events the mixture of kinds begins anew."""
+        return self.person_share + self.auction_share + self.bid_share
+
+    @property
     def bounded(self) -> bool:
         """Whether the source ends."""
         return self.events_total is not None and not self.keep_alive
@@ -178,7 +183,7 @@ class NexmarkSource(Source):
             return of // parts + (of % parts if last else 0)
 
         # Where there is no end, the original divides a number that leaves room for all sizes.
-        room = config.shape(0).epoch * max(config.person_bytes, config.auction_bytes,
+        room = config.epoch * max(config.person_bytes, config.auction_bytes,
                                            config.bid_bytes, 1)  # fmt: skip
         whole = config.events or _EVENTS_MAX // room
         ends = [share(n) for n in (config.events or -1, config.stop_at) if n >= 0]
@@ -297,7 +302,7 @@ def _check_options(config: NexmarkConfig, where: str) -> None:
         "bid.hot-ratio.bidders": (config.hot_bidders, 1),
         "auction.hot-ratio.sellers": (config.hot_sellers, 1),
         "generators": (config.generators, 1),
-        "person.proportion + auction.proportion + bid.proportion": (config.shape(0).epoch, 1),
+        "person.proportion + auction.proportion + bid.proportion": (config.epoch, 1),
     }
     for name, (value, smallest) in least.items():
         if value < smallest:
