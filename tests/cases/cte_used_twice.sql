@@ -6,5 +6,5 @@
 --         a,1
 --         b,5
 --         b,5
-WITH some AS (SELECT k, v FROM bids WHERE v > 0)
-SELECT k, v FROM some UNION ALL SELECT k, v FROM some WHERE v > 2
+WITH a_few AS (SELECT k, v FROM bids WHERE v > 0)
+SELECT k, v FROM a_few UNION ALL SELECT k, v FROM a_few WHERE v > 2

@@ -10,6 +10,7 @@
 --         00:01:40,c
 --         00:02:00,c
 -- late    d,00:00:59
+-- targets flink gap: its LISTAGG puts earlier steps first; ours keeps the order of arrival
 SELECT window_end, LISTAGG(k) AS ks
 FROM TABLE(CUMULATE(TABLE bids, DESCRIPTOR(ts), INTERVAL '20' SECOND, INTERVAL '1' MINUTE))
 GROUP BY window_start, window_end

@@ -6,5 +6,5 @@
 -- expect  k,n,s,none
 --         a,1,5,NULL
 SELECT k, COUNT(*) FILTER (WHERE v > 2) AS n, SUM(v) FILTER (WHERE v > 2) AS s,
-  MAX(v) FILTER (WHERE v > 9) AS none
+  MAX(v) FILTER (WHERE v > 9) AS `none`
 FROM t GROUP BY k

@@ -9,4 +9,5 @@
 --         0.0,2
 --         nan,2
 --         NULL,1
+-- targets flink gap: it keeps 0.0 and -0.0 apart, though they are equal
 SELECT x, COUNT(*) AS n FROM bids GROUP BY x

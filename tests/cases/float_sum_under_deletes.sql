@@ -8,4 +8,5 @@
 --         + a,2.5
 -- expect  k,total
 --         a,4.0
+-- targets flink gap: a NaN stays in its sum for ever
 SELECT k, SUM(x) AS total FROM scores GROUP BY k

@@ -9,6 +9,7 @@
 --         1969-12-31 23:59:50,2,2,1,5,'x,w',3
 --         00:00:00,5,3,1,5,'x,y,z,w',2
 --         00:00:10,3,2,2,1,'y,z',1
+-- targets flink gap: its FIRST_VALUE cannot be merged from panes
 SELECT window_start, COUNT(*) AS n, COUNT(DISTINCT v) AS d, FIRST_VALUE(v) AS f,
   LAST_VALUE(v) AS l, LISTAGG(s) AS j, AVG(v) AS a
 FROM HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '20' SECOND)

@@ -11,6 +11,7 @@
 -- late    c,10,00:00:30
 -- rejected division by zero
 --         the event time 'ts' is NULL
+-- targets flink gap: it takes no query inside TABLE( )
 SELECT k, SUM(v) AS s
 FROM TUMBLE(TABLE (SELECT k, 10 / v AS v, ts FROM t), DESCRIPTOR(ts), INTERVAL '1' MINUTE)
 GROUP BY k, window_start, window_end

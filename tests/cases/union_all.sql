@@ -1,11 +1,11 @@
 -- why     UNION ALL keeps duplicates and takes the names of its first part
--- input   one: k STRING, v INT
+-- input   ones: k STRING, v INT
 --         a,1
--- input   two: name STRING, amount INT
+-- input   twos: name STRING, amount INT
 --         a,1
 --         b,2
 -- expect  k,v
 --         a,1
 --         a,1
 --         b,2
-SELECT k, v FROM one UNION ALL SELECT name, amount FROM two
+SELECT k, v FROM ones UNION ALL SELECT name, amount FROM twos

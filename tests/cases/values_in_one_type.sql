@@ -3,4 +3,5 @@
 --         1,x
 --         NULL,yes
 --         3000000000,NULL
+-- targets flink gap: it takes no bare NULL in VALUES
 SELECT a, b FROM (VALUES (1, 'x'), (NULL, 'yes'), (3000000000, NULL)) AS v (a, b)

@@ -7,6 +7,6 @@
 --         00:00:00,1,1
 --         00:00:00,40,2
 --         00:01:00,10,4
-SELECT window_start, TIMESTAMPDIFF(SECOND, window_start, ts) AS second, SUM(v) AS total
+SELECT window_start, TIMESTAMPDIFF(SECOND, window_start, ts) AS `second`, SUM(v) AS total
 FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)
 GROUP BY window_start, window_end, TIMESTAMPDIFF(SECOND, window_start, ts)

@@ -7,6 +7,7 @@
 -- expect  w,total
 --         00:00:00,4
 --         00:01:00,4
+WITH some_rows AS (SELECT ts AS `at`, v FROM t WHERE v > 0)
 SELECT window_start AS w, SUM(v) AS total
-FROM TUMBLE(TABLE (SELECT ts AS at, v FROM t WHERE v > 0), DESCRIPTOR(at), INTERVAL '1' MINUTE)
+FROM TUMBLE(TABLE some_rows, DESCRIPTOR(`at`), INTERVAL '1' MINUTE)
 GROUP BY window_start, window_end

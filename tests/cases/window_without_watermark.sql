@@ -5,5 +5,6 @@
 -- expect  window_start,n
 --         00:00:00,1
 --         00:05:00,1
+-- targets flink gap: its windows want a watermark also where the input ends
 SELECT window_start, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
 GROUP BY window_start, window_end
