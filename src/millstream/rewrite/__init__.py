@@ -15,6 +15,7 @@ from millstream.rewrite.merge_filters import merge_filters
 from millstream.rewrite.merge_projects import merge_projects
 from millstream.rewrite.prune_columns import prune_columns
 from millstream.rewrite.push_filters import push_filters
+from millstream.rewrite.share_subplans import share_subplans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from millstream.plan.nodes import Plan
 
 RULES: tuple[Callable[[Plan], Plan], ...] = (
+    share_subplans,
     push_filters,
     merge_filters,
     prune_columns,
     merge_projects,
+    # Once more: pruning and pushing make steps equal that were not.
+    share_subplans,
 )
 
 
@@ -36,4 +40,12 @@ def rewrite(plan: Plan) -> Plan:
     return plan
 
 
-__all__ = ["RULES", "merge_filters", "merge_projects", "prune_columns", "push_filters", "rewrite"]
+__all__ = [
+    "RULES",
+    "merge_filters",
+    "merge_projects",
+    "prune_columns",
+    "push_filters",
+    "rewrite",
+    "share_subplans",
+]

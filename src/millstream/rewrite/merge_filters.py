@@ -10,15 +10,9 @@ not FALSE, so also for rows where the lower predicate is NULL and that the upper
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from millstream.expr.tree import Call
 from millstream.plan.nodes import Filter, Node, Plan
-from millstream.rewrite.reading import never_fails, readers
-from millstream.types import Boolean
-
-if TYPE_CHECKING:
-    from millstream.expr.tree import Expr
+from millstream.rewrite.reading import all_of, never_fails, readers
 
 
 def merge_filters(plan: Plan) -> Plan:
@@ -30,12 +24,7 @@ def merge_filters(plan: Plan) -> Plan:
             return node
         if count[id(was.inputs[0])] > 1 or not never_fails(node.predicate):
             return node
-        both = _and(node.input.predicate, node.predicate)
+        both = all_of([node.input.predicate, node.predicate])
         return replace(node, input=node.input.input, predicate=both)
 
     return plan.rewrite_from(merged)
-
-
-def _and(first: Expr, second: Expr) -> Call:
-    nullable = first.typed.nullable or second.typed.nullable
-    return Call("AND", (first, second), type=Boolean(nullable=nullable), place=second.place)

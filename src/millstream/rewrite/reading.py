@@ -6,7 +6,7 @@ from collections import Counter
 
 from millstream.expr.tree import Call, Cast, Column, Expr, Literal
 from millstream.plan.nodes import Plan
-from millstream.types import Double, Float, LogicalType
+from millstream.types import Boolean, Double, Float, LogicalType
 from millstream.types.logical import Integer
 
 _NEVER_FAIL = frozenset(
@@ -23,6 +23,24 @@ _WRAPS = frozenset({"+", "-", "*"})
 def readers(plan: Plan) -> Counter[int]:
     """Return how many steps read each step, by object id."""
     return Counter(id(child) for node in plan.walk() for child in node.inputs)
+
+
+def parts_of(predicate: Expr) -> list[Expr]:
+    """Return the conditions that AND joins, left to right."""
+    if isinstance(predicate, Call) and predicate.function == "AND":
+        return [part for arg in predicate.args for part in parts_of(arg)]
+    return [predicate]
+
+
+def all_of(parts: list[Expr]) -> Expr:
+    """Return conditions joined by AND."""
+    found = parts[0]
+    for part in parts[1:]:
+        nullable = found.typed.nullable or part.typed.nullable
+        found = Call(
+            "AND", (found, part), type=Boolean(nullable=nullable), place=found.place or part.place
+        )
+    return found
 
 
 def is_plain(expr: Expr) -> bool:

@@ -8,9 +8,11 @@ import pytest
 
 from millstream.expr.tree import Cast, Expr, Literal, Named, Udf, UdfCall
 from millstream.plan import nodes as n
+from millstream.plan import ranks
 from millstream.plan.derive import complete
 from millstream.plan.explain import explain
 from millstream.plan.ids import assign
+from millstream.plan.joins import Join, JoinKind
 from millstream.plan.windows import Tumble
 from millstream.rewrite import (
     RULES,
@@ -19,6 +21,7 @@ from millstream.rewrite import (
     prune_columns,
     push_filters,
     rewrite,
+    share_subplans,
 )
 from millstream.rewrite.reading import never_fails
 from millstream.types import STRING, BigInt, Double, Int, TinyInt
@@ -276,3 +279,95 @@ def test_the_whole_rewriting() -> None:
         "└─ Aggregate by [k]: COUNT(t) AS m\n"
         "   └─ Project (see [1])"
     )
+
+
+# ------------------------------------------------------------------------------ below joins
+
+
+def joined(kind: JoinKind) -> Join:
+    left = b.project(b.scan(b.table("one")), "k", "v")
+    right = b.project(b.scan(b.table("two")), k2=b.col(b.scan(), "k"), w=b.col(b.scan(), "w"))
+    return Join(left=left, right=right, kind=kind, keys=(("k", "k2"),))
+
+
+def sides(node: n.Node) -> tuple[bool, bool]:
+    """Whether a filter now stands somewhere below each side of the join."""
+    while not isinstance(node, Join):
+        (node,) = node.inputs
+    plans = [n.Plan((b.sink(side),)).walk() for side in node.inputs]
+    left, right = (any(isinstance(x, n.Filter) for x in steps) for steps in plans)
+    return left, right
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "right"),
+    [
+        (JoinKind.INNER, True, True),
+        (JoinKind.LEFT, True, False),
+        (JoinKind.RIGHT, False, True),
+        (JoinKind.FULL, False, False),
+    ],
+)
+def test_a_filter_goes_below_the_sides_that_are_always_there(
+    kind: JoinKind, left: bool, right: bool
+) -> None:
+    """Below a side that is filled with NULLs the filter would make partners vanish instead."""
+    top = merge_filters(b.plan(b.above(b.above(joined(kind), "v", 1), "w", 2))).sinks[0].input
+    assert sides(push_filters(b.plan(top)).sinks[0].input) == (left, right)
+
+
+def test_what_reads_both_sides_becomes_the_condition_of_an_inner_join() -> None:
+    """Pairs that the filter drops are then never made."""
+    join = joined(JoinKind.INNER)
+    top = n.Filter(input=join, predicate=b.call(">", b.col(join, "v"), b.col(join, "w")))
+    assert steps(push_filters(b.plan(top)))[0] == "Join INNER on k = k2 AND (v > w)"
+    outer = joined(JoinKind.LEFT)
+    kept = n.Filter(input=outer, predicate=b.call(">", b.col(outer, "v"), b.col(outer, "w")))
+    assert steps(push_filters(b.plan(kept)))[0] == "Filter (v > w)"
+
+
+def test_a_filter_on_the_key_goes_below_the_group() -> None:
+    """Groups that nobody sees need no state; a filter on a result stays above it."""
+    on_key = b.above(b.group(b.scan(), "v"), "v", 0)
+    assert steps(push_filters(b.plan(on_key)))[1] == "Filter (v > 0)"
+    on_count = b.above(b.group(b.scan(), "v"), "n", 0)
+    assert steps(push_filters(b.plan(on_count)))[0] == "Filter (n > 0)"
+
+
+def test_a_filter_on_the_order_of_a_rank_stays() -> None:
+    """Without the rows it drops, others would be the first."""
+    rank = ranks.Rank(
+        input=b.scan(),
+        kind=ranks.RankKind.ROW_NUMBER,
+        partition=("w",),
+        by=(n.SortKey("v"),),
+        first=1,
+        last=1,
+    )
+    assert steps(push_filters(b.plan(b.above(rank, "v", 0))))[0] == "Filter (v > 0)"
+    assert steps(push_filters(b.plan(b.above(rank, "w", 0))))[1] == "Filter (w > 0)"
+
+
+# ------------------------------------------------------------------------------ share_subplans
+
+
+def test_equal_steps_are_shared() -> None:
+    """Two INSERTs of the same group keep one state, under the id of the first."""
+    scan = b.scan()
+    plan = assign(b.plan(b.group(scan, "k"), b.group(scan, "k")))
+    shared = share_subplans(plan)
+    first, second = (sink.input for sink in shared.sinks)
+    assert first is second
+    assert first.uid == "out0/aggregate[k]"
+
+
+def test_steps_that_say_something_else_are_not_shared() -> None:
+    """One that draws random values would give both readers the same ones."""
+    scan = b.scan()
+    other = b.plan(b.group(scan, "k"), b.group(scan, "v"))
+    assert len(share_subplans(other).walk()) == len(other.walk())
+    random = b.plan(b.project(scan, d=dice()), b.project(scan, d=dice()))
+    assert len(share_subplans(random).walk()) == len(random.walk())
+    zero, minus = (Literal(value=x, type=Double()) for x in (0.0, -0.0))
+    signs = b.plan(b.project(scan, z=zero), b.project(scan, z=minus))
+    assert len(share_subplans(signs).walk()) == len(signs.walk())
