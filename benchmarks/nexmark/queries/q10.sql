@@ -2,7 +2,7 @@
 -- as complete one minute after its time.
 
 CREATE TABLE q10 (
-  auction BIGINT, bidder BIGINT, price BIGINT, dateTime TIMESTAMP(3), extra VARCHAR, dt STRING,
+  auction BIGINT, bidder BIGINT, price BIGINT, `dateTime` TIMESTAMP(3), extra VARCHAR, dt STRING,
   hm STRING
 ) PARTITIONED BY (dt, hm) WITH (
   'connector' = 'filesystem',
@@ -18,6 +18,6 @@ CREATE TABLE q10 (
 
 INSERT INTO q10
 SELECT
-  auction, bidder, price, dateTime, extra,
-  DATE_FORMAT(dateTime, 'yyyy-MM-dd'), DATE_FORMAT(dateTime, 'HH:mm')
+  auction, bidder, price, `dateTime`, extra,
+  DATE_FORMAT(`dateTime`, 'yyyy-MM-dd'), DATE_FORMAT(`dateTime`, 'HH:mm')
 FROM bid;

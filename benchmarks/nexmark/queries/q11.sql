@@ -7,5 +7,5 @@ CREATE TABLE q11 (
 INSERT INTO q11
 SELECT bidder, COUNT(*), window_start, window_end
 FROM TABLE(
-  SESSION(TABLE bid PARTITION BY bidder, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
+  SESSION(TABLE bid PARTITION BY bidder, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
 GROUP BY bidder, window_start, window_end;

@@ -4,7 +4,7 @@
 CREATE FUNCTION count_char AS 'benchmarks.nexmark.functions.count_char' LANGUAGE PYTHON;
 
 CREATE TABLE q14 (
-  auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), bidTimeType VARCHAR, dateTime TIMESTAMP(3),
+  auction BIGINT, bidder BIGINT, price DECIMAL(23, 3), bidTimeType VARCHAR, `dateTime` TIMESTAMP(3),
   extra VARCHAR, c_counts BIGINT
 ) WITH (${sink});
 
@@ -12,10 +12,10 @@ INSERT INTO q14
 SELECT
   auction, bidder, 0.908 * price,
   CASE
-    WHEN HOUR(dateTime) BETWEEN 8 AND 18 THEN 'dayTime'
-    WHEN HOUR(dateTime) <= 6 OR HOUR(dateTime) >= 20 THEN 'nightTime'
+    WHEN HOUR(`dateTime`) BETWEEN 8 AND 18 THEN 'dayTime'
+    WHEN HOUR(`dateTime`) <= 6 OR HOUR(`dateTime`) >= 20 THEN 'nightTime'
     ELSE 'otherTime'
   END,
-  dateTime, extra, count_char(extra, 'c')
+  `dateTime`, extra, count_char(extra, 'c')
 FROM bid
 WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000;

@@ -9,7 +9,7 @@ CREATE TABLE q15 (
 
 INSERT INTO q15
 SELECT
-  DATE_FORMAT(dateTime, 'yyyy-MM-dd'),
+  DATE_FORMAT(`dateTime`, 'yyyy-MM-dd'),
   COUNT(*),
   COUNT(*) FILTER (WHERE price < 10000),
   COUNT(*) FILTER (WHERE price >= 10000 AND price < 1000000),
@@ -23,4 +23,4 @@ SELECT
   COUNT(DISTINCT auction) FILTER (WHERE price >= 10000 AND price < 1000000),
   COUNT(DISTINCT auction) FILTER (WHERE price >= 1000000)
 FROM bid
-GROUP BY DATE_FORMAT(dateTime, 'yyyy-MM-dd');
+GROUP BY DATE_FORMAT(`dateTime`, 'yyyy-MM-dd');

@@ -10,8 +10,8 @@ CREATE TABLE q16 (
 INSERT INTO q16
 SELECT
   channel,
-  DATE_FORMAT(dateTime, 'yyyy-MM-dd'),
-  MAX(DATE_FORMAT(dateTime, 'HH:mm')),
+  DATE_FORMAT(`dateTime`, 'yyyy-MM-dd'),
+  MAX(DATE_FORMAT(`dateTime`, 'HH:mm')),
   COUNT(*),
   COUNT(*) FILTER (WHERE price < 10000),
   COUNT(*) FILTER (WHERE price >= 10000 AND price < 1000000),
@@ -25,4 +25,4 @@ SELECT
   COUNT(DISTINCT auction) FILTER (WHERE price >= 10000 AND price < 1000000),
   COUNT(DISTINCT auction) FILTER (WHERE price >= 1000000)
 FROM bid
-GROUP BY channel, DATE_FORMAT(dateTime, 'yyyy-MM-dd');
+GROUP BY channel, DATE_FORMAT(`dateTime`, 'yyyy-MM-dd');

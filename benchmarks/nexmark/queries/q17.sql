@@ -9,7 +9,7 @@ CREATE TABLE q17 (
 INSERT INTO q17
 SELECT
   auction,
-  DATE_FORMAT(dateTime, 'yyyy-MM-dd'),
+  DATE_FORMAT(`dateTime`, 'yyyy-MM-dd'),
   COUNT(*),
   COUNT(*) FILTER (WHERE price < 10000),
   COUNT(*) FILTER (WHERE price >= 10000 AND price < 1000000),
@@ -19,4 +19,4 @@ SELECT
   AVG(price),
   SUM(price)
 FROM bid
-GROUP BY auction, DATE_FORMAT(dateTime, 'yyyy-MM-dd');
+GROUP BY auction, DATE_FORMAT(`dateTime`, 'yyyy-MM-dd');

@@ -9,8 +9,8 @@ CREATE TABLE q20 (
 
 INSERT INTO q20
 SELECT
-  b.auction, b.bidder, b.price, b.channel, b.url, b.dateTime, b.extra,
-  a.itemName, a.description, a.initialBid, a.reserve, a.dateTime, a.expires, a.seller, a.category,
+  b.auction, b.bidder, b.price, b.channel, b.url, b.`dateTime`, b.extra,
+  a.itemName, a.description, a.initialBid, a.reserve, a.`dateTime`, a.expires, a.seller, a.category,
   a.extra
 FROM bid AS b
 JOIN auction AS a ON a.id = b.auction

@@ -8,7 +8,7 @@ SELECT category, AVG(best)
 FROM (
   SELECT a.id, a.category, MAX(b.price) AS best
   FROM auction AS a
-  JOIN bid AS b ON b.auction = a.id AND b.dateTime BETWEEN a.dateTime AND a.expires
+  JOIN bid AS b ON b.auction = a.id AND b.`dateTime` BETWEEN a.`dateTime` AND a.expires
   GROUP BY a.id, a.category
 )
 GROUP BY category;

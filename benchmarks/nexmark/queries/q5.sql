@@ -6,7 +6,7 @@ CREATE TABLE q5 (auction BIGINT, num BIGINT) WITH (${sink});
 INSERT INTO q5
 WITH counted AS (
   SELECT auction, window_start, window_end, COUNT(*) AS num
-  FROM TABLE(HOP(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+  FROM TABLE(HOP(TABLE bid, DESCRIPTOR(`dateTime`), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
   GROUP BY auction, window_start, window_end
 ), most AS (
   SELECT window_start, window_end, MAX(num) AS num

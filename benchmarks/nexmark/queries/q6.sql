@@ -10,15 +10,15 @@ INSERT INTO q6
 SELECT
   seller,
   AVG(price) OVER (
-    PARTITION BY seller ORDER BY dateTime ROWS BETWEEN 10 PRECEDING AND CURRENT ROW)
+    PARTITION BY seller ORDER BY `dateTime` ROWS BETWEEN 10 PRECEDING AND CURRENT ROW)
 FROM (
-  SELECT seller, price, dateTime
+  SELECT seller, price, `dateTime`
   FROM (
     SELECT
-      a.seller, b.price, b.dateTime,
-      ROW_NUMBER() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.dateTime ASC) AS place
+      a.seller, b.price, b.`dateTime`,
+      ROW_NUMBER() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.`dateTime` ASC) AS place
     FROM auction AS a
-    JOIN bid AS b ON b.auction = a.id AND b.dateTime BETWEEN a.dateTime AND a.expires
+    JOIN bid AS b ON b.auction = a.id AND b.`dateTime` BETWEEN a.`dateTime` AND a.expires
   )
   WHERE place = 1
 );
