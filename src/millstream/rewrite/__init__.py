@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millstream.rewrite.fold_constants import fold_constants
 from millstream.rewrite.merge_filters import merge_filters
 from millstream.rewrite.merge_projects import merge_projects
 from millstream.rewrite.prune_columns import prune_columns
@@ -23,25 +24,33 @@ if TYPE_CHECKING:
     from millstream.plan.nodes import Plan
 
 RULES: tuple[Callable[[Plan], Plan], ...] = (
+    fold_constants,
     share_subplans,
     push_filters,
     merge_filters,
     prune_columns,
     merge_projects,
-    # Once more: pruning and pushing make steps equal that were not.
-    share_subplans,
 )
 
 
+PASSES_MAX = 8
+"""One rule makes room for another; a plan is settled after two or three passes."""
+
+
 def rewrite(plan: Plan) -> Plan:
-    """Apply all rules in order."""
-    for rule in RULES:
-        plan = rule(plan)
+    """Apply all rules in order, until none finds anything to do."""
+    for _ in range(PASSES_MAX):
+        before = plan
+        for rule in RULES:
+            plan = rule(plan)
+        if plan.sinks == before.sinks:
+            break
     return plan
 
 
 __all__ = [
     "RULES",
+    "fold_constants",
     "merge_filters",
     "merge_projects",
     "prune_columns",

@@ -55,7 +55,7 @@ def _shown_whole(order: list[n.Node]) -> set[int]:
 
     for node in order:
         if isinstance(node, n.LateRows):
-            whole.add(id(node.input.inputs[0]))
+            whole.update(id(child) for child in node.input.inputs)
         if isinstance(node, n.RejectedRows):
             with_all_below(node.input)
     return whole

@@ -16,6 +16,7 @@ from millstream.plan.joins import Join, JoinKind
 from millstream.plan.windows import Tumble
 from millstream.rewrite import (
     RULES,
+    fold_constants,
     merge_filters,
     merge_projects,
     prune_columns,
@@ -23,8 +24,9 @@ from millstream.rewrite import (
     rewrite,
     share_subplans,
 )
+from millstream.rewrite.fold_constants import fold
 from millstream.rewrite.reading import never_fails
-from millstream.types import STRING, BigInt, Double, Int, TinyInt
+from millstream.types import STRING, BigInt, Boolean, Double, Int, TinyInt
 from tests.unit.plan import build as b
 
 
@@ -371,3 +373,44 @@ def test_steps_that_say_something_else_are_not_shared() -> None:
     zero, minus = (Literal(value=x, type=Double()) for x in (0.0, -0.0))
     signs = b.plan(b.project(scan, z=zero), b.project(scan, z=minus))
     assert len(share_subplans(signs).walk()) == len(signs.walk())
+
+
+# ------------------------------------------------------------------------------ fold_constants
+
+
+def yes(value: bool | None) -> Literal:
+    return Literal(value=value, type=Boolean())
+
+
+def test_constants_are_folded() -> None:
+    """What is known before the first row is not computed for each of them."""
+    total = b.call("+", b.number(40), b.number(2), gives=Int())
+    assert fold(total) == replace(b.number(42), type=Int())
+    assert fold(b.call("=", total, b.number(42))).value is True  # type: ignore[attr-defined]
+    assert fold(b.call("<", b.number(1), Literal(value=None, type=Int()))) == yes(None)
+
+
+def test_an_overflow_is_left_to_the_rows() -> None:
+    """INT wraps around at run time; Python's numbers do not."""
+    most = b.call("+", b.number(2**31 - 1), b.number(1), gives=Int())
+    assert fold(most) is most
+
+
+def test_conditions_that_constants_decide() -> None:
+    """TRUE AND x is x; x AND FALSE still computes x first, whose failure rejects the row."""
+    v = b.call(">", b.col(b.scan(), "v"), b.number(0))
+    assert fold(b.call("AND", yes(True), v)) is v
+    assert fold(b.call("OR", v, yes(False))) is v
+    assert fold(b.call("AND", yes(False), v)) == yes(False)
+    last = b.call("AND", v, yes(False))
+    assert fold(last) is last
+    chosen = b.call(
+        "CASE", yes(False), b.number(1), yes(True), b.number(2), b.number(3), gives=Int()
+    )
+    assert fold(chosen) == b.number(2)
+
+
+def test_a_filter_that_passes_everything_goes() -> None:
+    """WHERE 1 = 1 is how generated SQL begins."""
+    top = n.Filter(input=b.scan(), predicate=b.call("=", b.number(1), b.number(1)))
+    assert steps(fold_constants(b.plan(top))) == ["Scan orders [kafka]"]
