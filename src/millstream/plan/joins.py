@@ -172,8 +172,10 @@ class IntervalJoin(_Joined):
     @property
     def delay_ms(self) -> int:
         # A result carries the time of either side; the older one is at most this much behind
-        # what the newer one's arrival showed.
-        return max(self.upper_ms, -self.lower_ms, 0)
+        # what the newer one's arrival showed. A row without partner is given when the mark has
+        # passed its last partner's time, hence by one more.
+        outer = self.kind.fills_left or self.kind.fills_right
+        return max(self.upper_ms, -self.lower_ms, 0) + int(outer)
 
     def facts(self, inputs: tuple[Facts, ...], tables: Tables) -> Facts:
         left, right = inputs
@@ -208,7 +210,7 @@ class WindowJoin(_Joined):
     """Joins rows of equal windows, once, when the watermark passes the window's end.
 
     ``left_bounds`` and ``right_bounds`` are the columns (start, end) of each side's windows,
-    which are not repeated in ``keys``.
+    which are not repeated in ``keys``. A late row of either side comes with NULLs for the other.
     """
 
     left_bounds: tuple[str, str]
@@ -225,6 +227,10 @@ class WindowJoin(_Joined):
     @property
     def drops_late(self) -> bool:
         return True
+
+    @cached_property
+    def late_schema(self) -> Schema:
+        return joined_schema(self.left.schema, self.right.schema, JoinKind.FULL)
 
     def facts(self, inputs: tuple[Facts, ...], tables: Tables) -> Facts:
         left, right = inputs

@@ -30,7 +30,7 @@ from millstream.plan.facts import (
     same_key,
 )
 from millstream.plan.table import Table
-from millstream.plan.windows import Attached, Window
+from millstream.plan.windows import Attached, Session, Window
 from millstream.types import (
     BigInt,
     Boolean,
@@ -126,6 +126,11 @@ class Node:
     def drops_late(self) -> bool:
         """Whether rows can come too late for the step."""
         return False
+
+    @property
+    def late_schema(self) -> Schema:
+        """The columns of the rows that came too late: those of the first input."""
+        return self.inputs[0].schema
 
     @property
     def delay_ms(self) -> int:
@@ -321,11 +326,13 @@ class WindowTable(Unary):
     """A window table function: each row once per window it falls in, plus three columns.
 
     Adds ``window_start``, ``window_end`` (TIMESTAMP(3)) and ``window_time`` (end − 1 ms, the time
-    attribute of what follows).
+    attribute of what follows). The rows of a :class:`Session` wait until it is closed; sessions
+    are those of the rows that agree on ``partition``.
     """
 
     window: Window
     time: str
+    partition: tuple[str, ...] = ()
 
     @cached_property
     def _schema(self) -> Schema:
@@ -347,6 +354,9 @@ class WindowTable(Unary):
         )
 
     def __post_init__(self) -> None:
+        assert isinstance(self.window, Session) or not self.partition, "only sessions have parts"
+        for name in self.partition:
+            self.input.schema.type_of(name)
         _ = self._schema
 
     @property
@@ -354,7 +364,26 @@ class WindowTable(Unary):
         return self._schema
 
     def label(self) -> str:
-        return f"WindowTable {self.window} on {self.time}"
+        by = f" by [{', '.join(self.partition)}]" if isinstance(self.window, Session) else ""
+        return f"WindowTable {self.window} on {self.time}{by}"
+
+    @property
+    def id_keys(self) -> tuple[str, ...]:
+        return self.partition
+
+    @property
+    def drops_late(self) -> bool:
+        return isinstance(self.window, Session)
+
+    @property
+    def delay_ms(self) -> int:
+        return session_delay_ms(self.window)
+
+    def state(self, inputs: tuple[Facts, ...]) -> StateBound:
+        if not isinstance(self.window, Session):
+            return StateBound.STATELESS
+        timed = inputs[0].marks or self.time in inputs[0].clocks
+        return StateBound.TIME if timed else StateBound.ROWS
 
     @property
     def append_only(self) -> str | None:
@@ -368,7 +397,7 @@ class WindowTable(Unary):
         return windowed(inputs[0], self.time, WINDOW_COLUMNS)
 
     def reads(self, port: int, kept: set[str]) -> set[str]:
-        return (kept & set(self.input.schema.names)) | {self.time}
+        return (kept & set(self.input.schema.names)) | {self.time, *self.partition}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -430,7 +459,8 @@ class WindowAggregate(Unary):
 
     Columns: ``keys``, then ``aggs``, then those of ``window_start``, ``window_end`` and
     ``window_time`` that are named here (None = not wanted). ``time`` is the event-time column of
-    the input; with an :class:`Attached` window the bounds are columns of the input already.
+    the input; with an :class:`Attached` window the bounds are columns of the input already, and
+    sessions are those of the rows that agree on ``keys``.
     """
 
     window: Window | Attached
@@ -482,6 +512,10 @@ class WindowAggregate(Unary):
     @property
     def drops_late(self) -> bool:
         return True
+
+    @property
+    def delay_ms(self) -> int:
+        return session_delay_ms(self.window)
 
     def facts(self, inputs: tuple[Facts, ...], tables: Tables) -> Facts:
         names = (self.window_start, self.window_end, self.window_time)
@@ -707,11 +741,11 @@ class Normalize(Unary):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LateRows(Unary):
-    """The rows that came too late for the node below, with that node's input columns."""
+    """The rows that came too late for the node below, with that node's ``late_schema``."""
 
     @property
     def schema(self) -> Schema:
-        return self.input.inputs[0].schema
+        return self.input.late_schema
 
     def label(self) -> str:
         return "LateRows"
@@ -841,6 +875,11 @@ def read_by(named: Iterable[Named]) -> set[str]:
 def untimed(below: Facts) -> Facts:
     """Return the facts of rows that come at the end, or late: they have no time of their own."""
     return Facts(bounded=below.bounded, marks=below.marks)
+
+
+def session_delay_ms(window: Window | Attached) -> int:
+    """Return how far the watermark stays behind: a session waits for rows that touch its end."""
+    return 1 if isinstance(window, Session) else 0
 
 
 def windowed(below: Facts, time: str, names: tuple[str, str, str]) -> Facts:
