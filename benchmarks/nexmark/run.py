@@ -19,13 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import polars as pl
+
+import millstream as ms
+
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parent.parent))  # q14 names benchmarks.nexmark.functions
-
-import polars as pl  # noqa: E402 (after the path is set)
-
-import millstream as ms  # noqa: E402
-
 QUERIES = range(24)
 SIDE_ROWS = 10_000
 
@@ -91,6 +89,7 @@ def main() -> None:
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--rounds", type=int, default=3)
     given = asked.parse_args()
+    sys.path.insert(0, str(FOLDER.parent.parent))  # q14 names benchmarks.nexmark.functions
     source = generator(given.events, given.rate, given.seed)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
