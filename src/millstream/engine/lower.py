@@ -16,7 +16,7 @@ from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
 from millstream.plan import changelog, joins, ranks
 from millstream.plan import nodes as n
-from millstream.plan.derive import Derived, Upsert, late_node
+from millstream.plan.derive import Derived, StateBound, Upsert, late_node
 from millstream.plan.stages import chains
 
 OPERATOR_MODULES: dict[type[n.Node], str] = {
@@ -52,6 +52,7 @@ class _Builder:
     ttl_ms: int
     places: bool
     chains: dict[int, tuple[n.Node, ...]]
+    told: set[int]
     steps: list[Step] = field(default_factory=list)
     stages: list[ScanStage] = field(default_factory=list)
     scans: list[int] = field(default_factory=list)
@@ -65,7 +66,7 @@ def lower(derived: Derived, ctx: Context, *, seed: int, ttl_ms: int = 0) -> Grap
     runs = chains(order)
     inner = {id(link) for run in runs.values() for link in run[:-1]}
     places = any(isinstance(node, n.RejectedRows) for node in order)
-    builder = _Builder(derived, ctx, seed, ttl_ms, places, runs)
+    builder = _Builder(derived, ctx, seed, ttl_ms, places, runs, _told(derived, order))
     for node in order:
         if id(node) not in inner:
             _add(builder, node)
@@ -122,7 +123,7 @@ def _operator(builder: _Builder, node: n.Node, chain: tuple[n.Node, ...]) -> Ope
         return Program(stages, builder.ctx, seed=builder.seed, uid=node.uid)
     import_module(f"millstream.engine.operators.{OPERATOR_MODULES[type(node)]}")
     derived = builder.derived
-    return operator_for(
+    made = operator_for(
         node,
         Lowering(
             ctx=builder.ctx,
@@ -135,6 +136,26 @@ def _operator(builder: _Builder, node: n.Node, chain: tuple[n.Node, ...]) -> Ope
             ttl_ms=builder.ttl_ms,
         ),
     )
+    return _one_by_one(node, made) if id(node) in builder.told else made
+
+
+def _told(derived: Derived, order: list[n.Node]) -> set[int]:
+    """Return the steps whose changes a ToChanges tells, so that none of them may be merged."""
+    told: set[int] = set()
+    for node in reversed(order):
+        if isinstance(node, changelog.ToChanges) or id(node) in told:
+            told |= {id(child) for child in node.inputs if derived.facts(child).updates}
+    return {id(m) for m in order if id(m) in told and derived.state(m) is not StateBound.STATELESS}
+
+
+def _one_by_one(node: n.Node, made: Operator) -> Operator:
+    from millstream.engine.operators.each_change import EachChange
+
+    match node:
+        case n.Aggregate(keys=keys) | n.Normalize(key=keys):
+            return EachChange(made, keys)
+        case _:
+            return EachChange(made, None)
 
 
 def _stage(node: n.Node) -> Stage:
