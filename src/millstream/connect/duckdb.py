@@ -41,6 +41,7 @@ CONNECTOR = Connector(
     doc="Tables of a DuckDB file: read once, or written row by row or by key.",
     config=DuckdbConfig,
     extra="duckdb",
+    filters=lambda _: True,
     source=_source,
     sink=_sink,
     takes=Changes.UPSERT,

@@ -179,15 +179,30 @@ class DuckdbSource(SqlFileSource):
             ).fetchall()
             # A view may give its rows in any order; pages need one that is always the same.
             order = f" ORDER BY {listed(found)}" if kind[0][0] else ""
+            kept, values = self._kept()
             rows = connection.sql(
-                f"SELECT {', '.join(columns) or '1'} FROM {quoted_path(self.table)}{order} "
-                f"LIMIT {rows_max} OFFSET {start}"
+                f"SELECT {', '.join(columns) or '1'} FROM {quoted_path(self.table)}{kept}{order} "
+                f"LIMIT {rows_max} OFFSET {start}",
+                params=values,
             ).to_arrow_table()
             frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame), "a table becomes a frame"
         if not columns:
             return pl.DataFrame(height=frame.height), None  # a query that only counts rows
         return frame.cast(polars_schema(self.schema)), None
+
+    def _kept(self) -> tuple[str, list[Any]]:
+        """Return WHERE … and its values."""
+        parts, values = [], []
+        for condition in self.conditions:
+            kind = self.stored.type_of(condition.column)
+            loaded = _loaded(kind, quoted(condition.column), condition.column, self.where)
+            if condition.value is None:
+                parts.append(f"{loaded} {condition.op}")
+            else:
+                parts.append(f"{loaded} {condition.op} ?")
+                values.append(condition.value)
+        return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
 def _stored(dtype: t.LogicalType, value: str) -> str:

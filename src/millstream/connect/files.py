@@ -146,6 +146,7 @@ CONNECTOR = Connector(
     config=FilesConfig,
     source=_source,
     sink=_sink,
+    filters=lambda table: table.options.get("format") == "parquet",
     metadata={
         "file.path": "STRING NOT NULL",
         "file.name": "STRING NOT NULL",

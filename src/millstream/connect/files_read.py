@@ -196,14 +196,17 @@ class _ParquetFile(_OpenFile):
     def __init__(self, files: Files, path: str, start: int) -> None:
         self.path = path
         self.place = start
-        self._rows = ParquetRows(path, files.spec.physical, start=start)
+        self._rows = ParquetRows(
+            path, files.spec.physical, start=start, conditions=files.spec.conditions
+        )
 
     def take(self, rows_max: int, *, final: bool) -> Part | None:
-        frame = self._rows.take(rows_max)
-        if frame is None:
+        found = self._rows.take(rows_max)
+        if found is None:
             return None
-        places = np.arange(self.place, self.place + frame.height)
-        self.place += frame.height
+        first, frame = found
+        places = np.arange(first, first + frame.height)
+        self.place = first + frame.height
         size = int(frame.estimated_size())
         return Part(frame=frame, places=places, bytes=size, documents=frame.height)
 

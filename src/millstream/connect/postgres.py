@@ -38,6 +38,7 @@ CONNECTOR = Connector(
     doc="Tables of PostgreSQL: read once, or written row by row or by key.",
     config=PostgresConfig,
     extra="postgres",
+    filters=lambda _: True,
     source=_source,
     sink=_sink,
     gives=Changes.APPEND,

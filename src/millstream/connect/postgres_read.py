@@ -1,6 +1,7 @@
 """A PostgreSQL table as a bounded source.
 
 in      one query over the wanted columns, each cast to its declared type, with a server-side cursor
+where   conditions the query asks for (``rewrite.push_conditions``) are part of it
 order   the declared PRIMARY KEY, else the storage order of the table, else all columns of a view;
         a restart skips the rows it had read, so the table should not change while it is read
 bad     a value that its declared type cannot hold is an error of the query, told with the column
@@ -17,6 +18,7 @@ from millstream import types as t
 from millstream.columns.physical import polars_schema
 from millstream.connect import postgres_client as door
 from millstream.connect.postgres_text import database_type
+from millstream.connect.row_places import resume_of, rows_read
 from millstream.ports.connector import Chunk, Delivery, End, Reader, Source, SourceSpec
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ class PostgresSource(Source):
         self._config: PostgresConfig = spec.config
         self._key = spec.table.primary_key
         self._schema = spec.physical
-        self._all = spec.table.physical.names
+        self._stored = spec.table.physical
+        self._all = self._stored.names
         self._where = f"table '{spec.table.name}'"
+        self._conditions = spec.conditions
         for field in spec.physical:
             database_type(field.type, column=field.name, where=self._where)
 
@@ -49,7 +53,7 @@ class PostgresSource(Source):
     def open(self, split: str, *, resume: Any | None) -> Reader:
         """Read on behind the first ``resume`` rows."""
         assert split == SPLIT, f"a table has no split '{split}'"
-        return _PostgresReader(self, 0 if resume is None else int(resume))
+        return _PostgresReader(self, rows_read(resume, self.asked, self._where))
 
     def test(self) -> None:
         """Connect and look at one row."""
@@ -62,10 +66,11 @@ class PostgresSource(Source):
             [(f"{{}}::{self._cast(f.type, f.name)}", f.name) for f in self._schema],
             ", ",
         )
-        text = "SELECT {columns} FROM {table} ORDER BY {order} OFFSET {skip} {limit}"
+        text = "SELECT {columns} FROM {table} {where} ORDER BY {order} OFFSET {skip} {limit}"
         found = door.sql.SQL(text).format(
             columns=columns,
             table=door.name(self._config.table_name),
+            where=self._kept(),
             order=self._order(connection),
             skip=door.sql.Literal(skip),
             limit=door.sql.SQL("" if cursor else "LIMIT 1"),
@@ -84,6 +89,27 @@ class PostgresSource(Source):
         except door.Error as error:
             raise door.in_our_words(error, self._config, f"{self._where} cannot be read") from None
         return named
+
+    @property
+    def asked(self) -> str:
+        """The conditions as text, to know them again after a restart."""
+        return " AND ".join(map(str, self._conditions))
+
+    def _kept(self) -> door.sql.Composable:
+        parts = []
+        for condition in self._conditions:
+            kind = self._cast(self._schema_of(condition.column), condition.column)
+            form = f"{{}}::{kind} {condition.op}"
+            named = door.sql.SQL(form).format(door.sql.Identifier(condition.column))
+            if condition.value is not None:
+                named = door.sql.SQL("{} {}").format(named, door.sql.Literal(condition.value))
+            parts.append(named)
+        if not parts:
+            return door.sql.SQL("")
+        return door.sql.SQL("WHERE {}").format(door.sql.SQL(" AND ").join(parts))
+
+    def _schema_of(self, column: str) -> t.LogicalType:
+        return self._stored.type_of(column)
 
     def _cast(self, dtype: t.LogicalType, column: str) -> str:
         return database_type(dtype, column=column, where=self._where)
@@ -146,7 +172,7 @@ class _PostgresReader(Reader):
         frame = self._source.frame(rows)
         return Chunk(
             frame=frame,
-            resume=self._next,
+            resume=resume_of(self._next, self._source.asked),
             offsets=pl.int_range(start, self._next, eager=True),
             bytes=int(frame.estimated_size()),
         )

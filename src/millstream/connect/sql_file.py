@@ -25,6 +25,7 @@ from typing import Any
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.connect.row_places import resume_of, rows_read
 from millstream.connect.sql_epochs import EpochRow
 from millstream.errors import ConnectorError, OptionError, PlanError
 from millstream.ports.connector import (
@@ -274,6 +275,13 @@ class SqlFileSource(Source):
         self.table = config.table or spec.table.name
         self.schema = spec.physical
         self.where = f"table '{spec.table.name}' in {config.path}"
+        self.conditions = spec.conditions
+        self.stored = spec.table.physical
+
+    @property
+    def asked(self) -> str:
+        """The conditions as text, to know them again after a restart."""
+        return " AND ".join(map(str, self.conditions))
 
     @abstractmethod
     def page(self, start: int, rows_max: int) -> tuple[pl.DataFrame, pl.DataFrame | None]:
@@ -286,7 +294,7 @@ class SqlFileSource(Source):
     def open(self, split: str, *, resume: Any | None) -> Reader:
         """Read on behind the first ``resume`` rows."""
         assert split == SPLIT, f"a table has no split '{split}'"
-        return _PageReader(self, 0 if resume is None else int(resume))
+        return _PageReader(self, rows_read(resume, self.asked, self.where))
 
     def test(self) -> None:
         """Open the file and look at one row."""
@@ -317,7 +325,7 @@ class _PageReader(Reader):
         return Chunk(
             frame=frame,
             rejected=rejected,
-            resume=self._next,
+            resume=resume_of(self._next, self._source.asked),
             offsets=places,
             bytes=int(frame.estimated_size()),
         )

@@ -154,7 +154,7 @@ def _worker(
 
 def _reading(node: Scan, settings: Settings, inbox: Inbox, positions: dict[str, Any]) -> Reading:
     return Reading(
-        source_for(node.table, node.wanted),
+        source_for(node.table, node.wanted, node.conditions),
         positions,
         inbox,
         bytes_max=settings.buffer_bytes_max,

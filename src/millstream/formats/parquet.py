@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from millstream.columns.physical import polars_schema
 from millstream.errors import ConnectorError
+from millstream.plan.table import Condition
 from millstream.ports.format import Format
 from millstream.settings import option
 from millstream.types import Schema
@@ -50,8 +51,11 @@ class ParquetConfig:
 class ParquetRows:
     """Reads one file from a row on."""
 
-    def __init__(self, path: str, schema: Schema, *, start: int) -> None:
+    def __init__(
+        self, path: str, schema: Schema, *, start: int, conditions: tuple[Condition, ...] = ()
+    ) -> None:
         self._path = path
+        self._conditions = conditions
         self._wanted = polars_schema(schema)
         try:
             # The file is ours to open and close: pyarrow keeps what it opened itself.
@@ -71,9 +75,10 @@ class ParquetRows:
         self.rows_total = int(self._file.metadata.num_rows)
         self._batches = self._batches_from(start)
         self._held: pl.DataFrame | None = None
+        self._at = start
 
-    def take(self, rows_max: int) -> pl.DataFrame | None:
-        """Return the next rows, at most so many; None after the last."""
+    def take(self, rows_max: int) -> tuple[int, pl.DataFrame] | None:
+        """Return the next rows, at most so many, and the first one's index; None after the last."""
         while self._held is None or not self._held.height:
             try:
                 batch = next(self._batches, None)
@@ -81,9 +86,10 @@ class ParquetRows:
                 raise self._broken(error) from None
             if batch is None:
                 return None
-            self._held = self._fit(batch)
+            self._at, self._held = batch[0], self._fit(batch[1])
         taken, self._held = self._held[:rows_max], self._held[rows_max:]
-        return taken
+        first, self._at = self._at, self._at + taken.height
+        return first, taken
 
     def close(self) -> None:
         """Free the file."""
@@ -94,17 +100,30 @@ class ParquetRows:
         first, groups = 0, []
         for group in range(self._file.num_row_groups):
             rows = self._file.metadata.row_group(group).num_rows
-            if first + rows > start:
-                groups.append((group, max(0, start - first)))
+            if first + rows > start and self._may_hold(group):
+                groups.append((group, first, max(0, start - first)))
             first += rows
-        for group, above in groups:
-            skip = above
+        for group, begins, above in groups:
+            at, skip = begins, above
             for batch in self._file.iter_batches(
                 batch_size=_ROWS_AT_ONCE, row_groups=[group], columns=list(self._wanted)
             ):
                 if skip < batch.num_rows:
-                    yield batch.slice(skip)
+                    yield at + skip, batch.slice(skip)
                 skip -= min(skip, batch.num_rows)
+                at += batch.num_rows
+
+    def _may_hold(self, group: int) -> bool:
+        """Tell from its statistics whether a row group may hold rows that meet the conditions."""
+        found = self._file.metadata.row_group(group)
+        places = {found.column(i).path_in_schema: i for i in range(found.num_columns)}
+        for condition in self._conditions:
+            if condition.column not in places:
+                continue
+            column = found.column(places[condition.column])
+            if column.statistics is not None and not _possible(condition, column):
+                return False
+        return True
 
     def _fit(self, batch: Any) -> pl.DataFrame:
         if not self._wanted:
@@ -125,6 +144,31 @@ class ParquetRows:
             where=self._path,
             hint="Is it complete, and is it Parquet?",
         )
+
+
+def _possible(condition: Condition, column: Any) -> bool:
+    """Tell whether some value of a column chunk can meet a condition."""
+    kept, value = column.statistics, condition.value
+    if kept.has_null_count and kept.null_count == column.num_values:
+        return False
+    if condition.op == "IS NOT NULL" or not kept.has_min_max:
+        return True
+    try:
+        match condition.op:
+            case "=":
+                return bool(kept.min <= value <= kept.max)
+            case "<>":
+                return not kept.min == value == kept.max
+            case "<":
+                return bool(kept.min < value)
+            case "<=":
+                return bool(kept.min <= value)
+            case ">":
+                return bool(kept.max > value)
+            case _:
+                return bool(kept.max >= value)
+    except TypeError:
+        return True  # stored as another type than the table declares: read it and see
 
 
 def write_parquet(frame: pl.DataFrame, file: IO[bytes], config: ParquetConfig) -> None:

@@ -29,7 +29,7 @@ from millstream.plan.facts import (
     projected,
     same_key,
 )
-from millstream.plan.table import Table
+from millstream.plan.table import Condition, Table
 from millstream.plan.windows import Attached, Session, Window
 from millstream.types import (
     BigInt,
@@ -169,11 +169,12 @@ class Scan(Node):
     """Reads a table: decode, computed columns, watermark.
 
     ``wanted`` names the physical and metadata columns that are decoded, None = all; computed
-    columns are always there.
+    columns are always there. ``conditions`` tell the source which rows it may leave out.
     """
 
     table: Table
     wanted: tuple[str, ...] | None = None
+    conditions: tuple[Condition, ...] = ()
 
     @cached_property
     def _schema(self) -> Schema:
@@ -189,7 +190,9 @@ class Scan(Node):
         return self._schema
 
     def label(self) -> str:
-        return f"Scan {self.table.name} [{self.table.connector}]"
+        where = " AND ".join(map(str, self.conditions))
+        told = f" where {where}" if where else ""
+        return f"Scan {self.table.name} [{self.table.connector}]{told}"
 
     @property
     def id_keys(self) -> tuple[str, ...]:

@@ -46,6 +46,21 @@ ColumnDef = Physical | Metadata | Computed
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """``column op value``: a source may leave out the rows for which this is not TRUE.
+
+    ``op`` is one of = <> < <= > >= with a constant that is not NULL, or IS NOT NULL without one.
+    """
+
+    column: str
+    op: str
+    value: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.column} {self.op}" + ("" if self.value is None else f" {self.value!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class Watermark:
     """``column`` is the event time; ``expr`` gives each row's contribution to the mark."""
 

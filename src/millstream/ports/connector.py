@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from millstream.plan.table import Metadata, Table
+from millstream.plan.table import Condition, Metadata, Table
 from millstream.types import Schema
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ class SourceSpec:
 
     ``metadata`` are the wanted metadata columns; ``formats`` are the format options left over
     after the connector's own (``format``, ``json.*`` …), for the connectors that decode payloads.
+    ``conditions``: rows that do not meet them all may be left out (a filter above drops them).
     """
 
     table: Table
@@ -178,6 +179,7 @@ class SourceSpec:
     physical: Schema
     metadata: tuple[Metadata, ...]
     formats: Mapping[str, Any] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +200,7 @@ class Connector:
 
     metadata  key → SQL type text of the metadata columns a source can fill
     bounded   tells from the config alone whether the source ends, without connecting
+    filters   tells whether its source makes use of conditions for a table
     payload   True where rows travel as payloads in a ``format``
     guarantee one line on delivery, for ``explain`` and the docs
     """
@@ -213,5 +216,6 @@ class Connector:
     metadata: Mapping[str, str] = field(default_factory=dict)
     bounded: Callable[[Any], bool] = lambda _: False
     payload: bool = False
+    filters: Callable[[Table], bool] = lambda _: False
     guarantee: str = ""
     aliases: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any
 
 from millstream.errors import OptionError, PlanError, UnknownName
 from millstream.expr.casts import check_cast
-from millstream.plan.table import Table
+from millstream.plan.table import Condition, Table
 from millstream.ports.connector import Changes, Connector, Sink, SinkSpec, Source, SourceSpec
 from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
 from millstream.ports.options import options_of, read_options
@@ -109,8 +109,15 @@ def changes_of(table: Table) -> tuple[Changes, Changes]:
     return found.gives, found.takes
 
 
-def source_for(table: Table, wanted: tuple[str, ...] | None = None) -> Source:
-    """Build the source of a table; ``wanted`` are the physical and metadata columns needed."""
+def source_for(
+    table: Table,
+    wanted: tuple[str, ...] | None = None,
+    conditions: tuple[Condition, ...] = (),
+) -> Source:
+    """Build the source of a table; ``wanted`` are the physical and metadata columns needed.
+
+    ``conditions``: rows that do not meet them all may be left out.
+    """
     found, config, formats = config_of(table)
     if found.source is None:
         raise PlanError(
@@ -123,7 +130,12 @@ def source_for(table: Table, wanted: tuple[str, ...] | None = None) -> Source:
         metadata = tuple(m for m in metadata if m.name in wanted)
     return found.source(
         SourceSpec(
-            table=table, config=config, physical=physical, metadata=metadata, formats=formats
+            table=table,
+            config=config,
+            physical=physical,
+            metadata=metadata,
+            formats=formats,
+            conditions=conditions,
         )
     )
 

@@ -15,6 +15,7 @@ from millstream.rewrite.fold_constants import fold_constants
 from millstream.rewrite.merge_filters import merge_filters
 from millstream.rewrite.merge_projects import merge_projects
 from millstream.rewrite.prune_columns import prune_columns
+from millstream.rewrite.push_conditions import push_conditions
 from millstream.rewrite.push_filters import push_filters
 from millstream.rewrite.share_subplans import share_subplans
 
@@ -30,6 +31,7 @@ RULES: tuple[Callable[[Plan], Plan], ...] = (
     merge_filters,
     prune_columns,
     merge_projects,
+    push_conditions,
 )
 
 
@@ -54,6 +56,7 @@ __all__ = [
     "merge_filters",
     "merge_projects",
     "prune_columns",
+    "push_conditions",
     "push_filters",
     "rewrite",
     "share_subplans",

@@ -21,6 +21,7 @@ from millstream.plan import joins, ranks
 from millstream.plan import nodes as n
 from millstream.plan.joins import JoinKind
 from millstream.plan.legality import is_deterministic
+from millstream.plan.windows import Session
 from millstream.rewrite.reading import all_of, is_plain, never_fails, parts_of, readers
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def _one_step(plan: n.Plan) -> n.Plan:
             return _below_project(node, node.input)
         if isinstance(node.input, n.WindowTable):
             gone = set(node.input.schema.names) - set(node.input.input.schema.names)
+            if isinstance(node.input.window, Session):
+                # Rows it takes away would not hold a session together any more.
+                gone = set(node.input.schema.names) - set(node.input.partition)
             return node if columns_of(node.predicate) & gone else _swapped(node, node.input)
         return _below_step(node, node.input)
 
