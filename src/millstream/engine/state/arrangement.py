@@ -1,0 +1,274 @@
+"""Rows by key: what each side of a join keeps.
+
+in      rows of a frame with the slots of their keys; rows that are taken back
+state   one slot per row in a matrix of words (text in a byte heap), the rows of a key in a chain.
+        Where rows can be taken back, equal rows share a slot with a count, found by a 128-bit
+        hash of the whole row, so that taking one back never walks a hot key's chain
+out     the rows of keys as (place, slot) pairs, oldest first; the columns of slots
+ttl     a row not written for so long is not seen any more, and removed a few slots a batch
+bad     taking back a row that is not there changes nothing and is counted in ``rows_unmatched``
+cost    follows the batch and its pairs, never the rows kept
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from millstream.engine.state import arrangement_kernels as k
+from millstream.engine.state.arena import Arena
+from millstream.engine.state.codec import NO_WORDS, Kind, Store, encode, face, validity
+from millstream.engine.state.hash_table import HashTable
+from millstream.engine.state.heap import ByteHeap
+from millstream.engine.state.key_index import KeyIndex, free_blocks
+from millstream.engine.state.slots import USED, SlotRows, gather_words
+
+SIDES = 2
+BITS = 60
+"""Null bits in a word."""
+NEVER = -(2**63)
+"""Rows written after this instant: all."""
+SWEPT_MIN, SWEPT_PER_ROW = 1024, 4
+TIMES, PARTNERS, WRITTEN = "$times", "$partners", "$written"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a side of a join must know of its rows.
+
+    removes   rows can be taken back
+    partners  each row knows how many rows of the other side it meets
+    ttl_ms    rows are forgotten when not written for so long; 0 = never
+    """
+
+    removes: bool
+    partners: bool
+    ttl_ms: int = 0
+
+
+def keys_of_sides(
+    schema: dict[str, pl.DataType], seed: int, *, arena: Arena, heap: ByteHeap
+) -> KeyIndex:
+    """Return the keys that two arrangements share."""
+    words = SIDES * k.SIDE_WORDS
+    return KeyIndex(schema, seed, arena=arena, heap=heap, extra_words=words)
+
+
+class Arrangement:
+    """The rows of one side; ``keys`` is shared with the other side."""
+
+    def __init__(
+        self,
+        schema: dict[str, pl.DataType],
+        keys: KeyIndex,
+        side: int,
+        needs: Needs,
+        seed: int,
+        *,
+        arena: Arena,
+        heap: ByteHeap,
+    ) -> None:
+        self.names = tuple(schema)
+        self.needs = needs
+        self._keys = keys
+        self._at = keys.extra + side * k.SIDE_WORDS
+        self._heap = heap
+        self._stores = [Store(dtype, heap) for dtype in schema.values()]
+        self.layout, width = _layout(len(schema), needs)
+        self._words: list[int] = []
+        for store in self._stores:
+            self._words.append(width)
+            width += store.kind.words
+        self.rows = SlotRows(arena, width)
+        self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
+        self._table = HashTable(arena, self.rows, seed) if needs.removes else None
+        self._swept = 0
+        self._cutoff = NEVER
+        self.now_ms = 0
+        self.rows_unmatched = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at_time(self, now_ms: int) -> None:
+        """Say what the time is for rows written and seen from here on."""
+        self.now_ms = now_ms
+        if self.needs.ttl_ms:
+            self._cutoff = now_ms - self.needs.ttl_ms
+
+    # ---- rows come and go
+
+    def fold(
+        self,
+        frame: pl.DataFrame,
+        owners: np.ndarray,
+        weights: np.ndarray | None,
+        partners: np.ndarray,
+    ) -> np.ndarray:
+        """Keep rows, or take them back where the weight is negative; both in order.
+
+        ``partners`` counts what each row meets (empty where that is not kept). Returns keys that
+        lost a row.
+        """
+        if self._table is None:
+            assert weights is None, "rows are taken back from a side that only grows"
+            slots = self.rows.take(frame.height)
+            self._write(frame, slots, owners)
+            self._set(slots, self.layout.partners, partners)
+            self._set(slots, self.layout.written, np.full(slots.size, self.now_ms))
+            return NO_WORDS
+        slots, made = self._table.upsert(*self._hashes(frame))
+        self._write(frame if made.size == frame.height else frame[made], slots[made], owners[made])
+        self._set(slots, self.layout.partners, partners)
+        signs = np.ones(slots.size, dtype=np.int64) if weights is None else weights
+        unmatched, emptied = k.count_rows(
+            self.rows.view, self.layout, slots, signs, self.now_ms, self._cutoff
+        )
+        self.rows_unmatched += unmatched
+        return self._remove(emptied)
+
+    def sweep(self, rows: int) -> np.ndarray:
+        """Look at some slots and forget what is too old; returns keys that lost a row."""
+        used = int(self.rows.meta[USED])
+        if not self.needs.ttl_ms or not used:
+            return NO_WORDS
+        start = 0 if self._swept >= used else self._swept
+        end = min(used, start + SWEPT_MIN + SWEPT_PER_ROW * rows)
+        self._swept = end
+        return self._remove(k.expired(self.rows.view, self.layout, start, end, self._cutoff))
+
+    # ---- rows are seen
+
+    def count_partners(self, owners: np.ndarray) -> np.ndarray:
+        """Return how many distinct rows each key has; key -1 has none."""
+        keys = self._keys.rows.view
+        return k.count_partners(self.rows.view, self.layout, keys, self._at, owners, self._cutoff)
+
+    def pairs(
+        self, owners: np.ndarray, counts: np.ndarray, start: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (place, slot) of all rows of keys at places from ``start`` on."""
+        return k.pairs(
+            self.rows.view,
+            self.layout,
+            self._keys.rows.view,
+            self._at,
+            owners,
+            counts,
+            self._cutoff,
+            start,
+        )
+
+    def get(self, slots: np.ndarray, names: tuple[str, ...] | None = None) -> list[pl.Series]:
+        """Return columns of rows; slot -1 is NULL in all of them."""
+        wanted = [self.names.index(name) for name in (self.names if names is None else names)]
+        if not wanted:
+            return []
+        nulls, values = k.gather_rows(self.rows.view, self.layout, slots)
+        some = [bool((word & ALL_BITS).any()) for word in nulls]
+        out: list[pl.Series] = []
+        for i in wanted:
+            word, bit = divmod(i, BITS)
+            valid = (nulls[word] >> (bit + 1)) & 1 == 0 if some[word] else None
+            if valid is not None and valid.all():
+                valid = None
+            at = self._words[i] - self.layout.values
+            store = self._stores[i]
+            second = values[at + 1] if store.kind.words == 2 else NO_WORDS
+            out.append(store.get(values[at], second, valid).alias(self.names[i]))
+        return out
+
+    # ---- snapshot
+
+    def save(self) -> pl.DataFrame:
+        """Return all rows with what is known of them."""
+        slots = self.rows.live()
+        extra = [
+            pl.Series(name, gather_words(self.rows.view, at, 1, slots)[0])
+            for name, at in self._known()
+        ]
+        return pl.DataFrame([*self.get(slots), *extra])
+
+    def load(self, saved: pl.DataFrame, owners: np.ndarray) -> None:
+        """Take saved rows into an empty arrangement."""
+        assert not len(self), "a restore needs an empty arrangement"
+        frame = saved.select(self.names)
+        if self._table is None:
+            slots = self.rows.take(frame.height)
+        else:
+            slots, made = self._table.upsert(*self._hashes(frame))
+            assert made.size == frame.height, "a row stands twice in a snapshot"
+        self._write(frame, slots, owners)
+        for name, at in self._known():
+            self._set(slots, at, face(saved[name].to_numpy()))
+
+    # ---- inside
+
+    def _known(self) -> list[tuple[str, int]]:
+        lay = self.layout
+        known = ((TIMES, lay.times), (PARTNERS, lay.partners), (WRITTEN, lay.written))
+        return [(name, at) for name, at in known if at]
+
+    def _set(self, slots: np.ndarray, at: int, values: np.ndarray) -> None:
+        if at and slots.size:
+            k.put_words(self.rows.view, slots, at, values)
+
+    def _write(self, frame: pl.DataFrame, slots: np.ndarray, owners: np.ndarray) -> None:
+        """Write new rows and put them into their keys' chains."""
+        if not slots.size:
+            return
+        rows = self.rows.view
+        for i, (column, store) in enumerate(zip(frame.iter_columns(), self._stores, strict=True)):
+            valid = validity(column)
+            if valid is not None:
+                word, bit = divmod(i, BITS)
+                at = self.layout.nulls + word - 1 if word else 0
+                k.put_nulls(rows, slots, at, 2 << bit, valid)
+            first, second = store.put(encode(column))
+            k.put_words(rows, slots, self._words[i], first)
+            if store.kind.words == 2:
+                k.put_words(rows, slots, self._words[i] + 1, second)
+        k.link(rows, self.layout, self._keys.rows.view, self._at, slots, owners)
+
+    def _remove(self, slots: np.ndarray) -> np.ndarray:
+        if not slots.size:
+            return NO_WORDS
+        if self._table is not None:
+            # Hashes are not kept: 16 bytes a row are dearer than hashing again when it goes.
+            self._table.remove(*self._hashes(pl.DataFrame(self.get(slots))))
+        keys = self._keys.rows.view
+        owners = k.unlink(self.rows.view, self.layout, keys, self._at, slots)
+        for store, at in zip(self._stores, self._words, strict=True):
+            if store.kind >= Kind.BYTES:
+                free_blocks(self._heap.view, self.rows.view, slots, at)
+        self.rows.free(slots)
+        return owners
+
+    def _hashes(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        one, two = (frame.hash_rows(seed=seed).to_numpy() for seed in self._seeds)
+        return face(one.view(np.int64)), face(two.view(np.int64))
+
+
+ALL_BITS = k.ALL_NULL - 1
+
+
+def forget_empty(keys: KeyIndex, owners: np.ndarray) -> None:
+    """Free those keys that have no row on either side."""
+    if owners.size:
+        keys.free(k.without_rows(keys.rows.view, keys.extra, np.unique(owners)))
+
+
+def _layout(columns: int, needs: Needs) -> tuple[k.Layout, int]:
+    """Return where the words of a row lie, and where its columns begin."""
+    at = k.NEXT + 1
+    places: list[int] = []
+    goes = needs.removes or needs.ttl_ms > 0
+    for wanted in (goes, goes, needs.removes, needs.partners, needs.ttl_ms > 0):
+        places.append(at if wanted else 0)
+        at += wanted
+    more_nulls = (columns - 1) // BITS if columns else 0
+    prev, key, times, partners, written = places
+    values = at + more_nulls
+    return k.Layout(prev, key, times, partners, written, at, values), values
