@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from millstream.columns.physical import polars_schema
-from millstream.engine.batch import HIDDEN, MARK, OP, Batch
+from millstream.engine.batch import HIDDEN, OP, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.operators.join_kernels import Says, react
 from millstream.engine.program import Keep, Program
@@ -80,7 +80,7 @@ class RegularJoin(Operator):
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         if not len(batch):
             return NOTHING
-        frame = batch.frame.drop(MARK, strict=False).rechunk()
+        frame = batch.frame.rechunk()
         weights = batch.weights()
         signs = None if weights is None else weights.astype(np.int64)
         for side in self._sides:
@@ -162,8 +162,9 @@ class RegularJoin(Operator):
         """Return what a piece of the batch gives; notes how many partners each row has."""
         other, says = self._sides[1 - port], self._says[port]
         if not self._updates and self._kind is JoinKind.INNER:
-            made = self._frame(frame, piece.places, piece.rows, port)
-            return [made] if made.height else []
+            if not piece.rows.size:
+                return []
+            return [pl.DataFrame(self._columns(frame, piece.places, piece.rows, port))]
         kinds = frame[OP].to_numpy() if OP in frame.columns else np.zeros(frame.height, np.int8)
         places, rows, ops = react(
             other.rows.view,
@@ -178,22 +179,19 @@ class RegularJoin(Operator):
         )
         if not places.size:
             return []
-        made = self._frame(frame, places, rows, port)
-        return [made.with_columns(pl.Series(OP, ops)) if self._updates else made]
+        ops_given = [pl.Series(OP, ops)] if self._updates else []
+        return [pl.DataFrame([*self._columns(frame, places, rows, port), *ops_given])]
 
-    def _frame(
+    def _columns(
         self, frame: pl.DataFrame, places: np.ndarray, rows: np.ndarray, port: int
-    ) -> pl.DataFrame:
+    ) -> list[pl.Series]:
         """Return output rows: a place of the batch beside a row kept; -1 = NULLs there."""
         if not self._kind.gives_right:
-            return (
-                picked(frame, places, self._names[0])
-                if port == 0
-                else pl.DataFrame(self._sides[0].get(rows))
-            )
-        own = picked(frame, places, self._names[port]).get_columns()
+            own = port == 0
+            return picked(frame, places, self._names[0]) if own else self._sides[0].get(rows)
+        mine = picked(frame, places, self._names[port])
         kept = self._sides[1 - port].get(rows)
-        return pl.DataFrame([*own, *kept] if port == 0 else [*kept, *own])
+        return [*mine, *kept] if port == 0 else [*kept, *mine]
 
     def _store(
         self,
@@ -204,15 +202,12 @@ class RegularJoin(Operator):
         port: int,
     ) -> None:
         side = self._sides[port]
-        rows = frame.select(self._names[port])
+        rows = pl.DataFrame([frame[name] for name in self._names[port]])
         if (owners < 0).any():
             keyed = owners >= 0
             rows, owners, partners = rows.filter(keyed), owners[keyed], partners[keyed]
             signs = None if signs is None else signs[keyed]
         lost = [side.fold(rows, owners, signs, partners)]
-        if side.needs.removes:
-            # A row taken back that was not there may have made its key's slot.
-            lost.append(owners)
         lost += [each.sweep(frame.height) for each in self._sides]
         forget_empty(self._index, np.concatenate(lost))
 
@@ -257,11 +252,11 @@ class _Residual:
         batch: Batch,
     ) -> tuple[_Piece, list[pl.DataFrame]]:
         """Return the pairs that pass, and what was rejected of the pairs that come."""
-        hidden = [c for c in frame.columns if c in HIDDEN and c != OP] if self._fails else []
-        own = picked(frame, piece.places, self._reads[port]).get_columns()
+        hidden = [c for c in frame.columns if c in HIDDEN[2:]] if self._fails else []
+        own = picked(frame, piece.places, self._reads[port])
         kept = other.get(piece.rows, self._reads[1 - port])
         sides = [*own, *kept] if port == 0 else [*kept, *own]
-        places = picked(frame, piece.places, tuple(hidden)).get_columns()
+        places = picked(frame, piece.places, tuple(hidden))
         asked = pl.DataFrame([*sides, *places, pl.Series(PAIR, np.arange(piece.rows.size))])
         if signs is None or not self._fails:
             found, rejected = self._run(asked, batch)
@@ -279,17 +274,15 @@ class _Residual:
         return np.concatenate(found) if found else NO_WORDS, list(given.rejected)
 
 
-def picked(frame: pl.DataFrame, places: np.ndarray, names: tuple[str, ...]) -> pl.DataFrame:
-    """Return rows of a frame; place -1 is NULL in all columns."""
-    some = frame.select(names)
-    if not names or not places.size:
-        return some.clear()
+def picked(frame: pl.DataFrame, places: np.ndarray, names: tuple[str, ...]) -> list[pl.Series]:
+    """Return columns of some rows of a frame; place -1 is NULL."""
+    columns = [frame[name] for name in names]
     if places.size == frame.height and (places == np.arange(places.size)).all():
-        return some
+        return columns
     at = pl.Series(places)
-    if places.min() < 0:
+    if places.size and places.min() < 0:
         at = at.set(at < 0, None)
-    return some.select(pl.all().gather(at))
+    return [column.gather(at) for column in columns]
 
 
 def _says(kind: JoinKind, port: int) -> Says:

@@ -257,7 +257,7 @@ ALL_BITS = k.ALL_NULL - 1
 def forget_empty(keys: KeyIndex, owners: np.ndarray) -> None:
     """Free those keys that have no row on either side."""
     if owners.size:
-        keys.free(k.without_rows(keys.rows.view, keys.extra, np.unique(owners)))
+        keys.free(k.without_rows(keys.rows.view, keys.extra, owners))
 
 
 def _layout(columns: int, needs: Needs) -> tuple[k.Layout, int]:

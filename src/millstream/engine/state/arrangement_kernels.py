@@ -219,12 +219,13 @@ def expired(rows: Rows, lay: Layout, start: int, end: int, cutoff: int) -> np.nd
 
 @kernel
 def without_rows(keys: Rows, at: int, owners: np.ndarray) -> np.ndarray:
-    """Return the keys that have no row on either side; both sides' words begin at ``at``."""
+    """Return each key once that has no row on either side; the sides' words begin at ``at``."""
     out = np.empty(owners.size, dtype=np.int64)
     n = 0
     for owner in owners:
         q = owner * keys.width + at
         if keys.words[q + SIZE] == 0 and keys.words[q + SIDE_WORDS + SIZE] == 0:
+            keys.words[q + SIZE] = EMPTIED
             out[n] = owner
             n += 1
     return out[:n].copy()
