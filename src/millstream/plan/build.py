@@ -17,7 +17,7 @@ from millstream.expr.tree import Column, Expr, Literal, Named, columns_of
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
 from millstream.plan.table import Table
-from millstream.plan.windows import Attached
+from millstream.plan.windows import Attached, Session
 from millstream.types import Schema
 
 WINDOW_COLUMNS = n.WINDOW_COLUMNS
@@ -46,7 +46,7 @@ def group(input: n.Node, keys: Sequence[Named], aggs: Sequence[Named]) -> n.Node
     pulled = _pulled(node, bounds, rest, aggs)
     if pulled is not None:
         return pulled
-    times = Upwards(Tables()).of(node).times
+    times = _window_times(node)
     return n.WindowAggregate(
         input=node,
         window=Attached(bounds.start, bounds.end),
@@ -127,8 +127,14 @@ def _bounds(node: n.Node, keys: tuple[str, ...]) -> _Bounds | None:
     facts = Upwards(Tables()).of(node)
     if facts.bounds is None or not set(facts.bounds) <= set(keys):
         return None
-    time = next((t for t in facts.times if t in keys), None)
+    time = next((t for t in _window_times(node) if t in keys), None)
     return _Bounds(*facts.bounds, time)
+
+
+def _window_times(node: n.Node) -> tuple[str, ...]:
+    """Return the columns that hold the time of the rows' windows."""
+    facts = Upwards(Tables()).of(node)
+    return facts.clocks if facts.by_clock else facts.times
 
 
 def _pulled(
@@ -146,6 +152,8 @@ def _pulled(
         at = at.input
     if not isinstance(at, n.WindowTable):
         return None
+    if isinstance(at.window, Session) and _partition_above(at, chain) != set(keys):
+        return None
     lowest = _without_window(at, chain, read)
     if lowest is None:
         return None
@@ -160,6 +168,25 @@ def _pulled(
         window_end=bounds.end,
         window_time=bounds.time,
     )
+
+
+def _partition_above(table: n.WindowTable, chain: list[n.Filter | n.Project]) -> set[str] | None:
+    """Return a session's partition by its names above the steps; None if a step changes it.
+
+    A filter takes rows out of sessions that are there already; only below them, and only if it
+    looks at the partition alone, would it leave the others as they are.
+    """
+    names = {name: name for name in table.partition}
+    for step in reversed(chain):
+        if isinstance(step, n.Filter):
+            if not columns_of(step.predicate) <= set(names.values()):
+                return None
+            continue
+        passed = {c.expr.name: c.name for c in step.columns if isinstance(c.expr, Column)}
+        if not set(names.values()) <= set(passed):
+            return None
+        names = {name: passed[now] for name, now in names.items()}
+    return set(names.values())
 
 
 def _without_window(

@@ -80,7 +80,25 @@ class Cumulate:
         return f"CUMULATE({duration_text(self.step_ms)}, {duration_text(self.size_ms)})"
 
 
-Window = Tumble | Hop | Cumulate
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Rows of one partition with no longer pause than ``gap_ms`` between them.
+
+    A session spans [first row, last row + gap); a row that touches it joins it.
+    """
+
+    gap_ms: int
+
+    def __post_init__(self) -> None:
+        _positive("SESSION", gap=self.gap_ms)
+
+    def __str__(self) -> str:
+        return f"SESSION({duration_text(self.gap_ms)})"
+
+
+Fixed = Tumble | Hop | Cumulate
+"""Windows whose bounds depend on the time alone."""
+Window = Fixed | Session
 
 
 @dataclass(frozen=True, slots=True)
