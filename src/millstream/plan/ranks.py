@@ -82,31 +82,47 @@ class _Ranked(Unary):
 class Rank(_Ranked):
     """The first rows of each partition, kept up to date.
 
-    ``first_only``: keeps the row of the least event or processing time for good, so that it is
-    given once (deduplication, keep first).
+    The single first row by ascending time (deduplication, keep first) is given once: by event
+    time when the watermark reaches it, by processing time at once. The single last row by
+    descending event time (keep last) is replaced by newer ones and keeps its time, so that a
+    temporal join can read it as versions.
     """
 
     @property
-    def keep_first(self) -> bool:
-        """Whether only the first row by time is kept; append-only where time never goes back."""
-        return self.last == 1 and len(self.by) == 1 and not self.by[0].descending
+    def single(self) -> SortKey | None:
+        """What one row per partition is chosen by, where that is one column and no ties count."""
+        once = self.last == 1 and self.kind is RankKind.ROW_NUMBER and len(self.by) == 1
+        return self.by[0] if once else None
+
+    def gives_once(self, below: Facts) -> bool:
+        """Tell whether rows are given once and for all: the first one by time."""
+        key = self.single
+        if key is None or key.descending or below.updates:
+            return False
+        return key.column in below.times or key.column in below.clocks
+
+    def keeps_last(self, below: Facts) -> bool:
+        """Tell whether the newest row by time is kept, of equal times the one that came last."""
+        key = self.single
+        if key is None or not key.descending or below.updates:
+            return False
+        return key.column in below.times or key.column in below.clocks
+
+    @property
+    def drops_late(self) -> bool:
+        return self.single is not None and not self.by[0].descending
 
     def facts(self, inputs: tuple[Facts, ...], tables: Tables) -> Facts:
         below = inputs[0]
-        once = self.keep_first and not below.updates and self.by[0].column in below.clocks
         keys = [(*self.partition, self.number)] if self.number is not None else []
         if self.kind is not RankKind.ROW_NUMBER:
             keys = []  # several rows share a rank
         own = (self.partition,) if self.last == 1 and self.kind is RankKind.ROW_NUMBER else ()
-        return replace(
-            below,
-            updates=not once,
-            before=True,
-            times=below.times if once else (),
-            clocks=below.clocks if once else (),
-            bounds=None,
-            keys=(*own, *keys, *below.keys),
-        )
+        made = replace(below, bounds=None, keys=(*own, *keys, *below.keys))
+        if self.gives_once(below):
+            return made
+        times = tuple(t for t in below.times if self.keeps_last(below) and t == self.by[0].column)
+        return replace(made, updates=True, before=True, times=times, clocks=())
 
     def state(self, inputs: tuple[Facts, ...]) -> StateBound:
         # Rows that may be taken back make room for others, which must have been kept.

@@ -1,0 +1,215 @@
+"""Top-1 over rows that only come: one row per key, replaced by a better one.
+
+in      rows that only come
+state   per key the best row and its sort key
+out     per batch the rows that were replaced (-U), then the new best ones (+I, +U), keys in
+        first-touch order; for readers that keep the newest row per key the -U are left out
+ties    the older row stays; by descending time the newer one, as in Flink's deduplication
+ttl     a key not written for so long is forgotten, without any output
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from millstream.columns.physical import polars_schema
+from millstream.engine.batch import OP, Batch, Op
+from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
+from millstream.engine.state.arena import Arena
+from millstream.engine.state.heap import ByteHeap, Heap, free_block
+from millstream.engine.state.jit import kernel
+from millstream.engine.state.kept_rows import KeptRows, scatter_words
+from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.order import PLAIN, SortWords, compare_words
+from millstream.engine.state.slots import Rows
+from millstream.plan.ranks import Rank
+
+# The operator's own words behind the keys of a slot, then the sort key, then values.
+TURN, PRESENT, NEWEST, WRITTEN = range(4)
+OWN_WORDS = 4
+SWEPT_MIN = 64
+
+
+class BestPerKey(Operator):
+    """One running top-1."""
+
+    def __init__(self, node: Rank, lowering: Lowering) -> None:
+        schema = dict(polars_schema(node.input.schema))
+        self._names = node.input.schema.names
+        self._partition = node.partition
+        self._number = node.number
+        self._upsert_out = lowering.upsert_out
+        self._newest_wins = node.keeps_last(lowering.facts_in[0])
+        self._ttl_ms = lowering.ttl_ms
+        self._arena = Arena()
+        heap = self._heap = ByteHeap(self._arena)
+        self._sort = SortWords(node.by, schema, heap)
+        self._values = KeptRows(
+            {name: schema[name] for name in self._names if name not in node.partition}, heap
+        )
+        self._index = KeyIndex(
+            {name: schema[name] for name in node.partition},
+            lowering.seed,
+            arena=self._arena,
+            heap=heap,
+            extra_words=OWN_WORDS + self._sort.words + self._values.words,
+        )
+        self._own = self._index.extra
+        self._values.settle(self._index.rows, self._own + OWN_WORDS + self._sort.words)
+        self._turn = 0
+        self._swept = 0
+
+    def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
+        assert port == 0, "a rank has one input"
+        frame = batch.frame
+        if not frame.height:
+            return NOTHING
+        self._sweep(batch.read_at_ms, frame.height)
+        slots, _ = self._index.upsert(frame.select(self._partition))
+        self._stamp(slots, batch.read_at_ms)
+        self._turn += 1
+        sort = np.ascontiguousarray(self._sort.encode(frame).T)
+        touched, was, newest = best(
+            self._index.rows.view,
+            self._own,
+            slots,
+            sort,
+            self._sort.marks,
+            self._heap.view,
+            self._turn,
+            self._newest_wins,
+        )
+        if not touched.size:
+            return NOTHING
+        new = frame[newest].select(self._names)
+        before = was > 0
+        replaced = touched[before]
+        olds: list[pl.DataFrame] = []
+        if replaced.size and not self._upsert_out:
+            olds.append(self._rows_of(replaced))
+        self._values.free(replaced)
+        self._values.put(touched, new)
+        ops = np.where(before, Op.UPDATE_AFTER, Op.INSERT).astype(np.int8)
+        if olds:
+            ops = np.concatenate([np.full(replaced.size, Op.UPDATE_BEFORE, dtype=np.int8), ops])
+            new = pl.concat([*olds, new])
+        return Outputs(out=(self._numbered(new).with_columns(pl.Series(OP, ops)),))
+
+    def _numbered(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self._number is None:
+            return rows
+        return rows.with_columns(pl.lit(1, dtype=pl.Int64).alias(self._number))
+
+    def _rows_of(self, slots: np.ndarray) -> pl.DataFrame:
+        parts = [self._index.keys(slots), self._values.get(slots)]
+        return pl.concat([p for p in parts if p.width], how="horizontal").select(self._names)
+
+    # ------------------------------------------------------------------ age
+
+    def _stamp(self, slots: np.ndarray, now_ms: int) -> None:
+        """Forget what keys of this batch hold if it is too old, and renew all."""
+        if not self._ttl_ms:
+            return
+        matrix = self._index.rows.matrix()
+        keys = np.unique(slots)
+        written = matrix[keys, self._own + WRITTEN]
+        self._clear(keys[(written > 0) & (written + self._ttl_ms <= now_ms)])
+        matrix[keys, self._own + WRITTEN] = max(now_ms, 1)
+
+    def _sweep(self, now_ms: int, rows: int) -> None:
+        """Look at some keys and forget those that are too old."""
+        if not self._ttl_ms or not self._partition or not len(self._index):
+            return
+        matrix = self._index.rows.matrix()
+        start = self._swept if self._swept < matrix.shape[0] else 0
+        self._swept = min(start + max(SWEPT_MIN, rows), matrix.shape[0])
+        slots = np.arange(start, self._swept)
+        old = matrix[slots, self._own + WRITTEN] + self._ttl_ms <= now_ms
+        gone = slots[(matrix[slots, 0] > 0) & old]
+        self._clear(gone)
+        self._index.free(gone)
+
+    def _clear(self, slots: np.ndarray) -> None:
+        if slots.size:
+            self._values.free(slots)
+            self._sort.free(self._index.rows, self._own + OWN_WORDS, slots)
+            self._index.rows.matrix()[slots, self._own :] = 0
+
+    # ------------------------------------------------------------------ state
+
+    def snapshot(self) -> Snapshot:
+        slots = self._index.rows.live()
+        written = pl.Series("$written", self._index.rows.matrix()[slots, self._own + WRITTEN])
+        return Snapshot({"rows": self._rows_of(slots).with_columns(written)})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        rows = snapshot.tables["rows"]
+        slots = self._index.restore(rows.select(self._partition))
+        matrix = self._index.rows.matrix()
+        matrix[slots, self._own + PRESENT] = 1
+        matrix[slots, self._own + WRITTEN] = rows["$written"].to_numpy()
+        sort = self._sort.encode(rows)
+        scatter_words(self._index.rows.view, self._own + OWN_WORDS, slots, sort)
+        self._values.put(slots, rows)
+
+    @property
+    def state_bytes(self) -> int:
+        return self._arena.bytes_used
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._index)
+
+
+@kernel
+def best(
+    rows: Rows,
+    at: int,
+    slots: np.ndarray,
+    sort: np.ndarray,
+    marks: np.ndarray,
+    heap: Heap,
+    turn: int,
+    newest_wins: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keep the best sort key per slot.
+
+    Returns the slots that have another row now, in first-touch order, whether each had one
+    before, and the row of the batch it has.
+    """
+    n, width = sort.shape
+    flat = sort.reshape(sort.size)
+    words = rows.words
+    touched = np.empty(n, dtype=np.int64)
+    count = 0
+    limit = 0 if newest_wins else -1
+    for i in range(n):
+        p = slots[i] * rows.width + at
+        key = p + OWN_WORDS
+        if words[p + PRESENT] == 0 and words[p + TURN] != turn:
+            taken = True
+        else:
+            taken = compare_words(flat, i * width, words, key, marks, heap) <= limit
+            spoilt = key if taken else i * width
+            for j in range(marks.size):
+                if marks[j] != PLAIN:
+                    source = words if taken else flat
+                    free_block(heap, source[spoilt + j + 1], source[spoilt + j + 2])
+        if not taken:
+            continue
+        if words[p + TURN] != turn:
+            words[p + TURN] = turn
+            touched[count] = slots[i]
+            count += 1
+        words[p + NEWEST] = i
+        for j in range(width):
+            words[key + j] = flat[i * width + j]
+    was = np.empty(count, dtype=np.int64)
+    newest = np.empty(count, dtype=np.int64)
+    for k in range(count):
+        p = touched[k] * rows.width + at
+        was[k] = words[p + PRESENT]
+        newest[k] = words[p + NEWEST]
+        words[p + PRESENT] = 1
+    return touched[:count].copy(), was, newest

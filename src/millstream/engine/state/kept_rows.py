@@ -1,0 +1,97 @@
+"""Whole rows in slots of their owner's making: null bits, then the words of each column.
+
+in      frames of some columns, written into slots that hold none of them yet
+state   for every row its null bits and values behind word ``at``; text in the heap
+out     the columns of slots, in any order; what a kernel needs to compare them
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from millstream.engine.state.codec import NO_WORDS, Kind, Store, encode, validity
+from millstream.engine.state.heap import ByteHeap
+from millstream.engine.state.jit import kernel
+from millstream.engine.state.key_index import free_blocks
+from millstream.engine.state.slots import Rows, SlotRows, gather_words
+
+BITS = 62
+"""Null bits per word."""
+
+
+class KeptRows:
+    """Columns as words of slots."""
+
+    def __init__(self, schema: dict[str, pl.DataType], heap: ByteHeap) -> None:
+        self.names = tuple(schema)
+        self._heap = heap
+        self._stores = [Store(dtype, heap) for dtype in schema.values()]
+        self._null_words = -(-len(schema) // BITS)
+        self.words = self._null_words + sum(store.kind.words for store in self._stores)
+
+    def settle(self, rows: SlotRows, at: int) -> None:
+        """Say where the words lie."""
+        self._rows = rows
+        self.at = at
+        self._at: list[int] = []
+        at += self._null_words
+        for store in self._stores:
+            self._at.append(at)
+            at += store.kind.words
+
+    def get(self, slots: np.ndarray) -> pl.DataFrame:
+        """Return the values of slots."""
+        words = gather_words(self._rows.view, self.at, self.words, slots)
+        out: list[pl.Series] = []
+        for i, (name, store, at) in enumerate(zip(self.names, self._stores, self._at, strict=True)):
+            valid = (words[i // BITS] >> (i % BITS)) & 1 == 0
+            first = words[at - self.at]
+            second = words[at - self.at + 1] if store.kind.words == 2 else NO_WORDS
+            out.append(store.get(first, second, None if valid.all() else valid).alias(name))
+        return pl.DataFrame(out) if out else pl.DataFrame(height=slots.size)
+
+    def put(self, slots: np.ndarray, rows: pl.DataFrame) -> None:
+        """Write the values of slots that hold none."""
+        if not slots.size or not self.words:
+            return
+        words = np.zeros((self.words, slots.size), dtype=np.int64)
+        columns = zip(self.names, self._stores, self._at, strict=True)
+        for i, (name, store, at) in enumerate(columns):
+            column = rows[name]
+            valid = validity(column)
+            if valid is not None:
+                words[i // BITS] |= np.where(valid, 0, 1 << (i % BITS))
+            first, second = store.put(encode(column))
+            words[at - self.at] = first
+            if store.kind.words == 2:
+                words[at - self.at + 1] = second
+        scatter_words(self._rows.view, self.at, slots, words)
+
+    def ties(self) -> np.ndarray:
+        """Return (kind, word of the value, word of the null bits, bit) per column, to compare by.
+
+        Nested values compare by their bytes: no order that SQL knows, but always the same one.
+        """
+        found = [
+            (int(store.kind), at, self.at + i // BITS, i % BITS)
+            for i, (store, at) in enumerate(zip(self._stores, self._at, strict=True))
+        ]
+        return np.array(found, dtype=np.int64).reshape(-1, 4)
+
+    def free(self, slots: np.ndarray) -> None:
+        """Give the bytes of some slots back."""
+        if not slots.size:
+            return
+        for store, at in zip(self._stores, self._at, strict=True):
+            if store.kind >= Kind.BYTES:
+                free_blocks(self._heap.view, self._rows.view, slots, at)
+
+
+@kernel
+def scatter_words(rows: Rows, at: int, slots: np.ndarray, words: np.ndarray) -> None:
+    """Write some words of slots, one contiguous row per word."""
+    for i in range(slots.size):
+        p = slots[i] * rows.width + at
+        for j in range(words.shape[0]):
+            rows.words[p + j] = words[j, i]
