@@ -52,9 +52,12 @@ class Found:
     late: list[pl.DataFrame] = field(default_factory=list)
     rejected: list[pl.DataFrame] = field(default_factory=list)
     left: int = 0
+    under: list[int] = field(default_factory=list)
+    """For each frame of ``out`` the mark that was in force when it was given."""
 
-    def take(self, outputs: Outputs) -> None:
+    def take(self, outputs: Outputs, mark: int = LOWEST) -> None:
         self.out += outputs.out
+        self.under += [mark] * len(outputs.out)
         self.late += outputs.late
         self.rejected += outputs.rejected
 
@@ -70,23 +73,24 @@ def run(
 ) -> Found:
     """Feed rows in stretches of one side, cut at ``cuts`` too, then end the input."""
     operator, found, marks = make(), Found(), [LOWEST, LOWEST]
-    start = 0
+    start, mark = 0, LOWEST
     for end in range(1, len(rows) + 1):
         if end < len(rows) and rows[end].port == rows[start].port and end not in cuts:
             continue
         piece, port = rows[start:end], rows[start].port
         marks[port] = max(marks[port], *(row.time - delay for row in piece))
         frame = frame_of(schemas[port], piece)
-        mark = min(marks)
-        found.take(operator.on_batch(Batch(frame, None if mark == LOWEST else mark), port))
+        before, mark = mark, min(marks)
+        seen = None if mark == LOWEST else mark
+        found.take(operator.on_batch(Batch(frame, seen), port), before)
         if mark > LOWEST:
-            found.take(operator.on_mark(mark))
+            found.take(operator.on_mark(mark), before)
         if crash:
             snapshot = operator.snapshot()
             operator = make()
             operator.restore(snapshot)
         start = end
-    found.take(operator.on_mark(FINAL_MARK_MS))
+    found.take(operator.on_mark(FINAL_MARK_MS), mark)
     found.left = operator.state_rows
     return found
 

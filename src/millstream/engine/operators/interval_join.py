@@ -1,0 +1,188 @@
+"""Interval joins: rows of equal keys whose times are close, each pair given once.
+
+in      append-only batches of two inputs
+pairs   those where right_time BETWEEN left_time + lower AND left_time + upper
+state   the rows of both sides, by key and time, each until no partner can come any more
+ends    a left row ends when the mark is beyond left_time + max(upper, 0), a right row when it is
+        beyond right_time - min(lower, 0): before that a row that is not late may still meet it
+out     a pair when its second row comes; an outer row without partner when it ends. ``$mark`` is
+        that of the later row, less the node's delay. NULL keys meet nothing
+late    no row is dropped: a late row meets the partners that have not ended by its own mark, and
+        is kept for others while that mark stands. An outer row that is late is thus given soon
+reject  a pair whose condition cannot be computed; it is no match
+cost    follows the rows of a batch and their partners (:mod:`millstream.engine.state.timed_rows`)
+source  the marks decide who came first (:func:`~millstream.engine.state.timed_rows.fits`), so that
+        batch boundaries never show; Flink's own answer for late rows depends on clean-up timers
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from millstream.columns.physical import polars_schema
+from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
+from millstream.engine.marks import LOWEST_MS
+from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
+from millstream.engine.operators.join_rows import JoinRows
+from millstream.engine.state import timed_rows as tr
+from millstream.engine.state.codec import face
+from millstream.engine.state.key_index import key_frame
+from millstream.plan.joins import IntervalJoin, JoinKind
+
+PAIRS_MAX = 500_000
+"""Pairs that are looked at together, about: what a condition leaves of them may be little."""
+MET, ROW_MARK = "$met", "$row_mark"
+KINDS = (JoinKind.INNER, JoinKind.LEFT, JoinKind.RIGHT, JoinKind.FULL)
+
+
+class IntervalPairs(Operator):
+    """One running interval join."""
+
+    def __init__(self, node: IntervalJoin, lowering: Lowering) -> None:
+        assert node.kind in KINDS, f"no interval join is {node.kind.value}"
+        self.uid = node.uid
+        sides = (node.left.schema, node.right.schema)
+        self._rows = JoinRows(sides, node.kind, node.residual, lowering, node.uid)
+        self._names = (self._rows.left, self._rows.right)
+        self._fills = (node.kind.fills_right, node.kind.fills_left)
+        self._keys = tuple(zip(*node.keys, strict=True)) or ((), ())
+        self._times = (node.left_time, node.right_time)
+        # From a row of each side: how far away its partners may be, and how long it is kept.
+        self._reach = ((node.lower_ms, node.upper_ms), (-node.upper_ms, -node.lower_ms))
+        self._lasts = (max(node.upper_ms, 0), max(-node.lower_ms, 0))
+        self._delay_ms = node.delay_ms
+        schema = polars_schema(node.left.schema)
+        self._state = tr.TimedRows(
+            {f"k{i}": schema[key] for i, key in enumerate(self._keys[0])},
+            self._names,
+            max(node.upper_ms - node.lower_ms, 0) + 1,
+            lowering.seed,
+        )
+        self._added = 0
+
+    def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
+        frame = batch.frame
+        if not frame.height:
+            return NOTHING
+        out: list[pl.DataFrame] = []
+        rejected: list[pl.DataFrame] = []
+        timed = self._timed(frame, port)
+        frame = frame.select(*self._names[port])
+        able = self._able(frame, port)
+        if not able.all():
+            if self._fills[port]:
+                out.append(self._alone(frame.filter(~able), timed.take(~able.to_numpy()), port))
+            frame, timed = frame.filter(able), timed.take(able.to_numpy())
+        if frame.height:
+            keys = self._slots(frame, port)
+            met = self._meet(frame, keys, timed, port, out, rejected, batch.read_at_ms)
+            self._state.add(port, keys, timed, met, frame)
+            self._added += frame.height
+        return Outputs(out=tuple(out), rejected=tuple(rejected))
+
+    def on_mark(self, mark_ms: int) -> Outputs:
+        out: list[pl.DataFrame] = []
+        for port in (0, 1):
+            ended = self._state.end(port, mark_ms)
+            if ended.size and self._fills[port]:
+                lonely = ended[self._state.words(port, ended, tr.MET) == 0]
+                if lonely.size:
+                    marks = self._state.words(port, lonely, tr.MARK)
+                    out.append(self._padded(self._state.get(port, lonely), marks, port))
+        final = mark_ms == FINAL_MARK_MS
+        self._state.give_back(None if final else max(tr.FREED_ROWS_MIN, 2 * self._added))
+        self._added = 0
+        return Outputs(out=tuple(out)) if out else NOTHING
+
+    def snapshot(self) -> Snapshot:
+        tables: dict[str, pl.DataFrame] = {}
+        for port, name in enumerate(("left", "right")):
+            slots = self._state.kept(port)
+            tables[name] = self._state.get(port, slots).with_columns(
+                pl.Series(MET, self._state.words(port, slots, tr.MET), dtype=pl.Int64),
+                pl.Series(ROW_MARK, self._state.words(port, slots, tr.MARK), dtype=pl.Int64),
+            )
+        return Snapshot(tables)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        for port, name in enumerate(("left", "right")):
+            rows = snapshot.tables[name]
+            if rows.height:
+                timed = self._timed(rows.rename({ROW_MARK: MARK}), port)
+                met = rows[MET].to_numpy()
+                self._state.add(port, self._slots(rows, port), timed, met, rows)
+
+    @property
+    def state_bytes(self) -> int:
+        return self._state.bytes_used
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._state)
+
+    def _meet(
+        self,
+        frame: pl.DataFrame,
+        keys: np.ndarray,
+        timed: tr.Timed,
+        port: int,
+        out: list[pl.DataFrame],
+        rejected: list[pl.DataFrame],
+        read_at_ms: int,
+    ) -> np.ndarray:
+        """Give the pairs of new rows; returns which of these have some."""
+        other = 1 - port
+        met = np.zeros(frame.height, dtype=np.int64)
+        for which, slots in self._state.find(other, keys, timed, self._reach[port], PAIRS_MAX):
+            sides = [frame[which], self._state.get(other, slots)]
+            marks = np.maximum(timed.marks[which], self._state.words(other, slots, tr.MARK))
+            places = pl.DataFrame({"$which": which, "$slot": slots, MARK: marks})
+            whole = pl.concat([sides[port], sides[other], places], how="horizontal")
+            pairs, bad = self._rows.passed(whole, read_at_ms)
+            rejected.extend(bad)
+            if not pairs.height:
+                continue
+            met[pairs["$which"].to_numpy()] = 1
+            if self._fills[other]:
+                self._state.met(other, pairs["$slot"].to_numpy())
+            given = self._rows.given(pairs)
+            out.append(self._marked(given, pairs[MARK].to_numpy()))
+        return met
+
+    def _timed(self, frame: pl.DataFrame, port: int) -> tr.Timed:
+        times = face(frame[self._times[port]].to_physical().fill_null(0).to_numpy())
+        if MARK in frame.columns:
+            marks = frame[MARK].to_numpy()
+            marks = np.where(marks >= times, marks, LOWEST_MS)
+        else:
+            marks = np.full(times.size, LOWEST_MS, dtype=np.int64)
+        return tr.Timed(times, marks, times + self._lasts[port])
+
+    def _able(self, frame: pl.DataFrame, port: int) -> pl.Series:
+        """Tell which rows can have partners at all."""
+        used = (*self._keys[port], self._times[port])
+        return frame.select(pl.all_horizontal(pl.col(used).is_not_null())).to_series()
+
+    def _slots(self, frame: pl.DataFrame, port: int) -> np.ndarray:
+        keys = [frame[key].alias(f"k{i}") for i, key in enumerate(self._keys[port])]
+        return self._state.keys.upsert(key_frame(keys, frame.height))[0]
+
+    def _alone(self, rows: pl.DataFrame, timed: tr.Timed, port: int) -> pl.DataFrame:
+        return self._padded(rows, timed.marks, port)
+
+    def _padded(self, rows: pl.DataFrame, marks: np.ndarray, port: int) -> pl.DataFrame:
+        made = self._rows.right_alone(rows) if port else self._rows.left_alone(rows)
+        return self._marked(made, marks)
+
+    def _marked(self, rows: pl.DataFrame, marks: np.ndarray) -> pl.DataFrame:
+        """Return rows with the mark they leave under, where some row is behind it."""
+        if (marks == LOWEST_MS).all():
+            return rows
+        left = np.where(marks == LOWEST_MS, LOWEST_MS, marks - self._delay_ms)
+        return rows.with_columns(pl.Series(MARK, left, dtype=pl.Int64))
+
+
+@lowers(IntervalJoin)
+def _(node: IntervalJoin, lowering: Lowering) -> Operator:
+    return IntervalPairs(node, lowering)

@@ -1,0 +1,334 @@
+"""Rows of two sides by key and time, for joins of rows whose times are close.
+
+in      key rows, times and values of one side; a stretch of time per row to look for in the other
+state   per side: rows in slots, and the order in which they end. Rows of one (key, stretch of
+        ``width_ms``) form a chain per side, in arrival order, so that a look-up walks through
+        two chains at most, however many rows the key has
+out     pairs (row asked for, slot found); the rows that end
+cost    follows the rows of the call and the rows found. What has ended is given back in steps
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from millstream.engine.state.arena import Arena
+from millstream.engine.state.end_order import EndOrder
+from millstream.engine.state.hash_table import HashTable
+from millstream.engine.state.heap import ByteHeap
+from millstream.engine.state.jit import kernel
+from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.row_values import RowValues
+from millstream.engine.state.slots import Rows, SlotRows, free_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Words of a row; links are slot + 1, 0 = none.
+TIME, MARK, ENDS, KEY, CHAIN, NEXT, PREVIOUS, MET = range(1, 9)
+ROW_WORDS = 9
+# Words of a chain: its key and stretch, then first and last row of each side.
+CHAIN_KEY, STRETCH, FIRST, LAST = 1, 2, 3, 5
+CHAIN_WORDS = 7
+FREED_ROWS_MIN = 65_536
+"""Rows given back per step, at least."""
+SLOT = "slot"
+
+
+class Timed(NamedTuple):
+    """Rows as they arrive: time, own mark (LOWEST where ahead of it), and when each ends."""
+
+    times: np.ndarray
+    marks: np.ndarray
+    ends: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Timed:
+        """Return some rows."""
+        return Timed(self.times[rows], self.marks[rows], self.ends[rows])
+
+
+@dataclass(slots=True)
+class _Side:
+    rows: SlotRows
+    values: RowValues
+    order: EndOrder
+    due: list[np.ndarray] = field(default_factory=list)
+
+
+class TimedRows:
+    """Both sides of one join."""
+
+    def __init__(
+        self,
+        keys: dict[str, pl.DataType],
+        sides: tuple[pl.Schema, pl.Schema],
+        width_ms: int,
+        seed: int,
+    ) -> None:
+        self._arena = Arena()
+        heap = ByteHeap(self._arena)
+        self.keys = KeyIndex(keys, seed, arena=self._arena, heap=heap, extra_words=1)
+        self._chains = SlotRows(self._arena, CHAIN_WORDS)
+        self._table = HashTable(self._arena, self._chains, seed)
+        self._width_ms = width_ms
+        self._sides: list[_Side] = []
+        for schema in sides:
+            values = RowValues(schema, heap, ROW_WORDS)
+            rows = SlotRows(self._arena, ROW_WORDS + values.words)
+            order = EndOrder(pl.DataFrame(schema={SLOT: pl.Int64()}))
+            self._sides.append(_Side(rows, values, order))
+
+    def find(
+        self, side: int, keys: np.ndarray, timed: Timed, reach: tuple[int, int], pairs_max: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (row asked for, slot in ``side``) in pieces of about ``pairs_max``.
+
+        ``reach``: from and to when partners may be, measured from each row's own time.
+        """
+        rows = self._sides[side].rows
+        stretches = [(timed.times + by) // self._width_ms for by in reach]
+        first, second = (self._table.lookup(keys, stretch) for stretch in stretches)
+        second[stretches[0] == stretches[1]] = -1
+        places = np.stack([first, second])
+        given = (rows.view, self._chains.view, side, places, timed, reach)
+        counts = count_partners(*given)
+        ends = np.cumsum(counts)
+        start = 0
+        while start < keys.size:
+            base = int(ends[start - 1]) if start else 0
+            stop = int(np.searchsorted(ends, base + pairs_max, side="right"))
+            stop = max(stop, start + 1)
+            total = int(ends[stop - 1]) - base
+            if total:
+                yield partners(*given, (start, stop, total))
+            start = stop
+
+    def add(
+        self, side: int, keys: np.ndarray, timed: Timed, met: np.ndarray, frame: pl.DataFrame
+    ) -> None:
+        """Keep rows until they end."""
+        if not keys.size:
+            return
+        own = self._sides[side]
+        slots = own.rows.take(keys.size)
+        matrix = own.rows.matrix()
+        matrix[slots, TIME], matrix[slots, MARK], matrix[slots, ENDS] = (
+            timed.times,
+            timed.marks,
+            timed.ends,
+        )
+        matrix[slots, MET] = met
+        own.values.put(own.rows, slots, frame)
+        stretches = timed.times // self._width_ms
+        chains, made = self._table.upsert(keys, stretches)
+        known = self._chains.matrix()
+        known[chains[made], CHAIN_KEY] = keys[made]
+        known[chains[made], STRETCH] = stretches[made]
+        link(
+            own.rows.view,
+            self._chains.view,
+            self.keys.rows.view,
+            self.keys.extra,
+            side,
+            slots,
+            chains,
+            keys,
+        )
+        # A row must be there for others that arrive under the same mark, even if it comes late.
+        own.order.add(np.maximum(timed.ends, timed.marks), pl.DataFrame({SLOT: slots}))
+
+    def met(self, side: int, slots: np.ndarray) -> None:
+        """Note that rows have found a partner."""
+        self._sides[side].rows.matrix()[slots, MET] = 1
+
+    def get(self, side: int, slots: np.ndarray) -> pl.DataFrame:
+        """Return the values of rows."""
+        return self._sides[side].values.get(self._sides[side].rows, slots)
+
+    def words(self, side: int, slots: np.ndarray, word: int) -> np.ndarray:
+        """Return one word of rows."""
+        return self._sides[side].rows.matrix()[slots, word]
+
+    def end(self, side: int, mark_ms: int) -> np.ndarray:
+        """Return the rows that have ended by a mark; they can be read until ``give_back``."""
+        own = self._sides[side]
+        _, ended = own.order.take(mark_ms - 1)
+        slots = ended[SLOT].to_numpy()
+        if slots.size:
+            own.due.append(slots)
+        return slots
+
+    def give_back(self, rows_max: int | None) -> None:
+        """Free rows that have ended, about so many of each side; None = all of them."""
+        for side, own in enumerate(self._sides):
+            freed = 0
+            while own.due and (rows_max is None or freed < rows_max):
+                slots = own.due.pop(0)
+                if rows_max is not None and slots.size > rows_max - freed:
+                    own.due.insert(0, slots[rows_max - freed :])
+                    slots = slots[: rows_max - freed]
+                freed += slots.size
+                self._free(side, slots)
+
+    def kept(self, side: int) -> np.ndarray:
+        """Return the rows that have not ended, in the order they will."""
+        return self._sides[side].order.all()[1][SLOT].to_numpy()
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes of everything."""
+        return self._arena.bytes_used + sum(side.order.bytes_used for side in self._sides)
+
+    def __len__(self) -> int:
+        return sum(len(side.order) for side in self._sides)
+
+    def _free(self, side: int, slots: np.ndarray) -> None:
+        own = self._sides[side]
+        own.values.free(own.rows, slots)
+        chains, gone = unlink(
+            own.rows.view, self._chains.view, self.keys.rows.view, self.keys.extra, side, slots
+        )
+        if chains.size:
+            matrix = self._chains.matrix()
+            self._table.remove(matrix[chains, CHAIN_KEY], matrix[chains, STRETCH])
+            self._chains.free(chains)
+        self.keys.free(gone)
+
+
+@kernel
+def link(
+    rows: Rows,
+    chains: Rows,
+    keys: Rows,
+    x: int,
+    side: int,
+    slots: np.ndarray,
+    at: np.ndarray,
+    key_slots: np.ndarray,
+) -> None:
+    """Put rows at the end of their chains."""
+    words = rows.words
+    for i in range(slots.size):
+        r = slots[i] * rows.width
+        c = at[i] * chains.width
+        last = chains.words[c + LAST + side]
+        words[r + KEY] = key_slots[i]
+        words[r + CHAIN] = at[i]
+        words[r + PREVIOUS] = last
+        if last > 0:
+            words[(last - 1) * rows.width + NEXT] = slots[i] + 1
+        else:
+            chains.words[c + FIRST + side] = slots[i] + 1
+        chains.words[c + LAST + side] = slots[i] + 1
+        keys.words[key_slots[i] * keys.width + x] += 1
+
+
+@kernel
+def unlink(
+    rows: Rows, chains: Rows, keys: Rows, x: int, side: int, slots: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Free rows; returns the chains and the keys that have none left."""
+    empty = np.empty(slots.size, dtype=np.int64)
+    gone = np.empty(slots.size, dtype=np.int64)
+    n, k = 0, 0
+    words = rows.words
+    for slot in slots:
+        r = slot * rows.width
+        chain, key = words[r + CHAIN], words[r + KEY]
+        c = chain * chains.width
+        previous, following = words[r + PREVIOUS], words[r + NEXT]
+        if previous > 0:
+            words[(previous - 1) * rows.width + NEXT] = following
+        else:
+            chains.words[c + FIRST + side] = following
+        if following > 0:
+            words[(following - 1) * rows.width + PREVIOUS] = previous
+        else:
+            chains.words[c + LAST + side] = previous
+        free_slot(rows, slot)
+        if chains.words[c + FIRST] == 0 and chains.words[c + FIRST + 1] == 0:
+            empty[n] = chain
+            n += 1
+        keys.words[key * keys.width + x] -= 1
+        if keys.words[key * keys.width + x] == 0:
+            gone[k] = key
+            k += 1
+    return empty[:n].copy(), gone[:k].copy()
+
+
+@kernel
+def fits(words: np.ndarray, r: int, timed: Timed, i: int, reach: tuple[int, int]) -> bool:
+    """Tell whether the row at word ``r`` is a partner of row ``i``.
+
+    The one that came later must find the other not yet ended. Who came later is told by the
+    marks alone, for the sides of one batch arrive in no order; under equal marks either may be
+    the later one. A row ahead of its mark (LOWEST) never finds a partner ended.
+    """
+    time, since = words[r + TIME], timed.times[i]
+    if time < since + reach[0] or time > since + reach[1]:
+        return False
+    mark, ends = timed.marks[i], timed.ends[i]
+    other = words[r + MARK]
+    if mark == other:
+        return mark <= max(ends, words[r + ENDS])
+    if mark > other:
+        return mark <= words[r + ENDS]
+    return other <= ends
+
+
+@kernel
+def count_partners(
+    rows: Rows,
+    chains: Rows,
+    side: int,
+    places: np.ndarray,
+    timed: Timed,
+    reach: tuple[int, int],
+) -> np.ndarray:
+    """Return how many partners each row has."""
+    counts = np.zeros(timed.times.size, dtype=np.int64)
+    for i in range(timed.times.size):
+        for j in range(2):
+            if places[j, i] < 0:
+                continue
+            row = chains.words[places[j, i] * chains.width + FIRST + side]
+            while row > 0:
+                r = (row - 1) * rows.width
+                if fits(rows.words, r, timed, i, reach):
+                    counts[i] += 1
+                row = rows.words[r + NEXT]
+    return counts
+
+
+@kernel
+def partners(
+    rows: Rows,
+    chains: Rows,
+    side: int,
+    places: np.ndarray,
+    timed: Timed,
+    reach: tuple[int, int],
+    piece: tuple[int, int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of a piece: its first row, the one behind its last, and their number."""
+    start, stop, total = piece
+    which = np.empty(total, dtype=np.int64)
+    found = np.empty(total, dtype=np.int64)
+    n = 0
+    for i in range(start, stop):
+        for j in range(2):
+            if places[j, i] < 0:
+                continue
+            row = chains.words[places[j, i] * chains.width + FIRST + side]
+            while row > 0:
+                r = (row - 1) * rows.width
+                if fits(rows.words, r, timed, i, reach):
+                    which[n] = i
+                    found[n] = row - 1
+                    n += 1
+                row = rows.words[r + NEXT]
+    return which, found
