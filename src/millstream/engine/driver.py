@@ -97,6 +97,7 @@ class Driver:
         self._started_s = time.perf_counter()
         self._batches = 0
         self._rows_in = 0
+        self._documents_skipped = 0
         self._rate = (0.0, 0, 0.0)
         self._reasons: Counter[str] = Counter()
         self._reasons_lock = threading.Lock()
@@ -153,6 +154,7 @@ class Driver:
                 SinkProgress(w.sink_name, w.count.accepted, w.count.refused, w.exactly_once)
                 for w in self.parts.workers
             ),
+            documents_skipped=self._documents_skipped,
         )
 
     def view(self, sink: str) -> pl.DataFrame:
@@ -279,6 +281,7 @@ class Driver:
         self._run_batch(index, stage, self._blocks(index, reading, taken))
         self._adapt(reading, taken, time.perf_counter() - started_s)
         self._rows_in += taken.rows
+        self._documents_skipped += taken.skipped
         return taken.rows
 
     def _run_batch(self, index: int, stage: ScanStage, blocks: Iterator[Block] | tuple[()]) -> None:
@@ -487,8 +490,10 @@ class _Taken:
 
     rows: int = 0
     bytes: int = 0
+    skipped: int = 0
 
     def add(self, chunk: Chunk) -> None:
         bad = 0 if chunk.rejected is None else chunk.rejected.height
         self.rows += chunk.frame.height + bad
+        self.skipped += chunk.skipped
         self.bytes += max(chunk.bytes, int(chunk.frame.estimated_size()))

@@ -38,6 +38,7 @@ class Progress:
     lag_ms        clock minus watermark; None without a watermark
     rows_waiting  rows known to wait at the sources; None where no source tells
     rows_per_s    input rate since the look before
+    documents_skipped  read documents that hold no row, such as tombstones behind deletes
     """
 
     elapsed_s: float
@@ -55,6 +56,7 @@ class Progress:
     batches: int
     steps: tuple[StepProgress, ...]
     sinks: tuple[SinkProgress, ...]
+    documents_skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import millstream as ms
+from millstream.frame.figures import summary_lines
 from millstream.plan.table import Physical, Table
 from millstream.ports.connector import End
 from millstream.ports.registry import source_for
@@ -145,3 +146,14 @@ def test_what_cannot_be_is_said_where_it_is_written():
         told.to_changelog()
     with pytest.raises(ms.TypeMismatch, match="'id' is BIGINT"):
         told.from_changelog("id")
+
+
+def test_what_holds_no_row_is_counted(tmp_path):
+    """A document that is read and gives nothing would look like one that was lost."""
+    made, told = {"type": "CREATE", "data": None}, {"type": "INSERT", "data": [pet(1, "a")]}
+    path = tmp_path / "pets.json"
+    path.write_text("\n".join(json.dumps(document) for document in (made, told, made)))
+    pets = ms.read_files(path, format="canal-json", schema=PETS)
+    summary = ms.run(pets.write_table("blackhole"))
+    assert summary.progress.documents_skipped == 2
+    assert summary_lines(summary)[0].endswith(", 1 out, 0 late, 0 rejected, 2 skipped")
