@@ -8,18 +8,21 @@ bad     UnknownName with near names, TypeMismatch, SqlError, each with its place
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Protocol
 
 from millstream.errors import PlanError, SqlError, UnknownName
-from millstream.expr.tree import Column, Named, has_aggregate
+from millstream.expr.tree import Column, Expr, Named, has_aggregate
 from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
+from millstream.plan.joining import conjuncts
 from millstream.sql import query as q
 from millstream.sql import sets
+from millstream.sql.changelog_calls import ChangelogFn, changelog_node
+from millstream.sql.from_ import bind_join
 from millstream.sql.grouped import grouped
-from millstream.sql.meaning import keep, placed, resolved
+from millstream.sql.joined import AsOf, FunctionOf, JoinOf, Lateral, UnnestOf
+from millstream.sql.meaning import condition, keep, placed, resolved
 from millstream.sql.ordering import order_expr, output_key, sort_keys
 from millstream.sql.scope import Scope, named, own_name, star, unique
 from millstream.sql.windows import WindowFn, window_of
@@ -86,6 +89,9 @@ class Binder:
                 return sets.values(body)
             case q.UnionOf():
                 return self._union(body)
+            case q.SetOf():
+                left, right = self._body(body.left), self._body(body.right)
+                return sets.set_operation(left, right, body)
 
     def _union(self, body: q.UnionOf) -> n.Node:
         # A long chain is a deep tree on its left; it is walked in a loop.
@@ -107,21 +113,36 @@ class Binder:
     def _relation(self, relation: q.Relation | None) -> Scope:
         match relation:
             case None:
-                return Scope(sets.one_row(), ())
+                return Scope((sets.one_row(),), ())
             case q.TableName():
                 node = self._table(relation)
                 return Scope.of(_with_columns(node, relation.columns), relation.alias)
             case q.SubQuery(query=query, alias=alias, columns=columns):
                 return Scope.of(_with_columns(self.query(query), columns), alias)
             case WindowFn():
-                data = self._relation(relation.data)
+                data = self._relation(relation.data).joined()
                 node = placed(
                     lambda: n.WindowTable(
-                        input=data.node, window=window_of(relation), time=relation.time
+                        input=data.node,
+                        window=window_of(relation),
+                        time=relation.time,
                     ),
                     relation.place,
                 )
                 return Scope.of(node, relation.alias or data.alias)
+            case ChangelogFn():
+                data = self._relation(relation.data).joined()
+                node = placed(lambda: changelog_node(relation, data.node), relation.place)
+                return Scope.of(node, relation.alias or data.alias)
+
+            case JoinOf():
+                return bind_join(relation, self._relation)
+            case AsOf() | UnnestOf() | FunctionOf() | Lateral():
+                raise SqlError(
+                    "FOR SYSTEM_TIME, UNNEST and LATERAL stand behind JOIN.",
+                    where=relation.place,
+                    hint="Write a JOIN t FOR SYSTEM_TIME AS OF a.ts ON a.k = t.k.",
+                )
 
     def _table(self, table: q.TableName) -> n.Node:
         found = self._ctes.get(table.name) or self._names.relation(table.name)
@@ -132,13 +153,20 @@ class Binder:
 
     # ---- SELECT
 
+    def _where(self, where: Expr, scope: Scope) -> Scope:
+        predicate = named(where, scope)
+        if len(scope.parts) == 1 and not scope.conditions:
+            return scope.over(keep(scope.node, predicate, "WHERE"))
+        return scope.joined(conjuncts(condition(predicate, scope.schema, "WHERE")))
+
     def _select(
         self, select: q.Select, order: tuple[q.Order, ...]
     ) -> tuple[n.Node, tuple[n.SortKey, ...], int]:
         """Return the node, what it is sorted by, and how many of its columns were selected."""
         scope = self._relation(select.source)
         if select.where is not None:
-            scope = replace(scope, node=keep(scope.node, named(select.where, scope), "WHERE"))
+            scope = self._where(select.where, scope)
+        scope = scope.joined()
         items = _items(select, scope)
         exprs = [item.expr for item in items]
         ordered = [order_expr(o.expr, items, scope) for o in order]

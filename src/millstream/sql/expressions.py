@@ -17,6 +17,7 @@ from millstream.errors import SqlError
 from millstream.expr import aggregates
 from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, Udf, UdfCall
 from millstream.sql import calls, literals
+from millstream.sql.inner import Asks, ReadQuery, parts_of, read_inner, starts_query
 from millstream.sql.tokens import RESERVED, Cursor, Kind, Token, words
 from millstream.sql.type_text import read_type
 from millstream.types import Boolean
@@ -46,6 +47,8 @@ class ExpressionReader:
     def __init__(self, cursor: Cursor, udfs: Mapping[str, Udf]):
         self.cursor = cursor
         self.udfs = {name.upper(): udf for name, udf in udfs.items()}
+        self.queries: ReadQuery | None = None
+        """What reads a sub-query; None where none can stand."""
         self._nesting = 0
 
     def expression(self) -> Expr:
@@ -106,9 +109,9 @@ class ExpressionReader:
                 return None
             cursor.take()
             if cursor.sees_any("ANY", "SOME", "ALL") and cursor.ahead(1).upper == "(":
-                raise cursor.unsupported(
-                    f"A comparison with {cursor.here.upper} (…)", hint="Write the cases with OR."
-                )
+                asks = Asks.ALL if cursor.take().upper == "ALL" else Asks.ANY
+                cursor.expect("(")
+                return self._inner(start, asks, parts_of(left), word)
             return self._call(start, word, left, self._at_least(own + 1))
         if word == "IS" and level <= _IS:
             return self._is(left, start)
@@ -182,12 +185,9 @@ class ExpressionReader:
 
     def _in(self, left: Expr, start: Token) -> Expr:
         cursor = self.cursor
-        opening = cursor.expect("(", after="after IN")
-        if cursor.sees_any("SELECT", "WITH", "VALUES"):
-            raise cursor.unsupported(
-                "IN (SELECT …), a semi-join", first=opening, last=cursor.here,
-                hint="Joins come with a later version; list the values: x IN (1, 2, 3).",
-            )  # fmt: skip
+        cursor.expect("(", after="after IN")
+        if starts_query(cursor):
+            return self._inner(start, Asks.ANY, parts_of(left), "=")
         values = self.expressions()
         cursor.expect(")", after="to close IN (")
         return self._call(start, "IN", left, *values)
@@ -262,9 +262,9 @@ class ExpressionReader:
         if following.upper == "[" and word in ("ARRAY", "MAP"):
             return self._constructor(word)
         if word == "EXISTS" and following.upper == "(":
-            raise cursor.unsupported(
-                "EXISTS (SELECT …), a semi-join", hint="Joins come with a later version."
-            )
+            cursor.take()
+            cursor.expect("(")
+            return self._inner(token, Asks.EXISTS, (), "=")
         if following.upper == "(":
             return self._function(token)
         if word in _BARE:
@@ -285,15 +285,20 @@ class ExpressionReader:
         cursor = self.cursor
         start = cursor.expect("(")
         if cursor.sees_any("SELECT", "WITH", "VALUES"):
-            raise cursor.unsupported(
-                "A sub-query inside an expression", first=start, last=cursor.here,
-                hint="Joins come with a later version; sub-queries stand in FROM.",
-            )  # fmt: skip
+            return self._inner(start, Asks.VALUE, (), "=")
         parts = self.expressions()
         cursor.expect(")", after="to close (")
         if len(parts) > 1:
             return self._call(start, "ROW", *parts)
         return parts[0]
+
+    def _inner(self, start: Token, asks: Asks, args: tuple[Expr, ...], sign: str) -> Expr:
+        """Read a sub-query up to its closing parenthesis."""
+        if self.queries is None:
+            raise self.cursor.unsupported(
+                "A sub-query here", first=start, hint="Sub-queries stand in SELECT and WHERE."
+            )
+        return read_inner(self.cursor, self.queries, start, asks, args, sign)
 
     def _constructor(self, word: str) -> Expr:
         cursor = self.cursor

@@ -8,18 +8,19 @@ bad     SqlError, and Unsupported for what comes with a later version, with the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from millstream.errors import Place, SqlError
+from millstream.errors import Place, SqlError, Unsupported
 from millstream.expr.tree import Expr, Literal, Udf
+from millstream.plan.ranks import SetKind
+from millstream.sql.changelog_calls import FUNCTIONS, ChangelogFn, ChangelogReader
 from millstream.sql.expressions import ExpressionReader
+from millstream.sql.joined import AsOf, Joined, JoinReader, check_join_hints, read_hints
 from millstream.sql.tokens import RESERVED, Cursor, Kind
 from millstream.sql.windows import WINDOWS, WindowFn, WindowReader
 
 _NESTING_MAX = 40
 """Deeper queries would exhaust the stack of what walks them."""
-_JOINS = ("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL")
-_JOIN_HINT = "Joins come with a later version; UNION ALL and windows over one table work."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class TableName:
     alias: str
     columns: tuple[str, ...]
     place: Place
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Table options that this reference says anew, in a hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class SubQuery:
     place: Place
 
 
-Relation = TableName | SubQuery | WindowFn
+Relation = TableName | SubQuery | WindowFn | ChangelogFn | Joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Select:
     group: tuple[Expr, ...] | None
     having: Expr | None
     place: Place
+    sets: tuple[tuple[Expr, ...], ...] = ()
+    """GROUPING SETS, CUBE, ROLLUP: the group keys of each set; ``group`` has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,18 @@ class UnionOf:
     place: Place
 
 
-Body = Select | Rows | UnionOf | SubQuery
+@dataclass(frozen=True, slots=True)
+class SetOf:
+    """``left INTERSECT [ALL] right`` or EXCEPT."""
+
+    kind: SetKind
+    left: Body
+    right: Body
+    all: bool
+    place: Place
+
+
+Body = Select | Rows | UnionOf | SetOf | SubQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +145,9 @@ class QueryReader:
         self.cursor = cursor
         self.scalar = ExpressionReader(cursor, udfs)
         self._windows = WindowReader(cursor, self.scalar, self._data)
+        self._changelogs = ChangelogReader(cursor, self.scalar, self._data)
+        self._joins = JoinReader(cursor, self.scalar, self._relation, self._naming)
+        self.scalar.queries = self.query
         self._depth = 0
 
     def query(self) -> Query:
@@ -170,20 +189,32 @@ class QueryReader:
 
     def _body(self) -> Body:
         cursor, start = self.cursor, self.cursor.here
-        left = self._term()
-        while cursor.sees_any("UNION", "INTERSECT", "EXCEPT", "MINUS"):
+        left = self._intersection()
+        while cursor.sees_any("UNION", "EXCEPT", "MINUS"):
             word = cursor.take()
-            if word.upper != "UNION":
-                raise cursor.unsupported(
-                    word.upper,
-                    first=word,
-                    hint="Set operations but UNION come with a later version.",
-                )
-            every = cursor.accept("ALL")
-            if not every:
-                cursor.accept("DISTINCT")
-            left = UnionOf(left, self._term(), every, cursor.place(start, word))
+            every = self._every()
+            right, place = self._intersection(), cursor.place(start, word)
+            if word.upper == "UNION":
+                left = UnionOf(left, right, every, place)
+            else:
+                left = SetOf(SetKind.EXCEPT, left, right, every, place)
         return left
+
+    def _intersection(self) -> Body:
+        cursor, start = self.cursor, self.cursor.here
+        left = self._term()
+        while cursor.sees("INTERSECT"):
+            word = cursor.take()
+            every = self._every()
+            right = self._term()
+            left = SetOf(SetKind.INTERSECT, left, right, every, cursor.place(start, word))
+        return left
+
+    def _every(self) -> bool:
+        if self.cursor.accept("ALL"):
+            return True
+        self.cursor.accept("DISTINCT")
+        return False
 
     def _term(self) -> Body:
         cursor, start = self.cursor, self.cursor.here
@@ -212,8 +243,7 @@ class QueryReader:
     def _select(self) -> Select:
         cursor = self.cursor
         start = cursor.expect("SELECT")
-        if cursor.sees("/*+"):
-            raise cursor.unsupported("A hint", hint="Leave the hint out; SET says the same.")
+        check_join_hints(cursor, read_hints(cursor))
         distinct = cursor.accept("DISTINCT")
         if not distinct:
             cursor.accept("ALL")
@@ -221,7 +251,7 @@ class QueryReader:
         while cursor.accept(","):
             items.append(self._item())
         place = cursor.place(start, start)
-        source = self._from() if cursor.accept("FROM") else None
+        source = self._joins.from_() if cursor.accept("FROM") else None
         where = self.scalar.expression() if cursor.accept("WHERE") else None
         group = self._group() if cursor.accept("GROUP", "BY") else None
         having = self.scalar.expression() if cursor.accept("HAVING") else None
@@ -303,32 +333,16 @@ class QueryReader:
 
     # ---- FROM
 
-    def _from(self) -> Relation:
-        cursor = self.cursor
-        found = self._relation()
-        if cursor.sees(","):
-            raise cursor.unsupported("A list of tables in FROM, a cross join", hint=_JOIN_HINT)
-        for word in _JOINS:
-            if cursor.sees(word):
-                raise cursor.unsupported("A join", hint=_JOIN_HINT)
-        return found
-
     def _relation(self) -> Relation:
         cursor, start = self.cursor, self.cursor.here
         if cursor.sees("TABLE", "("):
             cursor.take()
             cursor.take()
-            found = (
-                self._windows.window(cursor.here)
-                if self._windows.starts()
-                else self._refuse_function()
-            )
+            found = self._function() or self._refuse_function()
             cursor.expect(")", after="to close TABLE(")
             return self._with_alias(found)
-        if self._windows.starts():
-            return self._with_alias(self._windows.window(start))
-        if cursor.sees_any("UNNEST", "LATERAL"):
-            raise cursor.unsupported(f"{start.upper} in FROM", hint=_JOIN_HINT)
+        if (function := self._function()) is not None:
+            return self._with_alias(function)
         if cursor.accept("("):
             inner = self.query()
             cursor.expect(")", after="to close the sub-query")
@@ -338,26 +352,41 @@ class QueryReader:
             return self._refuse_function()
         name, first, last = cursor.path("a table")
         place = cursor.place(first, last)
-        if cursor.sees("/*+"):
-            raise cursor.unsupported(
-                "A hint", hint="Say its options in WITH (…) where the table is created."
-            )
-        for words in (("FOR", "SYSTEM_TIME"), ("FOR", "SYSTEM")):
-            if cursor.sees(*words):
-                raise cursor.unsupported("FOR SYSTEM_TIME AS OF, a temporal join", hint=_JOIN_HINT)
+        options = self._table_options()
+        taken = self._joins.as_of(TableName(name, name, (), place, options))
         for word in ("MATCH_RECOGNIZE", "TABLESAMPLE"):
             if cursor.sees(word):
                 raise cursor.unsupported(word, hint="Patterns come with a later version.")
         alias = self._alias("an alias") or name
         if cursor.sees("MATCH_RECOGNIZE"):
             raise cursor.unsupported("MATCH_RECOGNIZE", hint="Patterns come with a later version.")
-        return TableName(name, alias, self._column_list(), place)
+        table = TableName(name, alias, self._column_list(), place, options)
+        if isinstance(taken, AsOf):
+            return replace(taken, data=table)
+        return self._joins.as_of(table)
 
-    def _refuse_function(self) -> Relation:
+    def _table_options(self) -> Mapping[str, str]:
+        options: dict[str, str] = {}
+        for hint in read_hints(self.cursor):
+            if hint.name != "OPTIONS" or hint.words:
+                raise Unsupported(
+                    f"The hint {hint.name} behind a table.",
+                    where=hint.place,
+                    hint="Write /*+ OPTIONS('key'='value') */.",
+                )
+            options |= hint.options
+        return options
+
+    def _function(self) -> WindowFn | ChangelogFn | None:
+        if self._windows.starts():
+            return self._windows.window(self.cursor.here)
+        return self._changelogs.function(self.cursor.here) if self._changelogs.starts() else None
+
+    def _refuse_function(self) -> WindowFn | ChangelogFn:
         token = self.cursor.here
         raise self.cursor.unsupported(
             f"The table function {token.text}",
-            hint=f"Window functions in FROM are {', '.join(WINDOWS)}.",
+            hint=f"Functions in FROM are {', '.join((*WINDOWS, *FUNCTIONS))}.",
         )
 
     def _data(self) -> Relation:
@@ -368,10 +397,6 @@ class QueryReader:
             cursor.expect(")", after="to close (")
             return inner
         name, first, last = cursor.path("a table")
-        if cursor.sees("PARTITION"):
-            raise cursor.unsupported(
-                "PARTITION BY in this window", hint="It belongs to SESSION; group by the keys."
-            )
         return TableName(name, name, (), cursor.place(first, last))
 
     def _with_alias(self, found: Relation) -> Relation:
@@ -384,8 +409,11 @@ class QueryReader:
             return SubQuery(query, alias, columns, found.place)
         if alias is None:
             return found
-        assert isinstance(found, WindowFn), "only window functions come here"
-        return WindowFn(found.kind, found.data, found.time, found.lengths_ms, alias, found.place)
+        assert isinstance(found, WindowFn | ChangelogFn), "only functions come here"
+        return replace(found, alias=alias)
+
+    def _naming(self) -> tuple[str | None, tuple[str, ...]]:
+        return self._alias("an alias"), self._column_list()
 
     def _alias(self, what: str) -> str | None:
         cursor = self.cursor

@@ -8,37 +8,93 @@ bad     UnknownName with near names; SqlError for a name that several relations 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from millstream.errors import Place, SqlError, UnknownName
+from millstream.errors import Place, SqlError, UnknownName, Unsupported
 from millstream.expr.tree import Call, Column, Expr, Literal, Named
 from millstream.plan import nodes as n
+from millstream.plan.joining import fresh_names, join_all, renamed_in, under_names
+from millstream.sql.inner import InnerQuery
+from millstream.sql.outer import OuterColumn, reads_outside
+from millstream.types import Schema
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A relation in FROM: what its columns may be qualified with, and what each is called below."""
+    """A relation in FROM: what its columns may be qualified with, and what each is called below.
+
+    ``hidden`` are columns that USING has merged into those of another relation: they are only
+    there when qualified.
+    """
 
     alias: str | None
     columns: Mapping[str, str]
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The node a SELECT reads and the relations it is made of.
+    """What a SELECT reads: relations that are, or will be, joined.
 
-    ``merged`` are the columns of USING and NATURAL: they stand for one column of each side.
+    ``parts`` are nodes whose columns have different names; ``conditions`` hold between them and
+    make inner joins of them once WHERE is known (:meth:`joined`). ``merged`` are the columns of
+    USING and NATURAL. ``outer`` is the scope around a sub-query, ``lifted`` what was said of it.
     """
 
-    node: n.Node
+    parts: tuple[n.Node, ...]
     seen: tuple[Seen, ...]
     merged: Mapping[str, str] = field(default_factory=dict)
+    conditions: tuple[Expr, ...] = ()
+    outer: Scope | None = None
+    lifted: tuple[Expr, ...] = ()
 
     @classmethod
     def of(cls, node: n.Node, alias: str | None) -> Scope:
         """Return the scope of one relation."""
-        return cls(node, (Seen(alias, {name: name for name in node.schema.names}),))
+        return cls((node,), (Seen(alias, {name: name for name in node.schema.names}),))
+
+    @property
+    def node(self) -> n.Node:
+        """The node that all relations are columns of."""
+        assert len(self.parts) == 1, "the relations are not joined yet"
+        assert not self.conditions, "the relations are not joined yet"
+        return self.parts[0]
+
+    @property
+    def schema(self) -> Schema:
+        """All columns."""
+        if len(self.parts) == 1:
+            return self.parts[0].schema
+        return Schema(tuple(f for part in self.parts for f in part.schema))
+
+    def joined(self, conditions: Sequence[Expr] = ()) -> Scope:
+        """Return the same scope over one node, its inner joins made."""
+        every = (*self.conditions, *conditions)
+        return replace(self, parts=(join_all(self.parts, every),), conditions=())
+
+    def over(self, node: n.Node) -> Scope:
+        """Return the same names over another node."""
+        return replace(self, parts=(node,), conditions=())
+
+    def beside(self, right: Scope) -> tuple[Scope, dict[str, str]]:
+        """Return the scope of both sides, and what the columns of the right side are called."""
+        names = fresh_names(right.schema.names, set(self.schema.names))
+        made = Scope(
+            parts=(*self.parts, *(under_names(part, names) for part in right.parts)),
+            seen=(
+                *self.seen,
+                *(
+                    replace(s, columns={k: names[v] for k, v in s.columns.items()})
+                    for s in right.seen
+                ),
+            ),
+            merged={**self.merged, **{k: names[v] for k, v in right.merged.items()}},
+            conditions=(*self.conditions, *(renamed_in(c, names) for c in right.conditions)),
+            outer=self.outer,
+            lifted=(*self.lifted, *(renamed_in(c, names) for c in right.lifted)),
+        )
+        return made, names
 
     @property
     def alias(self) -> str | None:
@@ -50,16 +106,14 @@ class Scope:
         """The names of the relations."""
         return [s.alias for s in self.seen if s.alias is not None]
 
+    def owners(self, name: str) -> list[Seen]:
+        """Return the relations an unqualified name may mean a column of."""
+        return [s for s in self.seen if name in s.columns and name not in s.hidden]
+
     def column(self, name: str) -> str | None:
         """Return the column an unqualified name means; None = there is none."""
-        if name in self.merged:
-            return self.merged[name]
-        found = next((s for s in self.seen if name in s.columns), None)
-        return None if found is None else found.columns[name]
-
-    def owners(self, name: str) -> list[Seen]:
-        """Return the relations that have a column of this name."""
-        return [] if name in self.merged else [s for s in self.seen if name in s.columns]
+        owners = self.owners(name)
+        return None if not owners else self.merged.get(name, owners[0].columns[name])
 
     def relation(self, alias: str) -> Seen | None:
         """Return the relation of this name."""
@@ -71,12 +125,14 @@ class Scope:
 
 
 def named(expr: Expr, scope: Scope) -> Expr:
-    """Return ``expr`` with what it names as columns of the scope's node."""
+    """Return ``expr`` with what it names as columns of the scope, or of a scope around it."""
     match expr:
         case Column():
             return _column(expr, scope)
         case Call(function="FIELD", args=(Column() as head, Literal(value=str() as key))):
             return _field(expr, head, key, scope)
+        case InnerQuery():
+            raise Unsupported(f"{expr}, a sub-query in an expression.", where=expr.place, hint="Write a JOIN.")
         case _:
             children = expr.children()
             if not children:
@@ -87,11 +143,14 @@ def named(expr: Expr, scope: Scope) -> Expr:
 def _column(said: Column, scope: Scope) -> Expr:
     owners = scope.owners(said.name)
     if len(owners) > 1:
-        raise _ambiguous(said.name, owners, said.place)
+        raise ambiguous(said.name, owners, said.place)
     found = scope.column(said.name)
-    if found is None:
-        raise UnknownName("column", said.name, available=_columns(scope), where=said.place)
-    return Column(name=found, place=said.place)
+    if found is not None:
+        return Column(name=found, place=said.place)
+    outside = _outside(lambda outer: _column(said, outer), scope)
+    if outside is not None:
+        return outside
+    raise UnknownName("column", said.name, available=_columns(scope), where=said.place)
 
 
 def _field(said: Call, head: Column, key: str, scope: Scope) -> Expr:
@@ -102,14 +161,42 @@ def _field(said: Call, head: Column, key: str, scope: Scope) -> Expr:
         return said.with_children((_column(head, scope), said.args[1]))
     if owner is not None:
         raise UnknownName("column", key, available=owner.columns, where=said.place)
+    outside = _outside(lambda outer: _field(said, head, key, outer), scope)
+    if outside is not None:
+        return outside
     raise UnknownName("table or column", head.name, available=scope.names(), where=head.place)
+
+
+def _outside(find: Callable[[Scope], Expr], scope: Scope) -> Expr | None:
+    """Return what a name means in the scope around, as an outer column; None = not there either."""
+    if scope.outer is None:
+        return None
+    try:
+        found = find(scope.outer)
+    except UnknownName:
+        return None
+    outer = scope.outer.schema
+    if reads_outside(found):
+        raise Unsupported(
+            "A sub-query that reads columns of a query two levels up.",
+            where=found.place,
+            hint="Pass the column on in the query between, or write a JOIN.",
+        )
+
+    def change(x: Expr) -> Expr:
+        if not isinstance(x, Column):
+            return x
+        return OuterColumn(x.name, type=outer.type_of(x.name), place=x.place)
+
+    return found.rewrite(change)
 
 
 def _columns(scope: Scope) -> list[str]:
     return list(dict.fromkeys(name for s in scope.seen for name in s.columns))
 
 
-def _ambiguous(name: str, owners: list[Seen], place: Place | None) -> SqlError:
+def ambiguous(name: str, owners: list[Seen], place: Place | None) -> SqlError:
+    """Return the error for a name that several relations have."""
     tables = [s.alias for s in owners if s.alias is not None]
     said = ", ".join(f"{table}.{name}" for table in tables)
     return SqlError(
@@ -139,9 +226,19 @@ def star(scope: Scope, table: str | None, place: Place) -> list[Named]:
         if owner is None:
             raise UnknownName("table", table, available=scope.aliases, where=place)
         seen = (owner,)
-    merged = {} if table is not None else scope.merged
-    pairs = [*merged.items()]
-    pairs += [(k, v) for s in seen for k, v in s.columns.items() if k not in merged]
+    if table is not None:
+        pairs = [(k, v) for s in seen for k, v in s.columns.items()]
+        return [Named(name, Column(name=column, place=place)) for name, column in pairs]
+    pairs = [*scope.merged.items()]
+    merged = set(scope.merged)
+    for s in seen:
+        for name, column in s.columns.items():
+            if name in s.hidden:
+                continue
+            if name in merged:
+                merged.remove(name)  # its first owner's; a later table's own column is another one
+            else:
+                pairs.append((name, column))
     return [Named(name, Column(name=column, place=place)) for name, column in pairs]
 
 

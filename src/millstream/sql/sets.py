@@ -17,6 +17,7 @@ from millstream.expr.resolve import cast_to, resolve
 from millstream.expr.tree import Cast, Expr, Literal, Named
 from millstream.plan import build
 from millstream.plan import nodes as n
+from millstream.plan.ranks import SetOperation
 from millstream.sql import query as q
 from millstream.types import Schema
 from millstream.types.logical import Integer
@@ -27,6 +28,14 @@ _DUMMY = Schema((t.Field("_nothing", t.Boolean()),))
 def united(parts: list[n.Node], place: Place) -> n.Node:
     """Return UNION ALL of nodes with equally many columns."""
     return n.Union(parts=tuple(_met(parts, "UNION", place)))
+
+
+def set_operation(left: n.Node, right: n.Node, said: q.SetOf) -> n.Node:
+    """Return INTERSECT or EXCEPT of two nodes."""
+    word = said.kind.value
+    check_width(left, right, word, said.place)
+    a, b = _met([left, right], word, said.place)
+    return SetOperation(left=a, right=b, kind=said.kind, every=said.all)
 
 
 def check_width(left: n.Node, right: n.Node, word: str, place: Place) -> None:

@@ -1,0 +1,13 @@
+-- why     a row meets every partner, and none where its key is NULL
+-- input   a: id INT, x STRING
+--         1,a
+--         2,b
+--         NULL,c
+-- input   b: id INT, y STRING
+--         1,p
+--         1,q
+--         NULL,r
+-- expect  x,y
+--         a,p
+--         a,q
+SELECT a.x, b.y FROM a JOIN b ON a.id = b.id
