@@ -84,7 +84,7 @@ class RegularJoin(Operator):
         weights = batch.weights()
         signs = None if weights is None else weights.astype(np.int64)
         for side in self._sides:
-            side.at_time(batch.read_at_ms)
+            side.expiry.at_time(batch.read_at_ms)
         owners = self._owners(frame, port)
         out: list[pl.DataFrame] = []
         rejected: list[pl.DataFrame] = []
@@ -175,7 +175,7 @@ class RegularJoin(Operator):
             NO_WORDS if signs is None else signs,
             kinds,
             partners,
-            other.now_ms,
+            other.expiry.now_ms,
         )
         if not places.size:
             return []

@@ -20,17 +20,15 @@ import polars as pl
 from millstream.engine.state import arrangement_kernels as k
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, Kind, Store, encode, face, validity
+from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.key_index import KeyIndex, free_blocks
-from millstream.engine.state.slots import USED, SlotRows, gather_words
+from millstream.engine.state.slots import SlotRows, gather_words
 
 SIDES = 2
 BITS = 60
 """Null bits in a word."""
-NEVER = -(2**63)
-"""Rows written after this instant: all."""
-SWEPT_MIN, SWEPT_PER_ROW = 1024, 4
 TIMES, PARTNERS, WRITTEN = "$times", "$partners", "$written"
 
 
@@ -84,19 +82,11 @@ class Arrangement:
         self.rows = SlotRows(arena, width)
         self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
         self._table = HashTable(arena, self.rows, seed) if needs.removes else None
-        self._swept = 0
-        self._cutoff = NEVER
-        self.now_ms = 0
+        self.expiry = Expiry(self.rows, self.layout.written, needs.ttl_ms)
         self.rows_unmatched = 0
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def at_time(self, now_ms: int) -> None:
-        """Say what the time is for rows written and seen from here on."""
-        self.now_ms = now_ms
-        if self.needs.ttl_ms:
-            self._cutoff = now_ms - self.needs.ttl_ms
 
     # ---- rows come and go
 
@@ -117,34 +107,30 @@ class Arrangement:
             slots = self.rows.take(frame.height)
             self._write(frame, slots, owners)
             self._set(slots, self.layout.partners, partners)
-            self._set(slots, self.layout.written, np.full(slots.size, self.now_ms))
+            self._set(slots, self.layout.written, np.full(slots.size, self.expiry.now_ms))
             return NO_WORDS
         slots, made = self._table.upsert(*self._hashes(frame))
         self._write(frame if made.size == frame.height else frame[made], slots[made], owners[made])
         self._set(slots, self.layout.partners, partners)
         signs = np.ones(slots.size, dtype=np.int64) if weights is None else weights
         unmatched, emptied = k.count_rows(
-            self.rows.view, self.layout, slots, signs, self.now_ms, self._cutoff
+            self.rows.view, self.layout, slots, signs, self.expiry.now_ms, self.expiry.cutoff_ms
         )
         self.rows_unmatched += unmatched
         return self._remove(emptied)
 
     def sweep(self, rows: int) -> np.ndarray:
-        """Look at some slots and forget what is too old; returns keys that lost a row."""
-        used = int(self.rows.meta[USED])
-        if not self.needs.ttl_ms or not used:
-            return NO_WORDS
-        start = 0 if self._swept >= used else self._swept
-        end = min(used, start + SWEPT_MIN + SWEPT_PER_ROW * rows)
-        self._swept = end
-        return self._remove(k.expired(self.rows.view, self.layout, start, end, self._cutoff))
+        """Forget some of what is too old, for a batch of ``rows``; returns keys that lost a row."""
+        return self._remove(self.expiry.due(rows))
 
     # ---- rows are seen
 
     def count_partners(self, owners: np.ndarray) -> np.ndarray:
         """Return how many distinct rows each key has; key -1 has none."""
         keys = self._keys.rows.view
-        return k.count_partners(self.rows.view, self.layout, keys, self._at, owners, self._cutoff)
+        return k.count_partners(
+            self.rows.view, self.layout, keys, self._at, owners, self.expiry.cutoff_ms
+        )
 
     def pairs(
         self, owners: np.ndarray, counts: np.ndarray, start: int
@@ -157,7 +143,7 @@ class Arrangement:
             self._at,
             owners,
             counts,
-            self._cutoff,
+            self.expiry.cutoff_ms,
             start,
         )
 

@@ -205,19 +205,6 @@ def gather_rows(rows: Rows, lay: Layout, slots: np.ndarray) -> tuple[np.ndarray,
 
 
 @kernel
-def expired(rows: Rows, lay: Layout, start: int, end: int, cutoff: int) -> np.ndarray:
-    """Return the rows of a range of slots that were not written after ``cutoff``."""
-    out = np.empty(end - start, dtype=np.int64)
-    n = 0
-    for slot in range(start, end):
-        p = slot * rows.width
-        if rows.words[p] > 0 and rows.words[p + lay.written] <= cutoff:
-            out[n] = slot
-            n += 1
-    return out[:n].copy()
-
-
-@kernel
 def without_rows(keys: Rows, at: int, owners: np.ndarray) -> np.ndarray:
     """Return each key once that has no row on either side; the sides' words begin at ``at``."""
     out = np.empty(owners.size, dtype=np.int64)
