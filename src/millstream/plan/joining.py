@@ -12,7 +12,7 @@ by the other's make it an interval join; equal windows make it a window join.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -99,6 +99,18 @@ def under_names(node: n.Node, names: Mapping[str, str]) -> n.Node:
         return node
     columns = (Named(names[f.name], Column(f.name, type=f.type)) for f in node.schema)
     return n.Project(input=node, columns=tuple(columns))
+
+
+def with_keys(
+    left: n.Node,
+    right: n.Node,
+    equal: Sequence[tuple[Expr, Expr]],
+    make: Callable[[n.Node, n.Node, tuple[tuple[str, str], ...]], n.Node],
+) -> n.Node:
+    """Return the join that ``make`` builds, its keys computed where they are no columns."""
+    both = _Sides(left, right, {*left.schema.names, *right.schema.names})
+    keys = tuple(both.key(a, b) for a, b in equal)
+    return _without(make(both.left, both.right, keys), both.hidden)
 
 
 def conjuncts(expr: Expr) -> list[Expr]:

@@ -18,6 +18,7 @@ from millstream.plan.derive import Tables, Upwards
 from millstream.plan.joining import conjuncts
 from millstream.sql import query as q
 from millstream.sql import sets
+from millstream.sql.as_of import bind_as_of
 from millstream.sql.changelog_calls import ChangelogFn, changelog_node
 from millstream.sql.from_ import bind_join
 from millstream.sql.grouped import grouped
@@ -136,13 +137,18 @@ class Binder:
                 return Scope.of(node, relation.alias or data.alias)
 
             case JoinOf():
-                return bind_join(relation, self._relation)
+                return self._join(relation)
             case AsOf() | UnnestOf() | FunctionOf() | Lateral():
                 raise SqlError(
                     "FOR SYSTEM_TIME, UNNEST and LATERAL stand behind JOIN.",
                     where=relation.place,
                     hint="Write a JOIN t FOR SYSTEM_TIME AS OF a.ts ON a.k = t.k.",
                 )
+
+    def _join(self, said: JoinOf) -> Scope:
+        if isinstance(said.right, AsOf):
+            return bind_as_of(said, self._relation)
+        return bind_join(said, self._relation)
 
     def _table(self, table: q.TableName) -> n.Node:
         found = self._ctes.get(table.name) or self._names.relation(table.name)

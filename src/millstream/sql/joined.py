@@ -163,6 +163,11 @@ class JoinReader:
             return JoinOf(left, right, kind, self.scalar.expression(), None, natural, place)
         if cursor.accept("USING"):
             return JoinOf(left, right, kind, None, self._using(), natural, place)
+        if cursor.sees("FOR"):
+            raise cursor.error(
+                "FOR SYSTEM_TIME AS OF stands behind the name of a table or view.",
+                hint="Make a view of the query: CREATE VIEW … AS SELECT ….",
+            )
         raise cursor.error(
             f"{kind.value} JOIN needs a condition.",
             first=start,

@@ -132,7 +132,9 @@ def named(expr: Expr, scope: Scope) -> Expr:
         case Call(function="FIELD", args=(Column() as head, Literal(value=str() as key))):
             return _field(expr, head, key, scope)
         case InnerQuery():
-            raise Unsupported(f"{expr}, a sub-query in an expression.", where=expr.place, hint="Write a JOIN.")
+            raise Unsupported(
+                f"{expr}, a sub-query in an expression.", where=expr.place, hint="Write a JOIN."
+            )
         case _:
             children = expr.children()
             if not children:
