@@ -21,7 +21,7 @@ from millstream.plan.stages import chains
 
 OPERATOR_MODULES: dict[type[n.Node], str] = {
     n.Aggregate: "group_aggregate",
-    n.WindowAggregate: "fixed_window",
+    n.WindowAggregate: "window",
     n.WindowTable: "window_table",
     n.Sort: "sort",
     n.Limit: "limit",

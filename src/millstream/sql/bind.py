@@ -127,6 +127,7 @@ class Binder:
                         input=data.node,
                         window=window_of(relation),
                         time=relation.time,
+                        partition=relation.partition,
                     ),
                     relation.place,
                 )

@@ -8,12 +8,12 @@ bad     SqlError with the place and an example of how it is written
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from millstream.errors import Place, SqlError
 from millstream.expr.tree import Literal
-from millstream.plan.windows import Cumulate, Hop, Tumble, Window
+from millstream.plan.windows import Cumulate, Hop, Session, Tumble, Window
 from millstream.sql.expressions import ExpressionReader
 from millstream.sql.tokens import Cursor, Token
 from millstream.types import IntervalDay
@@ -25,15 +25,16 @@ WINDOWS: dict[str, tuple[str, ...]] = {
     "TUMBLE": ("SIZE", "OFFSET"),
     "HOP": ("SLIDE", "SIZE", "OFFSET"),
     "CUMULATE": ("STEP", "SIZE", "OFFSET"),
+    "SESSION": ("GAP",),
 }
 """The lengths each window table function takes, in Flink's order; OFFSET may be left out."""
 
-_Found = TypeVar("_Found")
+_SAID = {"DATA": "table", "TIMECOL": "time column"}
 
 
 @dataclass(frozen=True, slots=True)
 class WindowFn:
-    """TUMBLE, HOP or CUMULATE over a relation; lengths in milliseconds."""
+    """TUMBLE, HOP, CUMULATE or SESSION over a relation; lengths in milliseconds."""
 
     kind: str
     data: Relation
@@ -41,6 +42,17 @@ class WindowFn:
     lengths_ms: Mapping[str, int]
     alias: str | None
     place: Place
+    partition: tuple[str, ...] = ()
+
+
+@dataclass
+class _Read:
+    """The arguments found so far."""
+
+    data: Relation | None = None
+    time: str = ""
+    partition: tuple[str, ...] = ()
+    lengths: dict[str, int] = field(default_factory=dict)
 
 
 class WindowReader:
@@ -55,43 +67,73 @@ class WindowReader:
 
     def starts(self) -> bool:
         """Tell whether a window function comes next."""
-        cursor = self.cursor
-        if cursor.sees("SESSION", "("):
-            raise cursor.unsupported(
-                "SESSION windows",
-                hint="They come with a later version; TUMBLE, HOP, CUMULATE work.",
-            )
-        return cursor.here.upper in WINDOWS and cursor.ahead(1).upper == "("
+        return self.cursor.here.upper in WINDOWS and self.cursor.ahead(1).upper == "("
 
     def window(self, start: Token) -> WindowFn:
         """Read the function, from its name to its closing parenthesis."""
         cursor = self.cursor
         kind = cursor.take().upper
         cursor.expect("(")
-        data = self._argument("DATA", self._data)
-        cursor.expect(",", after=f"in {kind}(TABLE t, DESCRIPTOR(ts), …)")
-        time = self._argument("TIMECOL", self._descriptor)
-        lengths: dict[str, int] = {}
-        order = list(WINDOWS[kind])
+        read = _Read()
+        order = ["DATA", "TIMECOL", *WINDOWS[kind]]
+        self._one(kind, order, read)
         while cursor.accept(","):
-            self._length(kind, order, lengths)
-        missing = [word for word in WINDOWS[kind] if word not in lengths and word != "OFFSET"]
+            self._one(kind, order, read)
+        missing = [word for word in order if word != "OFFSET"]
         if missing:
             raise cursor.error(
-                f"{kind} needs its {missing[0].lower()}.",
+                f"{kind} needs its {_SAID.get(missing[0], missing[0].lower())}.",
                 first=start,
-                hint=f"Write {kind}(TABLE t, DESCRIPTOR(ts), "
-                + ", ".join("INTERVAL '…' MINUTE" for w in WINDOWS[kind] if w != "OFFSET")
-                + ").",
+                hint=f"Write {_example(kind)}.",
             )
         cursor.expect(")", after=f"to close {kind}(")
-        return WindowFn(kind, data, time, lengths, None, cursor.place(start))
+        assert read.data is not None, "no argument is missing"
+        return WindowFn(
+            kind, read.data, read.time, read.lengths, None, cursor.place(start), read.partition
+        )
 
-    def _argument(self, word: str, read: Callable[[], _Found]) -> _Found:
-        if self.cursor.sees(word) and self.cursor.ahead(1).upper == "=>":
-            self.cursor.take()
-            self.cursor.take()
-        return read()
+    def _one(self, kind: str, order: list[str], read: _Read) -> None:
+        """Read one argument; ``order`` loses what was read."""
+        cursor, token = self.cursor, self.cursor.here
+        if cursor.ahead(1).upper == "=>":
+            word = cursor.take().upper
+            cursor.take()
+            if word not in order:
+                raise cursor.error(
+                    f"{kind} has no argument {word}.", first=token,
+                    hint=f"It has {', '.join(('DATA', 'TIMECOL', *WINDOWS[kind]))}.",
+                )  # fmt: skip
+            order.remove(word)
+        elif order:
+            word = order.pop(0)
+        else:
+            raise cursor.error(f"{kind} takes no more arguments.")
+        if word == "DATA":
+            read.data = self._data()
+            read.partition = self._partition(kind)
+        elif word == "TIMECOL":
+            read.time = self._descriptor()
+        else:
+            read.lengths[word] = self._length(kind, word)
+
+    def _partition(self, kind: str) -> tuple[str, ...]:
+        cursor, first = self.cursor, self.cursor.here
+        if not cursor.accept("PARTITION"):
+            return ()
+        cursor.expect("BY", after="after PARTITION")
+        if kind != "SESSION":
+            raise cursor.unsupported(
+                "PARTITION BY in this window",
+                first=first,
+                hint="It belongs to SESSION; group by the keys.",
+            )
+        if not cursor.accept("("):
+            return (cursor.name("a column").text,)
+        names = [cursor.name("a column").text]
+        while cursor.accept(","):
+            names.append(cursor.name("a column").text)
+        cursor.expect(")", after="to close PARTITION BY (")
+        return tuple(dict.fromkeys(names))
 
     def _descriptor(self) -> str:
         cursor = self.cursor
@@ -101,21 +143,7 @@ class WindowReader:
         cursor.expect(")", after="to close DESCRIPTOR(")
         return name
 
-    def _length(self, kind: str, order: list[str], lengths: dict[str, int]) -> None:
-        cursor, token = self.cursor, self.cursor.here
-        if cursor.ahead(1).upper == "=>":
-            word = cursor.take().upper
-            cursor.take()
-            if word not in order:
-                raise cursor.error(
-                    f"{kind} has no argument {word}.", first=token,
-                    hint=f"It has {', '.join(WINDOWS[kind])}.",
-                )  # fmt: skip
-            order.remove(word)
-        elif order:
-            word = order.pop(0)
-        else:
-            raise cursor.error(f"{kind} takes no more arguments.")
+    def _length(self, kind: str, word: str) -> int:
         value = self.scalar.expression()
         if not isinstance(value, Literal) or not isinstance(value.type, IntervalDay):
             raise SqlError(
@@ -123,12 +151,20 @@ class WindowReader:
                 where=value.place,
                 hint="Write INTERVAL '10' MINUTE.",
             )
-        lengths[word] = int(value.value)
+        return int(value.value)
+
+
+def _example(kind: str) -> str:
+    lengths = ", ".join("INTERVAL '…' MINUTE" for word in WINDOWS[kind] if word != "OFFSET")
+    data = "TABLE t PARTITION BY k" if kind == "SESSION" else "TABLE t"
+    return f"{kind}({data}, DESCRIPTOR(ts), {lengths})"
 
 
 def window_of(fn: WindowFn) -> Window:
     """Return the plan's window; a length that cannot be raises."""
     lengths, offset = fn.lengths_ms, fn.lengths_ms.get("OFFSET", 0)
+    if fn.kind == "SESSION":
+        return Session(lengths["GAP"])
     size = lengths["SIZE"]
     if fn.kind == "TUMBLE":
         return Tumble(size, offset)

@@ -16,8 +16,7 @@ source  Akidau et al., "The Dataflow Model", VLDB 2015, section 2.2; Li et al., 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -27,72 +26,26 @@ from millstream.columns.physical import polars_schema, polars_type
 from millstream.engine.aggregates.arguments import Arguments
 from millstream.engine.aggregates.group import Aggregates
 from millstream.engine.batch import MARK, OP, Batch
-from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
+from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
+from millstream.engine.operators.window_spec import (
+    NEVER,
+    WindowSpec,
+    datetimes,
+    milliseconds,
+    pane_numbers,
+)
 from millstream.engine.state import panes as p
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face
-from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import key_frame
-from millstream.engine.wall_clock import WallClock
 from millstream.expr.tree import AggCall, Named
 from millstream.plan.nodes import WindowAggregate
-from millstream.plan.windows import Attached, Cumulate
+from millstream.plan.windows import Attached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROWS = "$rows"
-NEVER = -(2**62)
-"""The pane number before all panes: nothing has fired."""
-ALL_CLOSED = 2**62
-"""The pane number behind all panes: the input has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSpec:
-    """Panes and how windows are made of them.
-
-    Pane n spans [n, n + 1) * pane_ms + offset_ms. ``length`` panes make the longest window;
-    ``grows``: the windows of one block of panes share its start (CUMULATE).
-    """
-
-    pane_ms: int
-    length: int
-    offset_ms: int
-    grows: bool
-    clock: WallClock
-
-    @classmethod
-    def of(cls, node: WindowAggregate, zone: str) -> WindowSpec:
-        """Return the panes of a plan node."""
-        local = isinstance(node.input.schema.type_of(node.time), t.TimestampLtz) and zone != "UTC"
-        clock = WallClock(zone if local else None)
-        window = node.window
-        if isinstance(window, Attached):
-            # A pane per window end: the end is the pane's number, so it spans one millisecond.
-            return cls(1, 1, -1, grows=False, clock=clock)
-        pane = window.pane_ms
-        length = window.size_ms // pane
-        return cls(pane, length, window.offset_ms, isinstance(window, Cumulate), clock)
-
-    def end_of(self, pane: np.ndarray) -> np.ndarray:
-        """Return the wall-clock end of panes, in ms."""
-        return (pane + 1) * self.pane_ms + self.offset_ms
-
-    def block_of(self, pane: int) -> int:
-        """Return the block of ``length`` panes a pane lies in."""
-        return pane // self.length
-
-    def last_pane(self, pane: np.ndarray) -> np.ndarray:
-        """Return the pane with which the last window that holds a pane ends."""
-        if self.grows:
-            return pane // self.length * self.length + self.length - 1
-        return pane + self.length - 1
-
-    def closed_by(self, mark_ms: int) -> int:
-        """Return the last pane whose end is reached: a window fires at mark >= end - 1 ms."""
-        closed = self.clock.last_bound(mark_ms + 1, self.pane_ms, self.offset_ms) - 1
-        return min(closed, ALL_CLOSED)
 
 
 class FixedWindow(Operator):
@@ -171,8 +124,8 @@ class FixedWindow(Operator):
 
     def _pane_numbers(self, frame: pl.DataFrame) -> np.ndarray:
         if self._attached is not None:
-            return _milliseconds(frame[self._attached.end])
-        times = self._spec.clock.wall_of(_milliseconds(frame[self._node.time]))
+            return milliseconds(frame[self._attached.end])
+        times = self._spec.clock.wall_of(milliseconds(frame[self._node.time]))
         return pane_numbers(face(times), self._spec.pane_ms, self._spec.offset_ms)
 
     def _cuts(self, frame: pl.DataFrame, panes: np.ndarray) -> list[tuple[int, int]]:
@@ -427,10 +380,10 @@ class FixedWindow(Operator):
             if self._attached is not None:
                 start = columns[-1].alias(node.window_start)
             else:
-                start = _datetimes(node.window_start, self._starts(panes, ends))
+                start = datetimes(node.window_start, self._starts(panes, ends))
             made.append(start)
         if node.window_end is not None:
-            made.append(_datetimes(node.window_end, ends))
+            made.append(datetimes(node.window_end, ends))
         if node.window_time is not None:
             last = pl.Series(node.window_time, spec.clock.instants_of(ends) - 1)
             made.append(last.cast(self._time_type))
@@ -488,39 +441,8 @@ class FixedWindow(Operator):
         return len(self._panes.cells)
 
 
-@lowers(WindowAggregate)
-def _(node: WindowAggregate, lowering: Lowering) -> Operator:
-    return FixedWindow(node, lowering)
-
-
-def _milliseconds(times: pl.Series) -> np.ndarray:
-    dtype = cast("pl.Datetime", times.dtype)
-    times = times if dtype.time_unit == "ms" else times.dt.cast_time_unit("ms")
-    return times.to_physical().to_numpy()
-
-
-def _datetimes(name: str, walls: np.ndarray) -> pl.Series:
-    return pl.Series(name, walls).cast(pl.Datetime("ms"))
-
-
 def _rows(
     rows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], which: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     keys, panes, arrived, weights = rows
     return keys[which], panes[which], arrived[which], weights[which] if weights.size else weights
-
-
-@kernel
-def pane_numbers(times: np.ndarray, pane_ms: int, offset_ms: int) -> np.ndarray:
-    """Return the pane of each time; a run of rows in one pane costs no division."""
-    out = np.empty(times.size, dtype=np.int64)
-    start = 0
-    end = 0
-    pane = 0
-    for i in range(times.size):
-        if times[i] < start or times[i] >= end:
-            pane = (times[i] - offset_ms) // pane_ms
-            start = pane * pane_ms + offset_ms
-            end = start + pane_ms
-        out[i] = pane
-    return out

@@ -20,13 +20,14 @@ from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, low
 from millstream.engine.rejects import rejected_rows
 from millstream.engine.wall_clock import WallClock
 from millstream.plan.nodes import WindowTable
-from millstream.plan.windows import Cumulate, Hop, Tumble, Window
+from millstream.plan.windows import Cumulate, Fixed, Hop, Session, Tumble
 
 
 class WindowRows(Operator):
     """Puts each row into its windows."""
 
     def __init__(self, node: WindowTable, zone: str) -> None:
+        assert not isinstance(node.window, Session), "sessions are known when they are closed"
         kind = node.input.schema.type_of(node.time)
         self._window = node.window
         self._time = node.time
@@ -64,11 +65,15 @@ class WindowRows(Operator):
 
 @lowers(WindowTable)
 def _(node: WindowTable, lowering: Lowering) -> Operator:
+    if isinstance(node.window, Session):
+        from millstream.engine.operators.session_rows import SessionRows
+
+        return SessionRows(node, lowering)
     return WindowRows(node, lowering.ctx.time_zone)
 
 
 def windows_of(
-    times: np.ndarray, window: Window
+    times: np.ndarray, window: Fixed
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Return (row, start, end) of each row's windows; row None = each row has exactly one."""
     # Floor division keeps its direction below zero, so times before 1970 fall right too.
