@@ -48,7 +48,7 @@ def text_of(answer: Answer, case: Case, keys: dict[str, tuple[str, ...]]) -> str
         return "\n".join([*lines, f"{answer.outcome} {answer.error}"]) + "\n"
     for name, told in sorted(answer.results.items()):
         lines.append(f"rows {name}: {','.join(told.columns)}")
-        rows = _folded(told, keys.get(name, ()))
+        rows = folded(told, keys.get(name, ()))
         lines.extend(rows if answer.mode == "batch" else sorted(rows))
     return "\n".join(lines) + "\n"
 
@@ -77,7 +77,7 @@ def parse(text: str) -> Recording:
     return recording
 
 
-def _folded(told: Told, key: tuple[str, ...]) -> list[str]:
+def folded(told: Told, key: tuple[str, ...]) -> list[str]:
     """Fold changes to the rows they leave: the newest of each key, where there is one."""
     at = [told.columns.index(column) for column in key]
     newest: dict[str, str] = {}
