@@ -65,8 +65,10 @@ class ChangelogReader:
         kind = cursor.take().upper
         cursor.expect("(")
         found: dict[str, Any] = {}
+        left = list(_ARGUMENTS)
         while True:
-            word = self._argument(kind, found)
+            word = self._argument(kind, left)
+            left.remove(word)
             if not cursor.accept("DEFAULT"):
                 found[word] = self._value(kind, word)
             if not cursor.accept(","):
@@ -86,12 +88,11 @@ class ChangelogReader:
             cursor.place(start),
         )
 
-    def _argument(self, kind: str, found: dict[str, Any]) -> str:
-        """Return which argument comes next, by its name or its place."""
+    def _argument(self, kind: str, left: list[str]) -> str:
+        """Return which of the arguments left comes next, by its name or its place."""
         cursor = self.cursor
         if cursor.ahead(1).upper != "=>":
-            left = [word for word in _ARGUMENTS[:3] if word not in found]
-            if not left:
+            if left[:1] in ([], ["UID"]):
                 raise cursor.error(f"{kind} takes no more arguments.")
             return left[0]
         token = cursor.take()
@@ -107,7 +108,7 @@ class ChangelogReader:
                 first=token,
                 hint=f"It has {', '.join(word.lower() for word in _ARGUMENTS)}.",
             )
-        if token.upper in found:
+        if token.upper not in left:
             raise cursor.error(f"{kind} is given {token.text} twice.", first=token)
         cursor.take()
         return token.upper

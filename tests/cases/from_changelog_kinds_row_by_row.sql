@@ -1,0 +1,13 @@
+-- why     every change keeps its kind and its order through filters and projections
+-- input   told: op STRING, id INT, v INT
+--         INSERT,1,5
+--         UPDATE_BEFORE,1,5
+--         UPDATE_AFTER,1,6
+--         INSERT,2,1
+--         DELETE,1,6
+-- expect  id,w
+-- changes +I 1,50
+--         -U 1,50
+--         +U 1,60
+--         -D 1,60
+SELECT id, v * 10 AS w FROM FROM_CHANGELOG(TABLE told) WHERE v > 1

@@ -1,0 +1,13 @@
+-- why     a row that does not say what it is must not slip into the table; Flink's job would fail
+-- input   told: op STRING, v INT
+--         INSERT,5
+--         TRUNCATE,1
+--         NULL,2
+--         DELETE,5
+--         INSERT,8
+-- expect  v
+--         8
+-- rejected the kind of change 'TRUNCATE' is none of 'INSERT', 'UPDATE_BEFORE', 'UPDATE_AFTER', 'DELETE'
+--         the kind of change ('op') is NULL
+-- targets flink gap: its job fails at such a row
+SELECT v FROM FROM_CHANGELOG(TABLE told)

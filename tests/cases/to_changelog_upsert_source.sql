@@ -1,0 +1,12 @@
+-- why     an upsert source gives no old rows, yet a told delete must hold the row that is gone
+-- input   prices: item STRING, price INT; key item; upsert
+--         + apple,3
+--         + pear,5
+--         - pear,NULL
+--         + plum,8
+-- expect  kind,item,price
+--         INSERT,apple,3
+--         INSERT,pear,5
+--         DELETE,pear,5
+--         INSERT,plum,8
+SELECT * FROM TO_CHANGELOG(TABLE prices, DESCRIPTOR(kind))
