@@ -7,6 +7,7 @@
 -- expect  k,window_start,window_end,total
 --         a,00:00:00,00:02:40,3
 --         b,00:02:00,00:03:00,7
+-- targets flink gap: it filters first and makes sessions of what is left
 SELECT k, window_start, window_end, SUM(v) AS total
 FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
 WHERE v > 0
