@@ -164,9 +164,11 @@ def run(
     *,
     delay: int,
     crash: bool = False,
+    span_ms: int = 1,
 ) -> tuple[Counter[Any], Counter[Any]]:
     """Return what came out and the late rows of the real operator over the rows in pieces."""
     made = make()
+    made._sessions.span_ms = span_ms
     outs: list[pl.DataFrame] = []
     late: list[pl.DataFrame] = []
     mark = NO_MARK
@@ -182,6 +184,7 @@ def run(
         if crash:
             snapshot = made.snapshot()
             made = make()
+            made._sessions.span_ms = span_ms
             made.restore(snapshot)
     outs += made.on_mark(FINAL_MARK_MS).out
     assert made.state_rows == 0, "all sessions are closed, so nothing may be kept"
@@ -211,16 +214,18 @@ CUTS = st.lists(st.integers(0, 40), max_size=6)
 DELAYS = st.sampled_from([0, 1, 6, 20, 100])
 
 
-@given(rows=ROWS, cuts=CUTS, delay=DELAYS, crash=st.booleans())
+@given(
+    rows=ROWS, cuts=CUTS, delay=DELAYS, crash=st.booleans(), span_ms=st.sampled_from([1, 7, 250])
+)
 @settings(max_examples=200, deadline=None)
 def test_sessions_equal_a_naive_twin_under_any_cut_and_crash(
-    rows: list[Row], cuts: list[int], delay: int, crash: bool
+    rows: list[Row], cuts: list[int], delay: int, crash: bool, span_ms: int
 ) -> None:
     """A batch boundary or a crash is an accident; sessions and late rows never show it."""
     rows = with_marks(rows, delay)
     sessions, late = twin(rows)
     wanted = Counter((k, *results(s.rows), s.start, s.end) for k, s in sessions)
-    assert run(window, rows, cuts, delay=delay, crash=crash) == (wanted, late)
+    assert run(window, rows, cuts, delay=delay, crash=crash, span_ms=span_ms) == (wanted, late)
 
 
 @given(rows=ROWS, cuts=CUTS, delay=DELAYS, crash=st.booleans())

@@ -13,6 +13,7 @@ cost    a row looks through the sessions of its key that are newer than its own,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,8 @@ START, END, KEY, NEWER, OLDER, LISTED, TURN, STAGE = range(1, 9)
 CELL_WORDS = 9
 
 LISTS_PER_GAP = 256
+SPAN_MS_MIN = 250
+"""A list holds the cells of at least so long, or a fast stream would fill too many."""
 NO_LIST = -(2**62)
 SOON = NO_LIST + 1
 """The list of the cells that end with the batch they were made in."""
@@ -66,8 +69,9 @@ class Sessions:
         self.keys = KeyIndex(schema, seed, arena=arena, heap=self.heap, extra_words=KEY_WORDS)
         self.cells = SlotRows(arena, CELL_WORDS + words)
         self._gap_ms = gap_ms
-        self._span_ms = max(1, gap_ms // LISTS_PER_GAP)
+        self.span_ms = max(SPAN_MS_MIN, gap_ms // LISTS_PER_GAP)
         self._lists: dict[int, list[np.ndarray]] = {}
+        self._order: list[int] = []
         self._turn = 0
 
     def assign(self, keys: np.ndarray, times: np.ndarray, marks: np.ndarray) -> Assigned:
@@ -102,7 +106,7 @@ class Sessions:
         if not cells.size:
             return
         ends = gather_words(self.cells.view, END, 1, cells)[0]
-        lists = np.where(ends <= mark_ms, SOON, ends // self._span_ms)
+        lists = np.where(ends <= mark_ms, SOON, ends // self.span_ms)
         put_word(self.cells.view, LISTED, cells, lists)
         order = np.argsort(lists, kind="stable")
         lists, cells = lists[order], cells[order]
@@ -110,17 +114,25 @@ class Sessions:
         firsts = lists[np.concatenate([[0], starts])]
         # A Python loop over the lists that got new cells, not over rows.
         for number, some in zip(firsts.tolist(), np.split(cells, starts), strict=True):
-            self._lists.setdefault(number, []).append(some)
+            if number not in self._lists:
+                self._lists[number] = []
+                heappush(self._order, number)
+            self._lists[number].append(some)
 
     def ended(self, until_ms: int) -> np.ndarray:
         """Return the cells that end at or before ``until_ms``, by end; each once."""
-        last = until_ms // self._span_ms
+        last = until_ms // self.span_ms
         found: list[np.ndarray] = []
-        for number in [number for number in self._lists if number <= last]:
+        left: list[np.ndarray] = []
+        # A Python loop over the lists whose time has come, not over sessions.
+        while self._order and self._order[0] <= last:
+            number = heappop(self._order)
             cells = self._lists.pop(number)
             listed = cells[0] if len(cells) == 1 else np.concatenate(cells)
             fired, again = collect(self.cells.view, listed, number, until_ms)
             found.append(fired)
+            left.append(again)
+        for again in left:
             self.list_cells(again, NO_MARK)
         every = np.concatenate(found) if found else NO_WORDS
         ends = gather_words(self.cells.view, END, 1, every)[0]
