@@ -316,8 +316,8 @@ class Stream(Writes):
 
         Args:
             keys: names or expressions; none of them groups everything together.
-            window: ``ms.tumble``, ``ms.hop`` or ``ms.cumulate``; without one the results are
-                updated with every row.
+            window: ``ms.tumble``, ``ms.hop``, ``ms.cumulate`` or ``ms.session``; without one
+                the results are updated with every row.
 
         Returns:
             a GroupBy, whose ``agg`` gives the stream.

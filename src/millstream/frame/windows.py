@@ -1,7 +1,7 @@
-"""Windows over event time, for ``group_by(window=…)``.
+"""Windows over event or processing time, for ``group_by(window=…)``.
 
 A window adds the ordinary columns ``window_start`` and ``window_end`` (TIMESTAMP(3)); its rows come
-once, when the watermark passes its end.
+once, when the watermark (or the clock, over a column that holds ``PROCTIME()``) passes its end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millstream.plan.windows import Cumulate, Hop, Tumble
+from millstream.plan.windows import Cumulate, Hop, Session, Tumble, Window
 from millstream.types.time import duration_ms
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class WindowSpec:
     window over the results of the first.
     """
 
-    window: Tumble | Hop | Cumulate
+    window: Window
     on: str | None = None
     keep_time: str | None = None
 
@@ -109,3 +109,24 @@ def cumulate(
     """
     spec = Cumulate(duration_ms(size), duration_ms(step), duration_ms(offset))
     return WindowSpec(spec, on, keep_time)
+
+
+def session(gap: Length, *, on: str | None = None, keep_time: str | None = None) -> WindowSpec:
+    """Windows of rows of one group without a longer pause than ``gap``: a visit, a burst.
+
+    A session spans from its first row to ``gap`` after its last one. A row that comes late but
+    between two sessions may join them.
+
+    Args:
+        gap: the longest pause inside a session.
+        on: the event-time column, where it is not the stream's own.
+        keep_time: name of a column with the event time of the results.
+
+    Raises:
+        PlanError: if the gap is not a duration above zero.
+
+    >>> import millstream as ms
+    >>> print(ms.session("5m"))
+    SESSION(5m)
+    """
+    return WindowSpec(Session(duration_ms(gap)), on, keep_time)

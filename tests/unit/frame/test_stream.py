@@ -64,6 +64,15 @@ def test_hop_and_cumulate_overlap(orders):
     assert sorted(grows.select("n").collect()["n"]) == [2, 3]
 
 
+def test_sessions_are_made_per_key(orders):
+    """Two rows of one country that are 65 seconds apart are one session or two, by the gap."""
+    visits = orders.group_by("country", window=ms.session("64s")).agg(n=ms.count())
+    assert visits.columns == ("window_start", "window_end", "country", "n")
+    assert sorted(visits.select("country", "n").collect().rows()) == [("de", 1)] * 2 + [("fr", 1)]
+    longer = orders.group_by("country", window=ms.session("65s")).agg(n=ms.count())
+    assert sorted(longer.select("country", "n").collect().rows()) == [("de", 2), ("fr", 1)]
+
+
 def test_windows_over_windows(orders):
     """keep_time hands the event time on to a second window."""
     minutes = orders.group_by(window=ms.tumble("1m", keep_time="at")).agg(n=ms.count())
