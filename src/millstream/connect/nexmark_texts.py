@@ -113,8 +113,8 @@ class Words:
         full = self.kept & (self.letters != ord(" "))
         width = full.shape[1]
         places = np.arange(width)
-        first = np.where(full, places, width).min(axis=1, initial=width)
-        last = np.where(full, places, -1).max(axis=1, initial=-1)
+        first = full.argmax(axis=1)
+        last = np.where(full.any(axis=1), width - 1 - full[:, ::-1].argmax(axis=1), -1)
         return Words(self.letters, (places >= first[:, None]) & (places <= last[:, None]))
 
     def texts(self) -> Texts:
