@@ -91,9 +91,8 @@ def cell(key: SortKey, value: Any) -> tuple[int, Any]:
 def below(a: Any, b: Any) -> int:
     if isinstance(a, str):
         a, b = a.encode(), b.encode()
-    if isinstance(a, float):
-        if math.isnan(a) or math.isnan(b):
-            return int(math.isnan(a)) - int(math.isnan(b))
+    if isinstance(a, float) and (math.isnan(a) or math.isnan(b)):
+        return int(math.isnan(a)) - int(math.isnan(b))
     return (a > b) - (a < b)
 
 
@@ -129,7 +128,10 @@ def twin(rows: list[Row], node: Rank, ties: bool) -> Counter[Any]:
                 RankKind.ROW_NUMBER: i + 1,
                 RankKind.RANK: 1 + len(before),
                 RankKind.DENSE_RANK: 1
-                + sum(compare(node.by, a, b) != 0 for a, b in zip(before, [*before[1:], row])),
+                + sum(
+                    compare(node.by, a, b) != 0
+                    for a, b in zip(before, [*before[1:], row], strict=False)
+                ),
             }[node.kind]
             if node.first <= rank <= node.last:
                 out[shown(row, rank if node.number else None)] += 1

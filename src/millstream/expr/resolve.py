@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from millstream.errors import PlanError, TypeMismatch, UnknownName
-from millstream.expr import aggregates, catalogue
+from millstream.expr import aggregates, catalogue, overs
 from millstream.expr.casts import check_cast
 from millstream.expr.literals import literal_type
-from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, UdfCall
+from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, OverCall, UdfCall
 from millstream.types import LogicalType, Null, Schema
 
 
@@ -59,6 +59,8 @@ def _resolve_one(node: Expr, schema: Schema) -> Expr:
             return replace(node, args=wanted, type=udf.result)
         case AggCall():
             return aggregates.resolve(node)
+        case OverCall():
+            return overs.resolve(node)
         case _:
             raise AssertionError(f"no rule to resolve {type(node).__name__}")
 

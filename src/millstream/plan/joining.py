@@ -20,6 +20,7 @@ from millstream.expr.coerce import common_type
 from millstream.expr.resolve import cast_to
 from millstream.expr.tree import Call, Column, Expr, Literal, Named, columns_of
 from millstream.plan import nodes as n
+from millstream.plan import ranking
 from millstream.plan.derive import Tables, Upwards
 from millstream.plan.facts import Facts
 from millstream.plan.intervals import Reach, reach_of
@@ -134,8 +135,9 @@ def all_of(parts: Sequence[Expr]) -> Expr | None:
 
 
 def filtered(node: n.Node, parts: Sequence[Expr]) -> n.Node:
-    """Return the rows for which all of ``parts`` are TRUE."""
-    predicate = all_of(parts)
+    """Return the rows for which all of ``parts`` are TRUE; a bounded rank becomes a top-N."""
+    node, rest = ranking.filtered(node, parts)
+    predicate = all_of(rest)
     return node if predicate is None else n.Filter(input=node, predicate=predicate)
 
 

@@ -15,9 +15,11 @@ from dataclasses import replace
 
 from millstream.errors import SqlError
 from millstream.expr import aggregates
+from millstream.expr.overs import OVER_ONLY
 from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, Udf, UdfCall
 from millstream.sql import calls, literals
 from millstream.sql.inner import Asks, ReadQuery, parts_of, read_inner, starts_query
+from millstream.sql.over import read_over
 from millstream.sql.tokens import RESERVED, Cursor, Kind, Token, words
 from millstream.sql.type_text import read_type
 from millstream.types import Boolean
@@ -34,11 +36,6 @@ _BINARY = {
 _TESTS = ("NULL", "TRUE", "FALSE", "UNKNOWN")
 _BARE = words("CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP")
 _NUMBER = re.compile(r"\d*(?:\d|\d\.|\.\d)\d*(?:[eE][+-]?\d+)?")
-_OVER_ONLY = words("ROW_NUMBER RANK DENSE_RANK PERCENT_RANK CUME_DIST NTILE LAG LEAD")
-_OVER_HINT = (
-    "OVER comes with a later version; group by a window instead: "
-    "FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) GROUP BY window_start, window_end."
-)
 
 
 class ExpressionReader:
@@ -395,7 +392,8 @@ class ExpressionReader:
         if udf is None and aggregates.is_aggregate(name):
             return self._aggregate(token, name)
         args = self.arguments()
-        self._refuse_over(token)
+        if udf is None and (name in OVER_ONLY or cursor.sees("OVER")):
+            return read_over(self, AggCall(function=name, args=args, place=place))
         if udf is not None:
             return UdfCall(udf=udf, args=args, place=place)
         return Call(function=name, args=args, place=place)
@@ -447,22 +445,9 @@ class ExpressionReader:
             cursor.expect("WHERE", after="in FILTER (")
             kept = self.expression()
             cursor.expect(")", after="to close FILTER (")
-        self._refuse_over(token)
         place = cursor.place(token, token)
-        return AggCall(function=name, args=args, distinct=distinct, filter=kept, place=place)
-
-    def _refuse_over(self, token: Token) -> None:
-        if self.cursor.sees("OVER"):
-            raise self.cursor.unsupported(
-                f"{token.text}(…) OVER (…), an OVER window",
-                first=token,
-                last=self.cursor.here,
-                hint=_OVER_HINT,
-            )
-        if token.upper in _OVER_ONLY:
-            raise self.cursor.unsupported(
-                f"{token.text}, a function of OVER windows", first=token, hint=_OVER_HINT
-            )
+        call = AggCall(function=name, args=args, distinct=distinct, filter=kept, place=place)
+        return read_over(self, call) if cursor.sees("OVER") else call
 
     def cast(self, *, safe: bool) -> Expr:
         """Read CAST(value AS type) or TRY_CAST."""

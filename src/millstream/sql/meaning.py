@@ -14,8 +14,10 @@ from typing import TypeVar
 from millstream import types as t
 from millstream.errors import MillstreamError, Place, PlanError, SqlError
 from millstream.expr.resolve import cast_to, resolve
-from millstream.expr.tree import AggCall, Expr
+from millstream.expr.tree import AggCall, Expr, OverCall
 from millstream.plan import nodes as n
+from millstream.plan import ranking
+from millstream.plan.joining import conjuncts, filtered
 from millstream.types import Schema
 
 _Made = TypeVar("_Made")
@@ -30,11 +32,20 @@ def fresh(prefix: str, taken: set[str]) -> str:
 
 def keep(node: n.Node, predicate: Expr, what: str) -> n.Node:
     """Return the rows for which ``predicate`` is TRUE; ``what`` names the clause."""
-    return n.Filter(input=node, predicate=condition(predicate, node.schema, what))
+    return kept(node, condition(predicate, node.schema, what))
+
+
+def kept(node: n.Node, meant: Expr) -> n.Node:
+    """Return the rows for which a resolved condition is TRUE; a bounded rank becomes a top-N."""
+    cut, rest = ranking.filtered(node, conjuncts(meant))
+    if cut is node:
+        return n.Filter(input=node, predicate=meant)
+    return filtered(cut, rest)
 
 
 def condition(predicate: Expr, schema: Schema, what: str) -> Expr:
     """Return a resolved condition over single rows; a bare NULL is one."""
+    refuse_over(predicate, what)
     wrong = next((x for x in predicate.walk() if isinstance(x, AggCall)), None)
     if wrong is not None:
         raise SqlError(
@@ -44,6 +55,17 @@ def condition(predicate: Expr, schema: Schema, what: str) -> Expr:
         )
     meant = resolved(predicate, schema)
     return cast_to(meant, t.Boolean()) if isinstance(meant.typed, t.Null) else meant
+
+
+def refuse_over(expr: Expr, what: str) -> None:
+    """Raise where an OVER window stands in a clause that is asked before it is computed."""
+    wrong = next((x for x in expr.walk() if isinstance(x, OverCall)), None)
+    if wrong is not None:
+        raise SqlError(
+            f"{wrong} cannot stand in {what}.",
+            where=wrong.place,
+            hint="Select it in a sub-query and ask the result, or use QUALIFY.",
+        )
 
 
 def resolved(expr: Expr, schema: Schema) -> Expr:

@@ -16,6 +16,7 @@ from millstream.plan.ranks import SetKind
 from millstream.sql.changelog_calls import FUNCTIONS, ChangelogFn, ChangelogReader
 from millstream.sql.expressions import ExpressionReader
 from millstream.sql.joined import AsOf, Joined, JoinReader, check_join_hints, read_hints
+from millstream.sql.over import Spec, read_windows
 from millstream.sql.tokens import RESERVED, Cursor, Kind
 from millstream.sql.windows import WINDOWS, WindowFn, WindowReader
 
@@ -77,6 +78,8 @@ class Select:
     place: Place
     sets: tuple[tuple[Expr, ...], ...] = ()
     """GROUPING SETS, CUBE, ROLLUP: the group keys of each set; ``group`` has all of them."""
+    windows: Mapping[str, Spec] = field(default_factory=dict)
+    qualify: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +258,11 @@ class QueryReader:
         where = self.scalar.expression() if cursor.accept("WHERE") else None
         group = self._group() if cursor.accept("GROUP", "BY") else None
         having = self.scalar.expression() if cursor.accept("HAVING") else None
-        if cursor.sees("QUALIFY"):
-            raise cursor.unsupported("QUALIFY", hint="It needs OVER, which comes later.")
-        if cursor.sees("WINDOW"):
-            raise cursor.unsupported("WINDOW … AS", hint="It needs OVER, which comes later.")
-        return Select(distinct, tuple(items), source, where, group, having, place)
+        windows = read_windows(self.scalar)
+        qualify = self.scalar.expression() if cursor.accept("QUALIFY") else None
+        windows = windows or read_windows(self.scalar)
+        return Select(distinct, tuple(items), source, where, group, having, place,
+                      windows=windows, qualify=qualify)  # fmt: skip
 
     def _item(self) -> Item:
         cursor, token = self.cursor, self.cursor.here
