@@ -155,14 +155,24 @@ class Graph:
         assert operator is not None, "only operators run by the clock"
         frames = self._waiting.pop(index, {})
         due = batch.read_at_ms - 1
+        # Event-time marks say nothing here.
+        rows = {port: _one(frames[port]).drop(MARK, strict=False) for port in sorted(frames)}
+        for port, frame in rows.items():
+            step.count.rows_in += frame.height
+            # What a step below fired by this same turn's stamp belongs to the time before it.
+            times = operator.clock_times(frame, port)
+            was = None if times is None else pl.Series(times <= due)
+            if was is not None and was.any():
+                before = replace(batch, frame=frame.filter(was), mark_ms=step.mark_ms)
+                self._emit(step, operator.on_batch(before, port))
+                rows[port] = frame.filter(~was)
         if due > step.mark_ms:
             step.mark_ms = due
             self._emit(step, operator.on_mark(due))
-        for port in sorted(frames):
-            # Event-time marks say nothing here.
-            frame = _one(frames[port]).drop(MARK, strict=False)
-            step.count.rows_in += frame.height
-            self._emit(step, operator.on_batch(replace(batch, frame=frame, mark_ms=due), port))
+        for port, frame in rows.items():
+            if frame.height:
+                now = replace(batch, frame=frame, mark_ms=step.mark_ms)
+                self._emit(step, operator.on_batch(now, port))
         if step.mark_ms < FINAL_MARK_MS and self._mark_at(step) == FINAL_MARK_MS:
             step.mark_ms = FINAL_MARK_MS
             self._emit(step, operator.on_mark(FINAL_MARK_MS))

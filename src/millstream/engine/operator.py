@@ -26,6 +26,8 @@ from millstream.engine.batch import Batch
 from millstream.plan.nodes import Node
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from millstream.engine.functions import Context
     from millstream.plan.facts import Facts
 
@@ -70,6 +72,14 @@ class Operator(ABC):
     def on_mark(self, mark_ms: int) -> Outputs:
         """Fire what ``mark_ms`` allows; marks never go back."""
         return NOTHING
+
+    def clock_times(self, frame: pl.DataFrame, port: int) -> np.ndarray | None:
+        """Return the processing time (ms) of rows given to a step that runs by the clock.
+
+        Rows of a window that a step below fired by this turn's stamp are of an earlier time and
+        come before ``on_mark``. None: all rows are of the turn's stamp.
+        """
+        return None
 
     def snapshot(self) -> Snapshot:
         """Return a copy of the state."""

@@ -10,7 +10,8 @@ Header keys, each at the start of a ``-- key  text`` line; lines that begin with
     why       one or more lines
     input     name: columns[; watermark col - 5s][; key a, b][; changes | upsert][; endless]
               then rows; ``+`` or ``-`` before a row of a changing input
-    input     name[@split]           more rows of a table, read after those above
+    input     name[@split] [at time] more rows of a table, read after those above, at that time
+    tick      time                   the clock comes so far without rows
     set       option = value
     expect    [sink:] columns, then rows (any order; the folded table of an updating result)
     ordered   like expect, in this order
@@ -23,23 +24,25 @@ Header keys, each at the start of a ``-- key  text`` line; lines that begin with
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millstream.errors import PlanError
 from millstream.testing.cells import CaseError, parse_cell, split_row
-from millstream.types import Schema, parse_type
+from millstream.types import Schema, Timestamp, parse_type
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEYS = (
-    *("why", "input", "set", "expect", "ordered", "changes"),
+    *("why", "input", "tick", "set", "expect", "ordered", "changes"),
     *("late", "rejected", "error", "at", "targets"),
 )
 _KEY = re.compile(rf"-- ({'|'.join(KEYS)})(?:\s+(.*))?$")
 _NAME = re.compile(r"(\w+)(?:@(\w+))?\s*(?::\s*(.*))?$")
+_READ_AT = re.compile(r"(\w+)(?:@(\w+))?\s+at\s+(\S.*)$")
 _WATERMARK = re.compile(r"watermark\s+(\w+)\s*-\s*(.+)$")
 _GAP = re.compile(r"\b(flink|spark)\s+gap:")
 
@@ -65,6 +68,14 @@ class Fed:
     split: str
     rows: tuple[tuple[object, ...], ...]
     ops: tuple[str, ...]
+    read_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The clock comes so far without rows."""
+
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,7 @@ class Case:
     sql: str
     why: str = ""
     inputs: dict[str, Input] = field(default_factory=dict)
-    feed: list[Fed] = field(default_factory=list)
+    feed: list[Fed | Tick] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     expect: list[Expected] = field(default_factory=list)
     changes: tuple[str, ...] | None = None
@@ -157,6 +168,8 @@ def _take(case: Case, section: _Section) -> None:
             case.why = " ".join(everything)
         case "input":
             _take_input(case, section)
+        case "tick":
+            case.feed.append(Tick(_instant(section.head)))
         case "set":
             for line in everything:
                 option, _, value = line.partition("=")
@@ -195,10 +208,12 @@ def _expected(section: _Section) -> Expected:
 
 
 def _take_input(case: Case, section: _Section) -> None:
-    found = _NAME.match(section.head)
+    clocked = _READ_AT.match(section.head)
+    found = clocked or _NAME.match(section.head)
     if found is None:
         raise CaseError(f"'{section.head}' names no table.", hint="-- input  name: columns")
-    name, split, said = found[1], found[2] or "0", found[3]
+    name, split, said = found[1], found[2] or "0", None if clocked else found[3]
+    read_at_ms = 0 if clocked is None else _instant(clocked[3])
     if said is not None:
         case.inputs[name] = _input(name, said)
     elif name not in case.inputs:
@@ -214,7 +229,14 @@ def _take_input(case: Case, section: _Section) -> None:
             if line[0] not in "+-":
                 raise CaseError(f"'{line}' of a changing input begins with + or -.")
         rows.append(_row(cells, table.schema))
-    case.feed.append(Fed(name, split, tuple(rows), tuple(ops)))
+    case.feed.append(Fed(name, split, tuple(rows), tuple(ops), read_at_ms))
+
+
+def _instant(text: str) -> int:
+    """Return the epoch milliseconds of a time of the clock, in UTC."""
+    moment = parse_cell(text, Timestamp(3, nullable=False))
+    assert isinstance(moment, dt.datetime), f"'{text}' is no time"
+    return (moment - dt.datetime(1970, 1, 1)) // dt.timedelta(milliseconds=1)  # noqa: DTZ001
 
 
 def _row(line: str, schema: Schema) -> tuple[object, ...]:

@@ -33,7 +33,7 @@ from millstream.ports.options import with_options
 from millstream.rewrite import rewrite
 from millstream.settings import Settings
 from millstream.sql.script import Inserted, Selected, Session
-from millstream.testing.cases import read_case
+from millstream.testing.cases import Tick, read_case
 from millstream.testing.cells import comparable, parse_cell, show_cell, split_row
 from millstream.types.time import duration_ms
 
@@ -48,7 +48,7 @@ RESULT, LATE, REJECTED = "result", "late", "rejected"
 RANDOM_CUTS = 3
 """How many random ways to cut each case."""
 
-Chunk = tuple["Fed", int, int]
+Chunk = tuple["Fed | Tick", int, int]
 Row = tuple[Any, ...]
 
 
@@ -179,9 +179,14 @@ def _run(
     harness.start()
     read = {node.table.name for node in finished.walk() if isinstance(node, n.Scan)}
     for fed, start, end in _chunks(case.feed, mode):
-        if fed.table in read:
+        if isinstance(fed, Tick):
+            harness.tick(fed.at_ms)
+        elif fed.table in read:
             harness.feed(
-                fed.table, _frame(case.inputs[fed.table], fed, start, end), split=fed.split
+                fed.table,
+                _frame(case.inputs[fed.table], fed, start, end),
+                split=fed.split,
+                read_at_ms=fed.read_at_ms,
             )
         if mode.crash:
             harness = harness.restarted()
@@ -189,8 +194,11 @@ def _run(
     return harness
 
 
-def _chunks(feed: Iterable[Fed], mode: Mode) -> Iterator[Chunk]:
+def _chunks(feed: Iterable[Fed | Tick], mode: Mode) -> Iterator[Chunk]:
     for fed in feed:
+        if isinstance(fed, Tick):
+            yield fed, 0, 0
+            continue
         start = 0
         while start < len(fed.rows):
             end = min(start + mode.size(), len(fed.rows))

@@ -122,6 +122,11 @@ class FixedWindow(Operator):
         out = self._advance(closed)
         return Outputs(out=tuple(out)) if out else NOTHING
 
+    def clock_times(self, frame: pl.DataFrame, port: int) -> np.ndarray:
+        if self._attached is None:
+            return milliseconds(frame[self._node.time])
+        return self._spec.clock.instants_of(milliseconds(frame[self._attached.end])) - 1
+
     def _pane_numbers(self, frame: pl.DataFrame) -> np.ndarray:
         if self._attached is not None:
             return milliseconds(frame[self._attached.end])

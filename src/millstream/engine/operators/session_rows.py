@@ -82,6 +82,9 @@ class SessionRows(Operator):
         self._sessions.close(cells)
         return Outputs(out=(out,))
 
+    def clock_times(self, frame: pl.DataFrame, port: int) -> np.ndarray:
+        return self._timing.of(frame)[0]
+
     def snapshot(self) -> Snapshot:
         cells = self._sessions.live()
         where, arrived, rows = self._rows.of(cells)
