@@ -57,7 +57,7 @@ class RegularJoin(Operator):
         self._names = tuple(tuple(schema) for schema in schemas)
         self._keys = tuple(tuple(pair[port] for pair in node.keys) for port in (0, 1))
         self._index = keys_of_sides(
-            {name: schemas[0][name] for name in self._keys[0]},
+            {f"k{i}": schemas[0][name] for i, name in enumerate(self._keys[0])},
             lowering.seed,
             arena=self._arena,
             heap=heap,
@@ -126,8 +126,9 @@ class RegularJoin(Operator):
 
     def _owners(self, frame: pl.DataFrame, port: int) -> np.ndarray:
         """Return the slot of each row's key, -1 where some key column is NULL."""
-        pairs = zip(self._keys[port], self._keys[0], strict=True)
-        keys = key_frame([frame[name].alias(first) for name, first in pairs], frame.height)
+        # Named by place: one column of a side may equal two of the other.
+        named = [frame[name].alias(f"k{i}") for i, name in enumerate(self._keys[port])]
+        keys = key_frame(named, frame.height)
         if not any(column.null_count() for column in keys.iter_columns()):
             return self._index.upsert(keys)[0]
         valid = np.ones(frame.height, dtype=np.bool_)

@@ -1,0 +1,12 @@
+-- why     one column may be compared with two of the other side
+-- input   t: k STRING, v INT
+--         a,1
+--         b,2
+-- input   u: x STRING, y STRING
+--         a,a
+--         a,b
+--         b,b
+-- expect  k,v,y
+--         a,1,a
+--         b,2,b
+SELECT k, v, y FROM t JOIN u ON t.k = u.x AND t.k = u.y
