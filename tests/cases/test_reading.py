@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from millstream.testing.cases import parse_case
+from millstream.testing.cases import Fed, Tick, parse_case
 from millstream.testing.cells import CaseError, comparable, parse_cell, show_cell, split_row
 from millstream.types import parse_type
 
@@ -54,6 +54,24 @@ def test_a_whole_case() -> None:
     ]
     assert case.late == (("a", "1.50", "00:00:05"),)
     assert case.targets == ("flink", "spark")
+
+
+def test_rows_are_read_and_the_clock_comes_when_the_case_says() -> None:
+    """Processing time is part of a case's input, or no two runs would agree."""
+    text = """-- why x
+-- input   t: at INT
+--         1
+-- input   t@b at 00:00:02
+--         2
+-- tick    00:01:00
+-- expect  n
+SELECT 1"""
+    first, second, tick = parse_case(text, "clocked").feed
+    assert isinstance(first, Fed)
+    assert isinstance(second, Fed)
+    assert (first.rows, first.split, first.read_at_ms) == (((1,),), "0", 0)
+    assert (second.rows, second.split, second.read_at_ms) == (((2,),), "b", 2000)
+    assert tick == Tick(60_000)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from millstream.plan.nodes import (
     Write,
 )
 from millstream.plan.table import Physical, Table, Watermark
-from millstream.plan.windows import Tumble
+from millstream.plan.windows import Session, Tumble
 from millstream.ports import registry
 from millstream.settings import OnReject, Settings
 from millstream.types import Schema
@@ -180,6 +180,22 @@ def test_windows_end_on_a_silent_source_if_asked() -> None:
     out = Collected()
     script = Script({"0": rows(1, 2, 9)}, bounded=False)
     job = _started(script, out, silence_timeout_ms=50)
+    until(lambda: out.frames)
+    assert out.frame()["n"].to_list() == [3]
+    job.stop(timeout_s=PATIENCE_S)
+
+
+@pytest.mark.parametrize("window", [Tumble(40), Session(40)], ids=str)
+def test_windows_of_the_clock_end_on_a_quiet_source(window: Tumble | Session) -> None:
+    """Nobody waits for a further row: the clock goes on where none comes."""
+    out = Collected()
+    script = Script({"0": rows(1, 2, 9)}, bounded=False)
+    scan = events(script, watermark=False)
+    read = Named("read", resolve(Call("PROCTIME", ()), EVENTS))
+    count = Named("n", resolve(AggCall("COUNT", ()), EVENTS))
+    stamped = Project(input=scan, columns=(Named("k", resolve(Column("k"), EVENTS)), read))
+    node = WindowAggregate(input=stamped, window=window, time="read", keys=("k",), aggs=(count,))
+    job = Job(Plan((write(node, out),))).start()
     until(lambda: out.frames)
     assert out.frame()["n"].to_list() == [3]
     job.stop(timeout_s=PATIENCE_S)
