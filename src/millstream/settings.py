@@ -47,6 +47,13 @@ class DeliveryChoice(Enum):
     AT_LEAST_ONCE = "at-least-once"
 
 
+class OutputMode(Enum):
+    """In which order the rows of a step that asks the outside go on."""
+
+    ORDERED = "ordered"
+    ALLOW_UNORDERED = "allow-unordered"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one pipeline."""
@@ -136,6 +143,25 @@ class Settings:
         "'reject' keeps the row aside and counts it, 'fail' stops the pipeline.",
         default=OnReject.REJECT,
         kind="enum",
+    )
+    async_output_mode: OutputMode = option(
+        "table.exec.async-lookup.output-mode",
+        "'ordered': rows that wait for answers go on in the order they came; 'allow-unordered': "
+        "batch by batch as answers come.",
+        default=OutputMode.ORDERED,
+        kind="enum",
+    )
+    async_asks_max: int = option(
+        "table.exec.async-lookup.buffer-capacity",
+        "Most batches of rows that wait for answers; sources pause beyond.",
+        default=16,
+        kind="int",
+    )
+    async_timeout_ms: int = option(
+        "table.exec.async-lookup.timeout",
+        "Longest wait for one answer, retries included; the pipeline stops then.",
+        default=180_000,
+        kind="duration_ms",
     )
     progress_interval_ms: int = option(
         "cli.progress-interval", "Time between progress lines.", default=1_000, kind="duration_ms"

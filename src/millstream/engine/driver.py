@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from millstream.engine.asking import Asker
 from millstream.engine.batch import OP, Op
 from millstream.engine.checkpoint import CheckpointStore, Epoch, state_of
 from millstream.engine.coordinator import (
@@ -102,6 +103,7 @@ class Driver:
         self._reasons: Counter[str] = Counter()
         self._reasons_lock = threading.Lock()
         self._graph.on_rejected = self._rejected
+        self._asker = Asker(self._graph, self._inbox, settings)
 
     def stop(self, *, drain: bool = False) -> None:
         """Ask the pipeline to end; may be called from any thread or a signal handler."""
@@ -199,10 +201,12 @@ class Driver:
         while self._delivered:
             self._obey(EpochDelivered(self._delivered.pop(0)))
         self._end_scans()
-        rows = 0 if self._coordinator.paused else self._push()
+        rows = self._answered()
+        if not self._coordinator.paused and not self._asker.is_full:
+            rows += self._push()
         if self._ask is not None:
             return self._obey(self._ask)
-        if self._all_ended():
+        if self._all_ended() and not self._graph.is_waiting:
             self._ended = "completed"
             return self._obey(InputEnded(self._clock()))
         done = self._obey(TurnDone(self._clock(), rows, self._pending_bytes))
@@ -221,6 +225,10 @@ class Driver:
                         if not stage.final:
                             stage.finish()
                             self._run_batch(index, stage, ())
+                    while self._graph.is_waiting:
+                        self._check()
+                        if not self._answered():
+                            self._inbox.wait(IDLE_WAIT_S)
                 case CloseEpoch(epoch=epoch):
                     self._close_epoch(epoch)
                 case Finish():
@@ -239,6 +247,7 @@ class Driver:
             worker.stop()
 
     def _close(self) -> None:
+        self._asker.close()
         for reading in self.parts.readings:
             reading.stop()
         if self._epochs is not None:
@@ -288,6 +297,16 @@ class Driver:
         scanned = stage.turn(blocks, self._graph.stamp(self._clock()))
         self._batches += 1
         self._hand_out(self._graph.turn(index, scanned.batch, scanned.rejected))
+        self._answered()
+
+    def _answered(self) -> int:
+        """Go on with the rows whose answers have come; returns how many answers these were."""
+        answers = 0
+        for reply in self._asker.replies(self._clock()):
+            answers += 1
+            now_ms = self._graph.stamp(self._clock())
+            self._hand_out(self._graph.reply(reply.step, reply.number, reply.frame, now_ms))
+        return answers
 
     def _blocks(self, index: int, reading: Reading, taken: _Taken) -> Iterator[Block]:
         """Yield chunks of one scan until the batch is full or the next row is another's."""

@@ -7,12 +7,14 @@ out     what reached each sink in this turn, and what was late or rejected
 Steps run once per turn, in topological order. The mark at a step is the minimum of the marks of
 all scans it reads from, each less what the steps between stay behind (an interval join), so a
 diamond over one scan never waits for itself. A step by processing time goes by the clock stamps
-of the turns: a batch stamped T comes after the mark T - 1.
+of the turns: a batch stamped T comes after the mark T - 1. Behind a step that asks the outside the
+mark is what that step has let pass: a mark waits for the answers to all rows before it.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -21,12 +23,17 @@ import polars as pl
 
 from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, OP, SPLIT, Batch
 from millstream.engine.marks import LOWEST_MS
-from millstream.engine.operator import Operator, Outputs, Snapshot
+from millstream.engine.operator import Ask, Asking, Operator, Outputs, Snapshot
 from millstream.engine.scan import ScanStage
 from millstream.plan.nodes import Node, Write
 
 Edge = tuple[int, int]
 """The index of a step and the input port there."""
+
+NOWHERE = ~(1 << 40)
+"""Where rows come from that come from no scan."""
+PASSED = "/passed"
+"""Behind a step's id: the mark it has let pass."""
 
 
 @dataclass
@@ -49,7 +56,10 @@ class Step:
     label: str
     operator: Operator | None = None
     scans: dict[int, int] = field(default_factory=dict)
-    """The scans it reads from, and by how many ms their marks are delayed on the way."""
+    """The scans whose marks it goes by, and by how many ms these are delayed on the way; ``~index``
+    stands for a step that asks, between it and the scans."""
+    reach: frozenset[int] = frozenset()
+    """All scans it reads from."""
     delay_ms: int = 0
     """What its own output stays behind its input."""
     by_clock: bool = False
@@ -57,6 +67,10 @@ class Step:
     late: list[Edge] = field(default_factory=list)
     rejected: list[Edge] = field(default_factory=list)
     mark_ms: int = LOWEST_MS
+    passed_ms: int = LOWEST_MS
+    """Of a step that asks: the mark its readers go by."""
+    held: deque[tuple[int, int]] = field(default_factory=deque)
+    """Of a step that asks: (newest ask before it, mark) of the marks that wait."""
     count: Counters = field(default_factory=Counters)
 
 
@@ -85,10 +99,10 @@ class Graph:
         """Run the steps that read no scan (VALUES): once, before the first turn."""
         self._begin()
         for index, step in enumerate(self.steps):
-            if not step.scans and step.operator is not None:
-                self._run(index, step, -1, Batch(pl.DataFrame()), FINAL_MARK_MS)
+            if not step.reach and step.operator is not None:
+                self._run(index, step, NOWHERE, Batch(pl.DataFrame()), self._mark_at(step))
             elif index in self._waiting:
-                self._pass(index, step, -1, Batch(pl.DataFrame()))
+                self._pass(index, step, NOWHERE, Batch(pl.DataFrame()))
         return self._end()
 
     def turn(
@@ -101,7 +115,7 @@ class Graph:
         head.mark_ms = self.stages[scan].mark_ms
         self._emit(head, Outputs(out=(batch.frame,), rejected=tuple(rejected)))
         for index, step in enumerate(self.steps):
-            if scan in step.scans and index != self.scans[scan]:
+            if scan in step.reach and index != self.scans[scan]:
                 self._pass(index, step, scan, batch)
         return self._end()
 
@@ -113,8 +127,36 @@ class Graph:
             if step.by_clock:
                 self._by_clock(index, step, batch)
             elif index in self._waiting:
-                self._pass(index, step, -1, batch)
+                self._pass(index, step, NOWHERE, batch)
         return self._end()
+
+    def asks(self) -> list[tuple[int, Ask]]:
+        """Return the asks made since the last call, with the steps that make them."""
+        return [
+            (index, ask)
+            for index, step in enumerate(self.steps)
+            if isinstance(step.operator, Asking)
+            for ask in step.operator.asks()
+        ]
+
+    def reply(self, index: int, number: int, reply: pl.DataFrame, now_ms: int) -> list[Delivery]:
+        """Go on with the rows of an answered ask, and with the marks that waited for it."""
+        self._begin()
+        step, started = self.steps[index], time.perf_counter()
+        assert isinstance(step.operator, Asking), "only a step that asks is answered"
+        self._emit(step, step.operator.on_reply(number, reply, now_ms))
+        self._let_pass(step, step.operator)
+        step.count.busy_s += time.perf_counter() - started
+        batch = Batch(pl.DataFrame(), read_at_ms=now_ms)
+        for behind in range(index + 1, len(self.steps)):
+            if behind not in self.scans:
+                self._pass(behind, self.steps[behind], ~index, batch)
+        return self._end()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether rows wait for answers."""
+        return any(isinstance(s.operator, Asking) and s.operator.asks_open for s in self.steps)
 
     def stamp(self, now_ms: int) -> int:
         """Return the clock stamp of the next turn: it never goes back, not over a restart either.
@@ -180,8 +222,20 @@ class Graph:
 
     def _mark_at(self, step: Step) -> int:
         """Return the mark that the scans of a step allow there."""
-        marks = [later(self.stages[s].mark_ms, -delay) for s, delay in step.scans.items()]
+        marks = [later(self._given(s), -delay) for s, delay in step.scans.items()]
         return min(marks, default=FINAL_MARK_MS)
+
+    def _given(self, scan: int) -> int:
+        """Return the mark that a scan, or a step that asks, has given out."""
+        return self.stages[scan].mark_ms if scan >= 0 else self.steps[~scan].passed_ms
+
+    def _let_pass(self, step: Step, operator: Asking) -> None:
+        """Give out the marks of a step before which every ask is answered."""
+        if step.mark_ms > max(step.passed_ms, step.held[-1][1] if step.held else LOWEST_MS):
+            step.held.append((operator.asks_made, step.mark_ms))
+        waits = min(operator.asks_open, default=None)
+        while step.held and (waits is None or step.held[0][0] < waits):
+            step.passed_ms = max(step.passed_ms, step.held.popleft()[1])
 
     def snapshots(self) -> dict[str, Snapshot]:
         """Return the state of every operator by its id."""
@@ -193,10 +247,14 @@ class Graph:
             if step.operator is not None and step.uid in snapshots:
                 step.operator.restore(snapshots[step.uid])
             step.mark_ms = marks.get(step.uid, LOWEST_MS)
+            if isinstance(step.operator, Asking):
+                step.passed_ms = marks.get(step.uid + PASSED, LOWEST_MS)
+                self._let_pass(step, step.operator)
 
     def marks(self) -> dict[str, int]:
         """Return the mark in force at every step."""
-        return {s.uid: s.mark_ms for s in self.steps}
+        passed = {s.uid + PASSED: s.passed_ms for s in self.steps if isinstance(s.operator, Asking)}
+        return {s.uid: s.mark_ms for s in self.steps} | passed
 
     @property
     def state_bytes(self) -> int:
@@ -215,15 +273,15 @@ class Graph:
         if mark > step.mark_ms:
             step.mark_ms = mark
             self._emit(step, operator.on_mark(mark))
+        if isinstance(operator, Asking):
+            self._let_pass(step, operator)
         step.count.busy_s += time.perf_counter() - started
 
     def _clamped(self, step: Step, scan: int, frame: pl.DataFrame) -> pl.DataFrame:
         """Lower each row's own mark to what the step's other scans allow."""
         if MARK not in frame.columns or len(step.scans) < 2:
             return frame
-        others = min(
-            later(self.stages[s].mark_ms, -delay) for s, delay in step.scans.items() if s != scan
-        )
+        others = min(later(self._given(s), -delay) for s, delay in step.scans.items() if s != scan)
         marks = np.minimum(frame[MARK].to_numpy(), others)
         return frame.with_columns(pl.Series(MARK, marks, dtype=pl.Int64))
 

@@ -15,6 +15,7 @@ from millstream.engine.checkpoint import decode_state, encode_state, restored, s
 from millstream.engine.functions import Context
 from millstream.engine.graph import Delivery
 from millstream.engine.lower import lower
+from millstream.engine.operator import Ask, Asking, Resolver
 from millstream.engine.scan import Block
 from millstream.plan.derive import Derived
 
@@ -30,6 +31,8 @@ class Harness:
     out: dict[str, list[pl.DataFrame]] = field(default_factory=dict)
     rejected: list[pl.DataFrame] = field(default_factory=list)
     started: bool = False
+    answers: bool = True
+    """Whether asks are answered in the turn that makes them; else by :meth:`answer`."""
 
     def __post_init__(self) -> None:
         self.graph = lower(self.derived, self.ctx, seed=self.seed, ttl_ms=self.ttl_ms)
@@ -37,6 +40,8 @@ class Harness:
         self._names = [sink.table.name for sink in self.derived.plan.sinks]
         for name in self._names:
             self.out.setdefault(name, [])
+        self._resolvers: dict[int, Resolver] = {}
+        self._asked: list[tuple[int, Ask]] = []
         self._scans: dict[str, list[int]] = {}
         for index, stage in enumerate(self.graph.stages):
             self._scans.setdefault(stage.table.name, []).append(index)
@@ -83,6 +88,33 @@ class Harness:
         fresh.graph = restored(fresh.graph, decode_state(json.loads(json.dumps(facts)), tables))
         return fresh
 
+    def answer(self, now_ms: int = 0) -> None:
+        """Answer all asks, one after the other."""
+        while self.answer_one(0, now_ms):
+            pass
+
+    def answer_one(self, which: int, now_ms: int = 0) -> bool:
+        """Answer one of the open asks (0 the oldest, -1 the newest); False if there is none."""
+        self._asked.extend(self.graph.asks())
+        if not self._asked:
+            return False
+        index, ask = self._asked.pop(which)
+        if index not in self._resolvers:
+            operator = self.graph.steps[index].operator
+            assert isinstance(operator, Asking), "only steps that ask have a resolver"
+            self._resolvers[index] = operator.resolver()
+        resolver = self._resolvers[index]
+        reply = resolver.at_once(ask.payload, now_ms)
+        if reply is None:
+            reply = resolver.answer(ask.payload, now_ms)
+        self._hand_out(self.graph.reply(index, ask.number, reply, now_ms))
+        return True
+
     def _take(self, delivered: list[Delivery]) -> None:
+        self._hand_out(delivered)
+        if self.answers:
+            self.answer()
+
+    def _hand_out(self, delivered: list[Delivery]) -> None:
         for item in delivered:
             self.out[self._names[item.sink]].append(item.frame)

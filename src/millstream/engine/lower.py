@@ -11,7 +11,7 @@ from importlib import import_module
 
 from millstream.engine.functions import Context
 from millstream.engine.graph import Graph, Step
-from millstream.engine.operator import Lowering, Operator, operator_for
+from millstream.engine.operator import Asking, Lowering, Operator, operator_for
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
 from millstream.plan import changelog, joins, ranks
@@ -87,16 +87,22 @@ def _add(builder: _Builder, node: n.Node) -> None:
         builder.stages.append(
             ScanStage(node, builder.ctx, seed=builder.seed, places=builder.places)
         )
-        builder.steps.append(Step(node.uid, node, label, None, own))
+        builder.steps.append(Step(node.uid, node, label, None, own, frozenset(own)))
         return
     scans: dict[int, int] = {}
+    reach: frozenset[int] = frozenset()
     for child in inputs:
-        read = builder.steps[builder.at[id(child)]]
-        for scan, delay in read.scans.items():
+        at = builder.at[id(child)]
+        read = builder.steps[at]
+        reach |= read.reach
+        # Behind a step that asks, marks come from it: they wait there for answers.
+        own = {~at: 0} if isinstance(read.operator, Asking) else read.scans
+        for scan, delay in own.items():
             scans[scan] = max(scans.get(scan, 0), delay + read.delay_ms)
-    operator = _operator(builder, node, chain)
-    by_clock = builder.derived.by_clock(node)
-    builder.steps.append(Step(node.uid, node, label, operator, scans, node.delay_ms, by_clock))
+    step = Step(node.uid, node, label, _operator(builder, node, chain), scans, reach)
+    step.delay_ms = node.delay_ms
+    step.by_clock = builder.derived.by_clock(node)
+    builder.steps.append(step)
     match node:
         case n.LateRows(input=below):
             builder.steps[builder.at[id(late_node(below))]].late.append((index, 0))

@@ -8,6 +8,7 @@ driver calls, in this order for every batch it pushes::
                                all inputs; fires timers. FINAL_MARK_MS ends bounded input.
 
 ``on_batch`` must equal row by row: any cut of the input gives the same results (SEMANTICS §1).
+An operator that needs an answer from outside is :class:`Asking` as well: it does no I/O itself.
 ``snapshot`` returns everything that moves as named frames plus small JSON facts, ``restore`` takes
 it back into a fresh operator. Hash tables are never part of it. The frames of a snapshot own their
 memory: the operator goes on changing while another thread encodes them.
@@ -16,7 +17,7 @@ memory: the operator goes on changing while another thread encodes them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,6 +99,68 @@ class Operator(ABC):
     def state_rows(self) -> int:
         """Entries this state holds (keys, panes or rows)."""
         return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to the outside: what is asked is between the operator and its resolver."""
+
+    number: int
+    payload: pl.DataFrame
+
+
+class Resolver(ABC):
+    """Answers the asks of one operator; the driver calls it from threads of its own.
+
+    A resolver holds what costs time or memory to have: connections, caches. None of it is state.
+    """
+
+    @property
+    def asks_max(self) -> int | None:
+        """How many asks may be under way at a time; None = as many as the settings allow."""
+        return None
+
+    def at_once(self, payload: pl.DataFrame, now_ms: int) -> pl.DataFrame | None:
+        """Return the answer where it is known without I/O; called in the compute thread."""
+        return None
+
+    @abstractmethod
+    def answer(self, payload: pl.DataFrame, now_ms: int) -> pl.DataFrame:
+        """Return the answer; raises what is to stop the pipeline."""
+
+    def close(self) -> None:  # noqa: B027 (not every resolver holds something)
+        """Free everything; calls under way may fail then."""
+
+
+class Asking(Operator):
+    """An operator in which rows wait for answers from outside.
+
+    Rows that wait are part of its snapshot; after a restore they are asked for again. Marks wait
+    behind the rows that came before them: the graph holds them back by the numbers of asks, which
+    grow one by one.
+    """
+
+    @abstractmethod
+    def resolver(self) -> Resolver:
+        """Return what answers; opened by the driver, never by the operator itself."""
+
+    @abstractmethod
+    def asks(self) -> list[Ask]:
+        """Return the asks made since the last call; after a restore all that are open."""
+
+    @abstractmethod
+    def on_reply(self, number: int, reply: pl.DataFrame, read_at_ms: int) -> Outputs:
+        """Go on with the rows that waited for an answer; asks may be answered in any order."""
+
+    @property
+    @abstractmethod
+    def asks_made(self) -> int:
+        """The number of the newest ask, 0 before the first."""
+
+    @property
+    @abstractmethod
+    def asks_open(self) -> Collection[int]:
+        """The numbers of the asks that wait for an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,13 +160,13 @@ class _Compute(Program):
 def _computed(node: Scan, ctx: Context, seed: int) -> _Compute | None:
     wanted = node.schema.names
     named = {c.name: c for c in node.table.columns}
-    columns = tuple(Named(name, _column_expr(node.table, named[name])) for name in wanted)
+    columns = tuple(Named(name, column_expr(node.table, named[name])) for name in wanted)
     if all(isinstance(c.expr, Column) for c in columns):
         return None
     return _Compute((Compute(columns),), ctx, seed=seed, uid=node.uid)
 
 
-def _column_expr(table: Table, column: ColumnDef) -> Expr:
+def column_expr(table: Table, column: ColumnDef) -> Expr:
     """Return how a column comes out of what the reader gives."""
     if isinstance(column, Computed):
         return column.expr

@@ -17,6 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from millstream.plan.table import Condition, Metadata, Table
+from millstream.ports.lookup import Lookup, LookupSpec
 from millstream.types import Schema
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ class Connector:
     filters   tells whether its source makes use of conditions for a table
     payload   True where rows travel as payloads in a ``format``
     guarantee one line on delivery, for ``explain`` and the docs
+    lookup    makes what answers questions by key, for lookup joins
     """
 
     name: str
@@ -210,6 +212,7 @@ class Connector:
     config: type
     extra: str | None = None
     source: Callable[[SourceSpec], Source] | None = None
+    lookup: Callable[[LookupSpec], Lookup] | None = None
     sink: Callable[[SinkSpec], Sink] | None = None
     gives: Changes = Changes.APPEND
     takes: Changes = Changes.APPEND

@@ -7,6 +7,7 @@ Third parties add their own through the entry point groups ``millstream.connecto
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -17,6 +18,7 @@ from millstream.expr.casts import check_cast
 from millstream.plan.table import Condition, Table
 from millstream.ports.connector import Changes, Connector, Sink, SinkSpec, Source, SourceSpec
 from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
+from millstream.ports.lookup import PREFIX, CacheKind, Lookup, LookupOptions, LookupSpec
 from millstream.ports.options import options_of, read_options
 from millstream.types import LogicalType, Schema, parse_type
 
@@ -84,8 +86,12 @@ def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
     """Return a table's connector, its typed config and the format options, all checked."""
     try:
         found = connector(table.connector)
-        owner = f"table '{table.name}' (connector '{found.name}')"
-        own, formats = _split_options(found, table.options, owner)
+        owner = _owner(table, found)
+        given = table.options
+        if can_be_asked(found):
+            given = {k: v for k, v in given.items() if not k.startswith(PREFIX)}
+            lookup_options(table)
+        own, formats = _split_options(found, given, owner)
         return found, read_options(found.config, own, owner=owner), formats
     except (UnknownName, OptionError) as error:
         # A table of a SQL text knows where each of its options is written.
@@ -159,6 +165,46 @@ def sink_for(table: Table, *, updating: bool) -> Sink:
     )
 
 
+def can_be_asked(found: Connector) -> bool:
+    """Tell whether tables of a connector can be looked up, if only by reading them whole."""
+    return found.lookup is not None or found.source is not None
+
+
+def lookup_options(table: Table) -> LookupOptions:
+    """Return how a table is asked, checked."""
+    found = connector(table.connector)
+    given = {k: v for k, v in table.options.items() if k.startswith(PREFIX)}
+    options = read_options(LookupOptions, given, owner=_owner(table, found))
+    if options.cache is not None:
+        return options
+    kind = CacheKind.FULL if found.lookup is None else CacheKind.NONE
+    return replace(options, cache=kind)
+
+
+def lookup_for(table: Table, keys: Schema, wanted: Schema) -> Lookup:
+    """Build what answers questions to a table."""
+    found, config, formats = config_of(table)
+    where = f"table '{table.name}'"
+    if found.lookup is None:
+        raise PlanError(
+            f"The connector '{found.name}' cannot be asked for single keys.",
+            where=where,
+            hint="Say 'lookup.cache' = 'FULL' to read the whole table."
+            if found.source is not None and found.bounded(config)
+            else "Look up a table of a database, of files, of memory or of a HTTP service.",
+        )
+    return found.lookup(
+        LookupSpec(
+            table=table,
+            config=config,
+            keys=keys,
+            wanted=wanted,
+            options=lookup_options(table),
+            formats=formats,
+        )
+    )
+
+
 def check_metadata(table: Table, found: Connector) -> None:
     """Refuse metadata keys the connector does not have and types it cannot give."""
     for column in table.metadata:
@@ -227,6 +273,10 @@ def format_of(formats: Mapping[str, Any], owner: str, option: str = "format") ->
     lead = option.removesuffix("format") + found.name + "."
     given = {k.removeprefix(lead): v for k, v in formats.items() if k.startswith(lead)}
     return found, read_options(found.config, given, owner=f"{owner}, format '{found.name}'")
+
+
+def _owner(table: Table, found: Connector) -> str:
+    return f"table '{table.name}' (connector '{found.name}')"
 
 
 def _split_options(
