@@ -8,24 +8,27 @@ bad     UnknownName with near names, TypeMismatch, SqlError, each with its place
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
-from millstream.errors import PlanError, SqlError, UnknownName
-from millstream.expr.tree import Column, Expr, Named, has_aggregate
+from millstream.errors import PlanError, SqlError, UnknownName, Unsupported
+from millstream.expr.tree import Column, Named
 from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
-from millstream.plan.joining import conjuncts
+from millstream.plan.ranks import Rank, RankKind
 from millstream.sql import query as q
 from millstream.sql import sets
 from millstream.sql.as_of import bind_as_of
 from millstream.sql.changelog_calls import ChangelogFn, changelog_node
 from millstream.sql.from_ import bind_join
-from millstream.sql.grouped import grouped
 from millstream.sql.joined import AsOf, FunctionOf, JoinOf, Lateral, UnnestOf
-from millstream.sql.meaning import condition, keep, placed, resolved
-from millstream.sql.ordering import order_expr, output_key, sort_keys
-from millstream.sql.scope import Scope, named, own_name, star, unique
+from millstream.sql.meaning import placed
+from millstream.sql.ordering import output_key
+from millstream.sql.outer import equated
+from millstream.sql.scope import Scope
+from millstream.sql.select import Selected, bind_select
+from millstream.sql.subquery import Sub
 from millstream.sql.windows import WindowFn, window_of
 from millstream.types import Schema
 
@@ -41,49 +44,53 @@ class Names(Protocol):
 
 
 class Binder:
-    """Binds queries against the names of a catalog and of enclosing WITH clauses."""
+    """Binds queries against the names of a catalog and of enclosing WITH clauses.
 
-    def __init__(self, names: Names, ctes: dict[str, n.Node] | None = None) -> None:
+    ``outer`` is the scope around the query, whose columns it may compare with its own.
+    """
+
+    def __init__(
+        self, names: Names, ctes: dict[str, n.Node] | None = None, outer: Scope | None = None
+    ) -> None:
         self._names = names
         self._ctes = ctes or {}
+        self._outer = outer
 
     def query(self, query: q.Query) -> n.Node:
         """Return the node of a query."""
-        inner = Binder(self._names, dict(self._ctes))
-        for name, columns, body in query.ctes:
-            inner._ctes[name] = _with_columns(inner.query(body), columns)
-        return inner._ordered(query)
+        made = self._inside(self._outer)._ordered(query, lifts=False)
+        return _first(made.node, made.width)
+
+    def sub(self, query: q.Query, outer: Scope) -> Sub:
+        """Return a sub-query that may compare its columns with those of ``outer``."""
+        return self._inside(outer)._ordered(query, lifts=True)
+
+    def _inside(self, outer: Scope | None) -> Binder:
+        return Binder(self._names, dict(self._ctes), outer)
 
     # ---- bodies
 
-    def _ordered(self, query: q.Query) -> n.Node:
+    def _ordered(self, query: q.Query, *, lifts: bool) -> Sub:
+        for name, columns, body in query.ctes:
+            self._ctes[name] = _with_columns(self.query(body), columns)
         if isinstance(query.body, q.Select):
-            node, by, width = self._select(query.body, query.order)
+            made = bind_select(self, query.body, query.order, lifts=lifts)
         else:
             node = self._body(query.body)
             by = tuple(output_key(order, node.schema) for order in query.order)
-            width = len(node.schema)
-        if by:
-            node = n.Sort(input=node, by=by, limit=query.limit, offset=query.offset)
-            kept = node.schema.names[:width]
-            return (
-                node
-                if width == len(node.schema)
-                else n.Project(
-                    input=node, columns=tuple(_column(node.schema, name) for name in kept)
-                )
-            )
-        if query.limit is None and not query.offset:
-            return node
-        if query.limit is None or Upwards(Tables()).of(node).updates:
-            # The first rows of a result that changes are those that stand at its end.
-            return n.Sort(input=node, by=(), limit=query.limit, offset=query.offset)
-        return n.Limit(input=node, count=query.limit, offset=query.offset)
+            made = Selected(node, by, len(node.schema))
+        cut = query.limit is not None or query.offset > 0
+        if made.lifted:
+            node = _first_per_key(made, query) if cut else made.node
+        else:
+            node = _cut(made.node, made.by, query) if made.by or cut else made.node
+        return Sub(node, made.width, made.lifted, made.empty)
 
     def _body(self, body: q.Body) -> n.Node:
         match body:
             case q.Select():
-                return self._select(body, ())[0]
+                made = bind_select(self, body, (), lifts=False)
+                return _first(made.node, made.width)
             case q.SubQuery(query=query):
                 return self.query(query)
             case q.Rows():
@@ -111,7 +118,11 @@ class Binder:
 
     # ---- FROM
 
-    def _relation(self, relation: q.Relation | None) -> Scope:
+    def relation(self, relation: q.Relation | None) -> Scope:
+        """Return the scope of a relation; it sees the query around."""
+        return replace(self._leaf(relation), outer=self._outer)
+
+    def _leaf(self, relation: q.Relation | None) -> Scope:
         match relation:
             case None:
                 return Scope((sets.one_row(),), ())
@@ -121,7 +132,7 @@ class Binder:
             case q.SubQuery(query=query, alias=alias, columns=columns):
                 return Scope.of(_with_columns(self.query(query), columns), alias)
             case WindowFn():
-                data = self._relation(relation.data).joined()
+                data = self.relation(relation.data).joined()
                 node = placed(
                     lambda: n.WindowTable(
                         input=data.node,
@@ -133,7 +144,7 @@ class Binder:
                 )
                 return Scope.of(node, relation.alias or data.alias)
             case ChangelogFn():
-                data = self._relation(relation.data).joined()
+                data = self.relation(relation.data).joined()
                 node = placed(lambda: changelog_node(relation, data.node), relation.place)
                 return Scope.of(node, relation.alias or data.alias)
 
@@ -148,8 +159,8 @@ class Binder:
 
     def _join(self, said: JoinOf) -> Scope:
         if isinstance(said.right, AsOf):
-            return bind_as_of(said, self._relation)
-        return bind_join(said, self._relation)
+            return bind_as_of(said, self.relation)
+        return bind_join(said, self.relation)
 
     def _table(self, table: q.TableName) -> n.Node:
         found = self._ctes.get(table.name) or self._names.relation(table.name)
@@ -158,64 +169,39 @@ class Binder:
             raise UnknownName("table", table.name, available=near, where=table.place)
         return found
 
-    # ---- SELECT
 
-    def _where(self, where: Expr, scope: Scope) -> Scope:
-        predicate = named(where, scope)
-        if len(scope.parts) == 1 and not scope.conditions:
-            return scope.over(keep(scope.node, predicate, "WHERE"))
-        return scope.joined(conjuncts(condition(predicate, scope.schema, "WHERE")))
-
-    def _select(
-        self, select: q.Select, order: tuple[q.Order, ...]
-    ) -> tuple[n.Node, tuple[n.SortKey, ...], int]:
-        """Return the node, what it is sorted by, and how many of its columns were selected."""
-        scope = self._relation(select.source)
-        if select.where is not None:
-            scope = self._where(select.where, scope)
-        scope = scope.joined()
-        items = _items(select, scope)
-        exprs = [item.expr for item in items]
-        ordered = [order_expr(o.expr, items, scope) for o in order]
-        having = None if select.having is None else named(select.having, scope)
-        groups = [named(g, scope) for g in select.group or ()]
-        everything = [*exprs, *ordered, *([] if having is None else [having])]
-        if having is not None or groups or any(map(has_aggregate, everything)):
-            node, cut = grouped(scope.node, groups, everything, select.place)
-            exprs, ordered = cut[: len(items)], cut[len(items) : len(items) + len(ordered)]
-            if having is not None:
-                node = keep(node, cut[-1], "HAVING")
-        else:
-            node = scope.node
-        columns = [
-            Named(item.name, resolved(e, node.schema)) for item, e in zip(items, exprs, strict=True)
-        ]
-        keys, extra = sort_keys(order, ordered, columns, node.schema)
-        if select.distinct and extra:
-            raise SqlError(
-                "ORDER BY of SELECT DISTINCT names something that is not selected.",
-                where=order[0].expr.place or select.place,
-                hint="Select it too.",
-            )
-        made: n.Node = node
-        if not _same(node.schema, [*columns, *extra]):
-            made = n.Project(input=node, columns=(*columns, *extra))
-        return (build.distinct(made) if select.distinct else made), keys, len(columns)
+def _cut(node: n.Node, by: tuple[n.SortKey, ...], query: q.Query) -> n.Node:
+    """Return the rows in order, those of LIMIT and OFFSET only."""
+    if by:
+        return n.Sort(input=node, by=by, limit=query.limit, offset=query.offset)
+    if query.limit is None or Upwards(Tables()).of(node).updates:
+        # The first rows of a result that changes are those that stand at its end.
+        return n.Sort(input=node, by=(), limit=query.limit, offset=query.offset)
+    return n.Limit(input=node, count=query.limit, offset=query.offset)
 
 
-def _items(select: q.Select, scope: Scope) -> list[Named]:
-    found: list[Named] = []
-    for index, said in enumerate(select.items):
-        if not isinstance(said.expr, q.Star):
-            name = said.alias or own_name(said.expr, index)
-            found.append(Named(name, named(said.expr, scope)))
-            continue
-        if select.source is None:
-            raise SqlError(
-                "There is nothing to select * from.", where=said.expr.place, hint="Add FROM."
-            )
-        found.extend(star(scope, said.expr.table, said.expr.place))
-    return unique(found)
+def _first_per_key(made: Selected, query: q.Query) -> n.Node:
+    """Return the first rows for each row of the query around, which equations tell apart."""
+    keys = equated(made.lifted)
+    if query.limit is None or query.limit < 1 or not made.by or len(keys) != len(made.lifted):
+        raise Unsupported(
+            "LIMIT in a sub-query that compares with the query around it by more than =, or "
+            "without ORDER BY.",
+            where=made.lifted[0].place,
+            hint="Rank the rows: ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) <= n.",
+        )
+    return Rank(
+        input=made.node, kind=RankKind.ROW_NUMBER, partition=keys, by=made.by,
+        first=query.offset + 1, last=query.offset + query.limit,
+    )  # fmt: skip
+
+
+def _first(node: n.Node, width: int) -> n.Node:
+    """Return the selected columns: those that were only computed to sort by are gone."""
+    if width == len(node.schema):
+        return node
+    names = node.schema.names[:width]
+    return n.Project(input=node, columns=tuple(_column(node.schema, name) for name in names))
 
 
 def _with_columns(node: n.Node, columns: tuple[str, ...]) -> n.Node:
@@ -231,9 +217,3 @@ def _with_columns(node: n.Node, columns: tuple[str, ...]) -> n.Node:
 
 def _column(schema: Schema, name: str) -> Named:
     return Named(name, Column(name=name, type=schema.type_of(name)))
-
-
-def _same(schema: Schema, columns: list[Named]) -> bool:
-    return schema.names == tuple(c.name for c in columns) and all(
-        isinstance(c.expr, Column) and c.expr.name == c.name for c in columns
-    )

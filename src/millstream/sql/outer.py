@@ -6,10 +6,11 @@ of the join that the sub-query becomes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from millstream.errors import Unsupported
-from millstream.expr.tree import Column, Expr
+from millstream.expr.tree import Call, Column, Expr, columns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,15 @@ def reads_outside(expr: Expr) -> bool:
     return any(isinstance(x, OuterColumn) for x in expr.walk())
 
 
-def as_columns(expr: Expr) -> Expr:
-    """Return ``expr`` with outer columns as columns, to be read over both sides of a join."""
-    return expr.rewrite(
-        lambda x: Column(x.name, type=x.type, place=x.place) if isinstance(x, OuterColumn) else x
-    )
+def equated(conditions: Iterable[Expr]) -> tuple[str, ...]:
+    """Return the columns that conditions equate with something of the query around."""
+    found: list[str] = []
+    for part in conditions:
+        if isinstance(part, Call) and part.function == "=":
+            for own, other in (part.args, part.args[::-1]):
+                if isinstance(own, Column) and not columns_of(other):
+                    found.append(own.name)
+    return tuple(dict.fromkeys(found))
 
 
 def no_outside(exprs: tuple[Expr, ...], where: str) -> None:

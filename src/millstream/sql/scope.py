@@ -15,7 +15,6 @@ from millstream.errors import Place, SqlError, UnknownName, Unsupported
 from millstream.expr.tree import Call, Column, Expr, Literal, Named
 from millstream.plan import nodes as n
 from millstream.plan.joining import fresh_names, join_all, renamed_in, under_names
-from millstream.sql.inner import InnerQuery
 from millstream.sql.outer import OuterColumn, reads_outside
 from millstream.types import Schema
 
@@ -131,10 +130,6 @@ def named(expr: Expr, scope: Scope) -> Expr:
             return _column(expr, scope)
         case Call(function="FIELD", args=(Column() as head, Literal(value=str() as key))):
             return _field(expr, head, key, scope)
-        case InnerQuery():
-            raise Unsupported(
-                f"{expr}, a sub-query in an expression.", where=expr.place, hint="Write a JOIN."
-            )
         case _:
             children = expr.children()
             if not children:

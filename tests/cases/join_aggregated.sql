@@ -1,0 +1,16 @@
+-- why     groups over a join
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  name,n,total
+--         ann,2,12
+--         bob,1,9
+SELECT c.name, COUNT(*) AS n, SUM(o.amount) AS total FROM orders o JOIN customers c ON o.customer = c.id GROUP BY c.name

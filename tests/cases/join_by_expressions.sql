@@ -1,0 +1,13 @@
+-- why     keys may be computed on each side
+-- input   a: x INT
+--         1
+--         12
+--         23
+-- input   b: y INT
+--         2
+--         3
+--         4
+-- expect  x,y
+--         12,2
+--         23,3
+SELECT x, y FROM a JOIN b ON MOD(x, 10) = y + 0

@@ -1,0 +1,17 @@
+-- why     tables in a list are joined by what WHERE says
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  id,name
+--         1,ann
+--         2,ann
+--         3,bob
+SELECT o.id, name FROM orders o, customers c WHERE o.customer = c.id

@@ -1,0 +1,24 @@
+-- why     three tables in a list, where the second is linked to the third only:
+--         no pair of rows is made that the conditions do not ask for
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   deliveries: order_id INT, day_no INT
+--         1,100
+--         1,101
+--         3,102
+--         9,103
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  id,day_no,name
+--         1,100,ann
+--         1,101,ann
+--         3,102,bob
+SELECT o.id, day_no, name FROM orders o, customers c, deliveries d
+WHERE d.order_id = o.id AND c.id = o.customer

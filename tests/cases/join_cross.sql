@@ -1,0 +1,16 @@
+-- why     CROSS JOIN gives every pair
+-- input   a: x INT
+--         1
+--         2
+-- input   b: y STRING
+--         p
+--         q
+--         q
+-- expect  x,y
+--         1,p
+--         1,q
+--         1,q
+--         2,p
+--         2,q
+--         2,q
+SELECT x, y FROM a CROSS JOIN b

@@ -1,0 +1,16 @@
+-- why     DISTINCT over a join
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  name
+--         ann
+--         bob
+SELECT DISTINCT c.name FROM orders o JOIN customers c ON o.customer = c.id

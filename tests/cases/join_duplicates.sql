@@ -1,0 +1,16 @@
+-- why     equal rows meet as often as they are there
+-- input   a: x INT
+--         1
+--         1
+-- input   b: y INT
+--         1
+--         1
+--         1
+-- expect  x,y
+--         1,1
+--         1,1
+--         1,1
+--         1,1
+--         1,1
+--         1,1
+SELECT x, y FROM a JOIN b ON x = y

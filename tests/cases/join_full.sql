@@ -1,0 +1,21 @@
+-- why     rows of both sides come at least once
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  id,cid,name
+--         1,10,ann
+--         2,10,ann
+--         3,20,bob
+--         4,NULL,NULL
+--         5,NULL,NULL
+--         NULL,30,cid
+--         NULL,NULL,nil
+SELECT o.id, c.id AS cid, c.name FROM orders o FULL JOIN customers c ON o.customer = c.id

@@ -1,0 +1,23 @@
+-- why     in a full join each side keeps the rows that one-sided conditions make partnerless
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  id,name
+--         1,NULL
+--         2,ann
+--         3,NULL
+--         4,NULL
+--         5,NULL
+--         NULL,bob
+--         NULL,cid
+--         NULL,nil
+SELECT o.id, c.name FROM orders o FULL JOIN customers c
+ON o.customer = c.id AND o.amount > 6 AND c.name <> 'bob'

@@ -1,0 +1,25 @@
+-- why     a join in parentheses is made first
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- input   deliveries: order_id INT, day_no INT
+--         1,100
+--         1,101
+--         3,102
+--         9,103
+-- expect  name,id,day_no
+--         ann,1,100
+--         ann,1,101
+--         bob,3,102
+--         cid,NULL,NULL
+--         nil,NULL,NULL
+SELECT c.name, o.id, d.day_no FROM customers c
+LEFT JOIN (orders o JOIN deliveries d ON d.order_id = o.id) ON o.customer = c.id

@@ -1,0 +1,19 @@
+-- why     a left row without partner comes once, with NULLs; a NULL key has no partner
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  id,name
+--         1,ann
+--         2,ann
+--         3,bob
+--         4,NULL
+--         5,NULL
+SELECT o.id, c.name FROM orders o LEFT JOIN customers c ON o.customer = c.id

@@ -1,0 +1,14 @@
+-- why     a left join without equation
+-- input   a: x INT
+--         1
+--         5
+--         NULL
+-- input   b: y INT
+--         3
+--         4
+-- expect  x,y
+--         1,3
+--         1,4
+--         5,NULL
+--         NULL,NULL
+SELECT x, y FROM a LEFT JOIN b ON x < y

@@ -1,0 +1,16 @@
+-- why     a condition on the right side in WHERE is asked after the join: it drops
+--         the rows without partner
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  id,name
+--         3,bob
+SELECT o.id, c.name FROM orders o LEFT JOIN customers c ON o.customer = c.id WHERE c.name <> 'ann'

@@ -1,0 +1,15 @@
+-- why     a join without equation compares every pair
+-- input   a: x INT
+--         1
+--         5
+--         NULL
+-- input   b: y INT
+--         3
+--         4
+--         9
+-- expect  x,y
+--         1,3
+--         1,4
+--         1,9
+--         5,9
+SELECT x, y FROM a JOIN b ON x < y

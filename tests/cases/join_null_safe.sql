@@ -1,0 +1,11 @@
+-- why     IS NOT DISTINCT FROM joins NULL with NULL
+-- input   a: x INT
+--         1
+--         NULL
+-- input   b: y INT, z STRING
+--         1,one
+--         NULL,none
+-- expect  x,z
+--         1,one
+--         NULL,none
+SELECT x, z FROM a JOIN b ON x IS NOT DISTINCT FROM y

@@ -1,0 +1,11 @@
+-- why     an OR over both sides is no key
+-- input   a: x INT, u INT
+--         1,7
+--         2,8
+-- input   b: y INT, w INT
+--         1,0
+--         9,8
+-- expect  x,y
+--         1,1
+--         2,9
+SELECT x, y FROM a JOIN b ON x = y OR u = w

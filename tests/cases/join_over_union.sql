@@ -1,0 +1,17 @@
+-- why     a union is one side of a join
+-- input   a: id INT
+--         1
+--         2
+-- input   b: id INT
+--         2
+--         3
+-- input   c: id INT, w STRING
+--         1,one
+--         2,two
+--         3,three
+-- expect  id,w
+--         1,one
+--         2,two
+--         2,two
+--         3,three
+SELECT u.id, w FROM (SELECT id FROM a UNION ALL SELECT id FROM b) AS u JOIN c ON u.id = c.id

@@ -1,0 +1,19 @@
+-- why     a right row without partner comes once, with NULLs
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- expect  id,name
+--         1,ann
+--         2,ann
+--         3,bob
+--         NULL,cid
+--         NULL,nil
+SELECT o.id, c.name FROM orders o RIGHT OUTER JOIN customers c ON o.customer = c.id

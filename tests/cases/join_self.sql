@@ -1,0 +1,12 @@
+-- why     a table is joined with itself under two names
+-- input   staff: id INT, name STRING, boss INT
+--         1,ann,NULL
+--         2,bob,1
+--         3,cid,1
+--         4,dan,3
+-- expect  name,boss
+--         ann,NULL
+--         bob,ann
+--         cid,ann
+--         dan,cid
+SELECT s.name, b.name AS boss FROM staff s LEFT JOIN staff b ON s.boss = b.id

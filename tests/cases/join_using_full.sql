@@ -1,0 +1,12 @@
+-- why     the column of USING in a full join has the value of the side that has a row
+-- input   a: id INT, x STRING
+--         1,a
+--         2,b
+-- input   b: id INT, y STRING
+--         1,p
+--         3,r
+-- expect  id,x,y
+--         1,a,p
+--         2,b,NULL
+--         3,NULL,r
+SELECT * FROM a FULL JOIN b USING (id)

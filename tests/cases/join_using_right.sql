@@ -1,0 +1,11 @@
+-- why     the column of USING in a right join is the right side's
+-- input   a: id INT, x STRING
+--         1,a
+--         2,b
+-- input   b: id INT, y STRING
+--         1,p
+--         3,r
+-- expect  id,x,y
+--         1,a,p
+--         3,NULL,r
+SELECT id, x, y FROM a RIGHT JOIN b USING (id)

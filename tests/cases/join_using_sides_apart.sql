@@ -1,0 +1,12 @@
+-- why     each side's column of USING can still be said by its table
+-- input   a: id INT, x STRING
+--         1,a
+--         2,b
+-- input   b: id INT, y STRING
+--         1,p
+--         3,r
+-- expect  l,r
+--         1,1
+--         2,NULL
+--         NULL,3
+SELECT a.id AS l, b.id AS r FROM a FULL JOIN b USING (id)

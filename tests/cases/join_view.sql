@@ -1,0 +1,23 @@
+-- why     a join inside a view, joined again
+-- input   orders: id INT, customer INT, amount INT
+--         1,10,5
+--         2,10,7
+--         3,20,9
+--         4,NULL,1
+--         5,40,2
+-- input   customers: id INT, name STRING
+--         10,ann
+--         20,bob
+--         30,cid
+--         NULL,nil
+-- input   deliveries: order_id INT, day_no INT
+--         1,100
+--         1,101
+--         3,102
+--         9,103
+-- expect  order_id,name,day_no
+--         1,ann,100
+--         1,ann,101
+--         3,bob,102
+CREATE VIEW named AS SELECT o.id AS order_id, c.name FROM orders o JOIN customers c ON o.customer = c.id;
+SELECT n.order_id, name, day_no FROM named n JOIN deliveries d ON n.order_id = d.order_id
