@@ -73,6 +73,7 @@ ANSWERS = {
                  PARTITION BY bidder ORDER BY dateTime) > INTERVAL 10 SECOND, true
                )::INT AS is_first FROM bid))
            GROUP BY bidder, session""",
+    13: "SELECT auction, bidder, price, dateTime, (auction % 10000)::VARCHAR FROM bid",
     14: """SELECT auction, bidder, price * 0.908,
              CASE WHEN hour(dateTime) IN (7, 19) THEN 'otherTime'
                   WHEN hour(dateTime) BETWEEN 8 AND 18 THEN 'dayTime' ELSE 'nightTime' END,
