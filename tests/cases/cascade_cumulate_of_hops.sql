@@ -11,9 +11,9 @@
 --         00:10:00,00:15:00,1,24
 --         00:10:00,00:20:00,2,24
 WITH slides AS (
-  SELECT window_time AS at, SUM(v) AS part
+  SELECT window_time AS `at`, SUM(v) AS part
   FROM TABLE(HOP(TABLE bids, DESCRIPTOR(ts), INTERVAL '5' MINUTE, INTERVAL '10' MINUTE))
   GROUP BY window_start, window_end, window_time)
 SELECT window_start, window_end, COUNT(*) AS parts, MAX(part) AS most
-FROM TABLE(CUMULATE(TABLE slides, DESCRIPTOR(at), INTERVAL '5' MINUTE, INTERVAL '10' MINUTE))
+FROM TABLE(CUMULATE(TABLE slides, DESCRIPTOR(`at`), INTERVAL '5' MINUTE, INTERVAL '10' MINUTE))
 GROUP BY window_start, window_end

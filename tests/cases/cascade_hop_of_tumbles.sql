@@ -11,9 +11,9 @@
 --         1970-01-01 00:05:00,1970-01-01 00:15:00,24
 --         1970-01-01 00:10:00,1970-01-01 00:20:00,16
 WITH minutes AS (
-  SELECT window_time AS at, SUM(v) AS part
+  SELECT window_time AS `at`, SUM(v) AS part
   FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
   GROUP BY window_start, window_end, window_time)
 SELECT window_start, window_end, SUM(part) AS total
-FROM TABLE(HOP(TABLE minutes, DESCRIPTOR(at), INTERVAL '5' MINUTE, INTERVAL '10' MINUTE))
+FROM TABLE(HOP(TABLE minutes, DESCRIPTOR(`at`), INTERVAL '5' MINUTE, INTERVAL '10' MINUTE))
 GROUP BY window_start, window_end

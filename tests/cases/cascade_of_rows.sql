@@ -8,6 +8,7 @@
 -- expect  outer_start,n
 --         00:00:00,4
 --         00:10:00,1
+-- targets flink gap: it takes no query inside TABLE( )
 SELECT window_start AS outer_start, COUNT(*) AS n
 FROM TABLE(TUMBLE(
   TABLE (SELECT v, window_time AS at

@@ -8,6 +8,7 @@
 -- expect  window_start,first_part,parts
 --         00:00:00,00:00:00,3
 --         00:10:00,00:11:00,1
+-- targets flink gap: it takes no query inside TABLE( )
 SELECT window_start, MIN(inner_start) AS first_part, COUNT(*) AS parts
 FROM TABLE(TUMBLE(
   TABLE (SELECT window_start AS inner_start, window_time AS at

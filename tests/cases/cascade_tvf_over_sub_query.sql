@@ -9,6 +9,7 @@
 --         00:00:00,a,3,1
 --         00:00:00,b,12,2
 --         00:10:00,a,16,1
+-- targets flink gap: it takes no query inside TABLE( )
 SELECT window_start, k, SUM(part) AS total, COUNT(*) AS parts
 FROM TABLE(TUMBLE(
   TABLE (SELECT k, window_time AS at, SUM(v) AS part

@@ -8,6 +8,6 @@
 -- expect  who,ends,total
 --         b,00:05:00,4
 --         b,00:10:00,8
-SELECT who, TUMBLE_END(at, INTERVAL '5' MINUTE) AS ends, SUM(v) AS total
-FROM (SELECT k AS who, v, ts AS at FROM bids WHERE k = 'b')
-GROUP BY TUMBLE(at, INTERVAL '5' MINUTE), who
+SELECT who, TUMBLE_END(`at`, INTERVAL '5' MINUTE) AS ends, SUM(v) AS total
+FROM (SELECT k AS who, v, ts AS `at` FROM bids WHERE k = 'b')
+GROUP BY TUMBLE(`at`, INTERVAL '5' MINUTE), who

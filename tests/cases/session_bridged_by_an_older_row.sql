@@ -7,6 +7,7 @@
 --         a,16,00:04:00
 -- expect  k,window_start,window_end,total,firsts,texts
 --         a,00:00:00,00:21:00,31,1,'1,2,4,8,16'
+-- targets flink gap: its FIRST_VALUE cannot be merged from panes
 SELECT k, window_start, window_end, SUM(v) AS total, FIRST_VALUE(v) AS firsts,
   LISTAGG(CAST(v AS STRING)) AS texts
 FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), INTERVAL '5' MINUTE))

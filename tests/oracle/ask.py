@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from millstream import types as t
-from millstream.testing.cases import Case
+from millstream.testing.cases import Case, Fed
 from millstream.testing.run_case import _create
 from tests.oracle.environment import NoFlink, command
 
@@ -94,6 +94,7 @@ def question(case: Case) -> dict[str, Any]:
                 [_cell(v, f.type) for v, f in zip(row, case.inputs[fed.table].schema, strict=True)],
             ]
             for fed in case.feed
+            if isinstance(fed, Fed)
             for i, row in enumerate(fed.rows)
         ],
         "statements": list(_all_statements(case)),
@@ -119,9 +120,11 @@ def _all_statements(case: Case) -> Iterator[dict[str, str]]:
 
 def _with_days(interval: re.Match[str]) -> str:
     """Spell what is too long for seconds, of which Flink takes two digits."""
-    whole, rest = divmod(dt.timedelta(seconds=int(interval[1])), dt.timedelta(days=1))
-    clock = dt.datetime.min + rest
-    return f"INTERVAL '{whole} {clock:%H:%M:%S}.{interval[2]}' DAY TO SECOND(3)"
+    minutes, seconds = divmod(int(interval[1]), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    clock = f"{hours:02}:{minutes:02}:{seconds:02}.{interval[2]}"
+    return f"INTERVAL '{days} {clock}' DAY TO SECOND(3)"
 
 
 def split_statements(sql: str) -> list[str]:

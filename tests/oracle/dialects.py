@@ -102,6 +102,7 @@ _BOUNDS = (
 def session_windows(table: str, time: str, gap_ms: int, keys: list[str]) -> Both:
     """Return a table with sessions; rows that touch belong together, none may be late."""
     by = f" PARTITION BY {', '.join(keys)}" if keys else ""
+    said = f" PARTITION BY ({', '.join(keys)})" if len(keys) > 1 else by
     rows = f"SELECT *, epoch_ms({time}) AS ms FROM {table}"
     far = f"ms - lag(ms) OVER ({by} ORDER BY ms) > {gap_ms}"
     rows = f"SELECT *, CASE WHEN {far} THEN 1 ELSE 0 END AS jump FROM ({rows})"
@@ -112,6 +113,6 @@ def session_windows(table: str, time: str, gap_ms: int, keys: list[str]) -> Both
         f"FROM ({rows})"
     )
     return Both(
-        f"TABLE(SESSION(TABLE {table}{by}, DESCRIPTOR({time}), {seconds(gap_ms)}))",
+        f"TABLE(SESSION(TABLE {table}{said}, DESCRIPTOR({time}), {seconds(gap_ms)}))",
         f"(SELECT *, {_BOUNDS} FROM ({rows}))",
     )

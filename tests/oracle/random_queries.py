@@ -20,6 +20,7 @@ from tests.oracle.dialects import (
     listed,
     put,
     same,
+    session_windows,
 )
 from tests.oracle.random_expressions import (
     BIGINT,
@@ -37,6 +38,7 @@ from tests.oracle.random_tables import COLUMNS, RandomTable, random_table, readi
 DEPTH_MAX = 3
 KEY_TYPES = (STRING, INT, BOOLEAN)
 SET_WORDS = ("UNION", "UNION ALL", "INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL")
+JOIN_WORDS = ("JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
 NUMBERS = (INT, BIGINT, DOUBLE, DECIMAL)
 WINDOW_MS = ((10_000, 5_000), (20_000, 10_000), (30_000, 10_000), (60_000, 20_000))
 
@@ -121,8 +123,12 @@ class Writer:
             (self.filtered, 2),
             (self.distinct, 1),
             (self.grouped, 4),
-            (self.windowed, 4),
-            (self.united, 2),
+            (self.windowed, 3),
+            (self.sessions, 2),
+            (self.united, 3),
+            (self.joined, 5),
+            (self.near, 2),
+            (self.same_window, 2),
         ]
         made = self.chance.choices([m for m, _ in makers], [w for _, w in makers])[0]
         self.kinds.append(made.__name__)
@@ -223,16 +229,98 @@ class Writer:
         self.kinds.append("windows_again")
         return Relation(text, columns, time)
 
+    def sessions(self, depth: int) -> Relation:
+        """Aggregates over sessions."""
+        del depth
+        below = self.timed(tidy=True)
+        known = below.of(STRING, INT, BOOLEAN)
+        keys = self.chance.sample(known, min(len(known), self.chance.choice((0, 1, 1, 2))))
+        gap = self.chance.choice((2_000, 5_000, 10_000))
+        windows = session_windows(
+            self._share(below), below.time or "", gap, [key.name for key in keys]
+        )
+        relation, _ = self._windows((below, windows), keys)
+        return relation
+
     def united(self, depth: int) -> Relation:
-        """Two parts with columns of the same types."""
+        """A set operation of two parts with columns of the same types."""
         left, right = self.relation(depth), self.relation(depth)
         types = [c.type for c in left.columns if right.of(c.type)][:3] or [INT]
         parts = [self._as(each, types) for each in (left, right)]
-        word = self.chance.choice(("UNION", "UNION ALL"))
-        columns = parts[0].columns
-        text = put(f"({{}}) {word} ({{}})", parts[0].text, parts[1].text)
-        text = put("SELECT * FROM ({}) AS r", text)
-        return Relation(text, columns, append=left.append and right.append)
+        text = put(f"({{}}) {self.chance.choice(SET_WORDS)} ({{}})", parts[0].text, parts[1].text)
+        return Relation(put("SELECT * FROM ({}) AS r", text), parts[0].columns)
+
+    def joined(self, depth: int) -> Relation:
+        """A regular join on equal columns, at times with one more condition."""
+        left, right = self.relation(depth), self.relation(0 if depth > 1 else depth)
+        pairs = [(a, b) for a in left.columns for b in right.of(a.type) if a.type != DOUBLE]
+        pairs = self.chance.sample(pairs, min(len(pairs), self.chance.choice((1, 1, 1, 2))))
+        equal = [same(f"l.{a.name} = r.{b.name}") for a, b in pairs]
+        if not equal:
+            equal = [self.draw(_beside(left, right)).condition()]
+            return self._join("JOIN", left, right, equal)
+        if self.chance.random() < 0.3:
+            equal.append(self.draw(_beside(left, right)).condition())
+        return self._join(self.chance.choice(JOIN_WORDS), left, right, equal)
+
+    def near(self, depth: int) -> Relation:
+        """An interval join: rows whose times are near each other."""
+        del depth
+        left, right = self.timed(tidy=True), self.timed(tidy=True)
+        low, high = self.chance.choice(((0, 10), (5, 5), (20, 0), (30, -5)))
+        bounds = f"r.{right.time} - INTERVAL '{low}' SECOND AND r.{right.time} + "
+        bounds += f"INTERVAL '{high}' SECOND"
+        if high < 0:
+            bounds = f"r.{right.time} - INTERVAL '{low}' SECOND AND r.{right.time} - "
+            bounds += f"INTERVAL '{-high}' SECOND"
+        equal = self._equal(left, right)
+        if not equal:
+            return self.joined(0)
+        between = same(f"l.{left.time} BETWEEN {bounds}")
+        return self._join(self.chance.choice(JOIN_WORDS), left, right, [*equal, between])
+
+    def same_window(self, depth: int) -> Relation:
+        """A window join: rows of the same window."""
+        del depth
+        kind = self.chance.choice(("TUMBLE", "HOP", "CUMULATE"))
+        size, step = self.chance.choice(WINDOW_MS)
+        parts: list[Relation] = []
+        for _ in range(2):
+            below = self.timed(tidy=True)
+            name = self._share(below)
+            windows = fixed_windows(kind, name, below.time or "", size, step)
+            text = put("SELECT * FROM {}", windows)
+            bounds = (Column("window_start", TIMESTAMP), Column("window_end", TIMESTAMP))
+            plain = tuple(c for c in below.columns if c.name != below.time)
+            parts.append(Relation(text, (*plain, *bounds), below.time))
+        left, right = parts
+        equal = [same(f"l.{bound} = r.{bound}") for bound in ("window_start", "window_end")]
+        more = self._equal(left, right)
+        return self._join(self.chance.choice(JOIN_WORDS), left, right, [*equal, *more])
+
+    def _equal(self, left: Relation, right: Relation) -> list[Both]:
+        """Return one equality of columns that are no times."""
+        pairs = [(a, b) for a in left.of(*KEY_TYPES) for b in right.of(a.type)]
+        return [
+            same(f"l.{a.name} = r.{b.name}")
+            for a, b in self.chance.sample(pairs, 1 if pairs else 0)
+        ]
+
+    def _join(self, word: str, left: Relation, right: Relation, on: list[Both]) -> Relation:
+        shown, columns = [], []
+        for letter, side in (("l", left), ("r", right)):
+            for column in self.chance.sample(side.columns, min(3, len(side.columns))):
+                columns.append(Column(self.fresh(), column.type, column.small))
+                text = same(f"{letter}.{column.name}")
+                if column.type == TIMESTAMP:
+                    text = put("CAST({} AS TIMESTAMP(3))", text, duck="{}")
+                shown.append(put(f"{{}} AS {columns[-1].name}", text))
+        text = put(
+            f"SELECT {{}} FROM ({{}}) AS l {word} ({{}}) AS r ON {{}}",
+            listed(shown), left.text, right.text, listed(on, " AND "),
+        )  # fmt: skip
+        append = left.append and right.append and word == "JOIN"
+        return Relation(text, tuple(columns), append=append)
 
     def final(self, below: Relation) -> Relation:
         """Give out every column under a name of its own, no time attribute among them."""
@@ -338,3 +426,10 @@ class Writer:
     @staticmethod
     def _cut_mean(value: Both, chosen: Both) -> str:
         return f"SUM({value.duck}){chosen.duck} // COUNT({value.duck}){chosen.duck}"
+
+
+def _beside(left: Relation, right: Relation) -> Relation:
+    """Return the columns of both sides under their qualified names."""
+    sides = (("l", left), ("r", right))
+    columns = (Column(f"{at}.{c.name}", c.type, c.small) for at, r in sides for c in r.columns)
+    return Relation(same(""), tuple(columns))

@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from millstream.testing.cases import Case, read_case
+from millstream.errors import MillstreamError
+from millstream.testing.cases import Case, Tick, read_case
 from tests.oracle import recordings
 from tests.oracle.ask import ask
 from tests.oracle.compare import primary_keys, trouble
@@ -19,9 +20,16 @@ CASES = Path(__file__).parents[1] / "cases"
 
 
 def all_cases() -> list[Case]:
-    """Return the cases that run: those of errors have no answer."""
+    """Return the cases that Flink can be asked: not those of errors, nor those that set the clock.
+
+    Flink's processing time is the clock on the wall.
+    """
     cases = (read_case(path) for path in sorted(CASES.glob("*.sql")))
-    return [case for case in cases if not case.error]
+    return [case for case in cases if not case.error and not _sets_clock(case)]
+
+
+def _sets_clock(case: Case) -> bool:
+    return any(isinstance(fed, Tick) or fed.read_at_ms for fed in case.feed)
 
 
 def main(names: list[str]) -> int:
@@ -39,9 +47,12 @@ def main(names: list[str]) -> int:
     recordings.FOLDER.mkdir(exist_ok=True)
     troubles = 0
     for case, answer in zip(cases, answers, strict=True):
-        text = recordings.text_of(answer, case, primary_keys(case))
-        (recordings.FOLDER / f"{case.name}.txt").write_text(text, encoding="utf-8")
-        said = trouble(case)
+        try:
+            text = recordings.text_of(answer, case, primary_keys(case))
+            (recordings.FOLDER / f"{case.name}.txt").write_text(text, encoding="utf-8")
+            said = trouble(case)
+        except MillstreamError as error:
+            said = f"it has no plan here: {error}"
         if said:
             troubles += 1
             print(f"{case.name}: {said}")
