@@ -123,7 +123,7 @@ class Twin:
         if not times:
             return None
         what, found = known[max(times)]
-        if what == "gone" or (what == "replaced" and max(known) == max(times)):
+        if what == "gone":
             return None
         if self.two_keys and found[1] != row[1]:
             return None
@@ -137,11 +137,9 @@ class Twin:
             (self.late if event.time <= event.mark else self.waiting).append(row)
         elif row[0] is not None:
             known = self.versions.setdefault(row[0], {})
-            was = known.get(event.time)
-            what = "gone" if event.op is Op.DELETE else "holds"
-            if event.op is Op.UPDATE_BEFORE:
-                what = "gone" if was is None or was[0] == "gone" else "replaced"
-            known[event.time] = (what, row)
+            what = "holds" if event.op in (Op.INSERT, Op.UPDATE_AFTER) else "gone"
+            if event.op is not Op.UPDATE_BEFORE or event.time not in known:
+                known[event.time] = (what, row)
         self.fire(event.mark_after)
 
 

@@ -46,7 +46,8 @@ class Version(IntEnum):
     HOLDS = 1
     GONE = 2
     REPLACED = 3
-    """It held until the next version; there is none if no next one is known."""
+    """The old row of a change: of no meaning where it comes with its own time, for it holds until
+    the new row's; with a time of its own it is gone from then on."""
 
 
 HOLDS, GONE, REPLACED = int(Version.HOLDS), int(Version.GONE), int(Version.REPLACED)
@@ -214,20 +215,13 @@ def chain(
 @kernel
 def settle(words: np.ndarray, p: int, b: int, follows: bool) -> bool:
     """Say what version ``p`` is, behind version ``b``; False where it is of no use."""
-    if not follows:
-        # What replaces a row that is not known, and says when, ends the key then.
-        if words[p + KIND] == REPLACED:
-            words[p + KIND] = GONE
-        return True
-    if words[p + SAID] < words[b + SAID]:
+    if follows and words[p + SAID] < words[b + SAID]:
         return False
-    if words[p + KIND] != REPLACED:
-        return True
-    if words[p + SAID] > words[b + SAID]:
+    if words[p + KIND] == REPLACED:
+        if follows and words[p + SAID] == words[b + SAID]:
+            return False
         words[p + KIND] = GONE
-        return True
-    # The old row itself: it holds until the next version comes.
-    return words[b + KIND] == HOLDS
+    return True
 
 
 @kernel
@@ -249,8 +243,7 @@ def look_up(rows: Rows, keys: Rows, x: int, owners: np.ndarray, times: np.ndarra
             at = newer
             newer = words[(at - 1) * rows.width + NEWER]
         keys.words[q + AT] = at
-        kind = words[(at - 1) * rows.width + KIND]
-        if kind == HOLDS or (kind == REPLACED and newer > 0):
+        if words[(at - 1) * rows.width + KIND] == HOLDS:
             out[i] = at - 1
     return out
 
