@@ -267,6 +267,15 @@ class TemporalJoin(_Joined):
     right_time: str
 
     @property
+    def append_only(self) -> str | None:
+        return "The left side of a join FOR SYSTEM_TIME AS OF"
+
+    @property
+    def append_only_ports(self) -> tuple[int, ...]:
+        # The version a row met is forgotten by the time the row could be taken back.
+        return (0,)
+
+    @property
     def time_columns(self) -> tuple[tuple[int, str], ...]:
         return ((0, self.left_time), (1, self.right_time))
 

@@ -74,7 +74,8 @@ def _origin(derived: Derived, node: n.Node) -> n.Node:
 
 
 def _check_updates(derived: Derived, node: n.Node, what: str) -> None:
-    changing = [child for child in node.inputs if derived.facts(child).updates]
+    needed = [node.inputs[port] for port in node.append_only_ports]
+    changing = [child for child in needed if derived.facts(child).updates]
     if not changing:
         return
     origin = _origin(derived, changing[0])

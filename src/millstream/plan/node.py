@@ -78,6 +78,11 @@ class Node:
         return None
 
     @property
+    def append_only_ports(self) -> tuple[int, ...]:
+        """Which inputs must not change, where ``append_only`` says something."""
+        return tuple(range(len(self.inputs)))
+
+    @property
     def time_columns(self) -> tuple[tuple[int, str], ...]:
         """(port, column) of the event or processing time the step runs by."""
         return ()
