@@ -7,6 +7,8 @@ out     per batch and touched key at most one old row (-U, or -D when its last r
         For readers that keep the newest row per key the old rows of updates are left out
 end     without keys there is one row even of no input; it comes at the end of bounded input
 late    never; a row without its insert leaves a negative count that the insert cancels
+ttl     a key without rows for so long is forgotten in silence; its next row begins it anew. With
+        a time to live a result that stays the same is given again, so that readers keep it too
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from millstream.engine.batch import FINAL_MARK_MS, OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex, key_frame
@@ -28,8 +31,8 @@ from millstream.engine.state.slots import Rows, gather_words
 from millstream.plan.nodes import Aggregate
 
 # The operator's own words behind the keys of a slot.
-TURN, COUNT = 0, 1
-OWN_WORDS = 2
+TURN, COUNT, WRITTEN = 0, 1, 2
+OWN_WORDS = 3
 
 
 class GroupAggregate(Operator):
@@ -56,6 +59,8 @@ class GroupAggregate(Operator):
         )
         self._own = self._index.extra
         self._aggs.settle(self._arena, heap, self._index.rows, self._own + OWN_WORDS, lowering.seed)
+        self._expiry = Expiry(self._index.rows, self._own + WRITTEN, lowering.ttl_ms)
+        self._keeps_forever = not lowering.ttl_ms
         self._turn = 0
         self._ended = False
 
@@ -65,10 +70,14 @@ class GroupAggregate(Operator):
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
         keys = key_frame([frame[key] for key in self._keys], frame.height)
+        self._expiry.at_time(batch.read_at_ms)
+        self._forget(self._expiry.due(frame.height))
         slots, _ = self._index.upsert(keys)
         found = Batch(frame).weights()
         weights = NO_WORDS if found is None else found.astype(np.int64)
         self._turn += 1
+        if not self._keeps_forever:
+            self._renew(slots, batch.read_at_ms)
         rows = self._index.rows.view
         touched, was = touch(rows, self._own, slots, weights, self._turn)
         # Counted by ``touch`` already: ``was`` tells the rows each key had before this batch.
@@ -91,15 +100,19 @@ class GroupAggregate(Operator):
 
     def snapshot(self) -> Snapshot:
         slots = self._index.rows.live()
-        counts = pl.Series("$count", self._index.rows.matrix()[slots, self._own + COUNT])
+        matrix = self._index.rows.matrix()
+        counts = pl.Series("$count", matrix[slots, self._own + COUNT])
+        written = pl.Series("$written", matrix[slots, self._own + WRITTEN])
         tables, facts = self._aggs.save(slots)
-        tables["keys"] = self._index.keys(slots).with_columns(counts)
+        tables["keys"] = self._index.keys(slots).with_columns(counts, written)
         return Snapshot(tables, {**facts, "ended": self._ended})
 
     def restore(self, snapshot: Snapshot) -> None:
         keys = snapshot.tables["keys"]
-        slots = self._index.restore(keys.drop("$count"))
-        self._index.rows.matrix()[slots, self._own + COUNT] = keys["$count"].to_numpy()
+        slots = self._index.restore(keys.drop("$count", "$written"))
+        matrix = self._index.rows.matrix()
+        matrix[slots, self._own + COUNT] = keys["$count"].to_numpy()
+        matrix[slots, self._own + WRITTEN] = keys["$written"].to_numpy()
         self._aggs.load(slots, snapshot.tables, snapshot.facts)
         self._ended = bool(snapshot.facts["ended"])
 
@@ -110,6 +123,20 @@ class GroupAggregate(Operator):
     @property
     def state_rows(self) -> int:
         return len(self._index)
+
+    def _forget(self, slots: np.ndarray) -> None:
+        if slots.size:
+            self._aggs.drop(slots)
+            self._index.free(slots)
+
+    def _renew(self, slots: np.ndarray, now_ms: int) -> None:
+        """Begin anew what was forgotten but not removed yet, and note the write."""
+        found = np.unique(slots)
+        matrix = self._index.rows.matrix()
+        old = found[matrix[found, self._own + WRITTEN] <= self._expiry.cutoff_ms]
+        self._aggs.drop(old)
+        matrix[old, self._own :] = 0
+        matrix[found, self._own + WRITTEN] = now_ms
 
     def _old_results(self, touched: np.ndarray, was: np.ndarray) -> list[pl.Series] | None:
         if self._upsert_out and not self._changes_in:
@@ -124,7 +151,7 @@ class GroupAggregate(Operator):
         before, after = was > 0, now > 0
         new = self._aggs.results(touched[after])
         stays = before & after
-        if old is not None and stays.any():
+        if old is not None and stays.any() and self._keeps_forever:
             same = _same(old, new, stays[before], stays[after])
             changed = stays.copy()
             changed[stays] = ~same

@@ -5,6 +5,8 @@ state   one row per key
 out     per batch and touched key at most one old row (-U, or -D where the key went), then the new
         one (+I, +U), in first-touch order; nothing where the row is the same as before.
         For readers that keep the newest row per key old rows of updates are left out
+ttl     a key not written for so long is forgotten in silence. With a time to live a row that stays
+        the same is given again, so that readers keep it too
 bad     a deletion of an absent key changes nothing and is counted in ``rows_unmatched``
 """
 
@@ -17,18 +19,17 @@ from millstream.columns.physical import polars_schema
 from millstream.engine.batch import OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.codec import NO_WORDS, Kind, Store, encode, validity
+from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.key_index import KeyIndex, free_blocks
+from millstream.engine.state.kept_rows import KeptRows
+from millstream.engine.state.key_index import KeyIndex
 from millstream.engine.state.slots import Rows
 from millstream.plan.nodes import Normalize
 
 # The operator's own words behind the keys of a slot, then null bits, then values.
-TURN, PRESENT, NEWEST = 0, 1, 2
-OWN_WORDS = 3
-BITS = 62
-"""Null bits per word."""
+TURN, PRESENT, NEWEST, WRITTEN = 0, 1, 2, 3
+OWN_WORDS = 4
 
 
 class NewestPerKey(Operator):
@@ -42,7 +43,7 @@ class NewestPerKey(Operator):
         self._arena = Arena()
         heap = ByteHeap(self._arena)
         kept = {name: schema[name] for name in schema if name not in node.key}
-        self._values = _Values(kept, heap)
+        self._values = KeptRows(kept, heap)
         self._index = KeyIndex(
             {name: schema[name] for name in node.key},
             lowering.seed,
@@ -51,7 +52,9 @@ class NewestPerKey(Operator):
             extra_words=OWN_WORDS + self._values.words,
         )
         self._own = self._index.extra
-        self._values.settle(self._index, self._own + OWN_WORDS)
+        self._values.settle(self._index.rows, self._own + OWN_WORDS)
+        self._expiry = Expiry(self._index.rows, self._own + WRITTEN, lowering.ttl_ms)
+        self._keeps_forever = not lowering.ttl_ms
         self._turn = 0
         self.rows_unmatched = 0
 
@@ -60,7 +63,13 @@ class NewestPerKey(Operator):
         frame = batch.frame
         if not frame.height:
             return NOTHING
+        self._expiry.at_time(batch.read_at_ms)
+        gone = self._expiry.due(frame.height)
+        self._values.free(gone)
+        self._index.free(gone)
         slots, _ = self._index.upsert(frame.select(self._key))
+        if not self._keeps_forever:
+            self._renew(slots, batch.read_at_ms)
         weights = batch.weights()
         self._turn += 1
         touched, was, newest, unmatched = touch(
@@ -75,7 +84,7 @@ class NewestPerKey(Operator):
         old = self._values.get(touched[before])
         new = frame[newest[after]].select(self._values.names)
         changed = before & after
-        if changed.any():
+        if changed.any() and self._keeps_forever:
             differ = _differ(old.filter(changed[before]), new.filter(changed[after]))
             changed[changed] = differ
         out = self._changes(touched, (before, after, changed), old, new)
@@ -88,12 +97,15 @@ class NewestPerKey(Operator):
     def snapshot(self) -> Snapshot:
         slots = self._index.rows.live()
         rows = pl.concat([self._index.keys(slots), self._values.get(slots)], how="horizontal")
-        return Snapshot({"rows": rows.select(self._names)})
+        written = pl.Series("$written", self._index.rows.matrix()[slots, self._own + WRITTEN])
+        return Snapshot({"rows": rows.select(self._names).with_columns(written)})
 
     def restore(self, snapshot: Snapshot) -> None:
         rows = snapshot.tables["rows"]
         slots = self._index.restore(rows.select(self._key))
-        self._index.rows.matrix()[slots, self._own + PRESENT] = 1
+        matrix = self._index.rows.matrix()
+        matrix[slots, self._own + PRESENT] = 1
+        matrix[slots, self._own + WRITTEN] = rows["$written"].to_numpy()
         self._values.put(slots, rows.select(self._values.names))
 
     @property
@@ -103,6 +115,18 @@ class NewestPerKey(Operator):
     @property
     def state_rows(self) -> int:
         return len(self._index)
+
+    def _renew(self, slots: np.ndarray, now_ms: int) -> None:
+        """Begin anew what was forgotten but not removed yet, and note the write."""
+        found = np.unique(slots)
+        matrix = self._index.rows.matrix()
+        old = found[
+            (matrix[found, self._own + WRITTEN] <= self._expiry.cutoff_ms)
+            & (matrix[found, self._own + PRESENT] > 0)
+        ]
+        self._values.free(old)
+        matrix[old, self._own :] = 0
+        matrix[found, self._own + WRITTEN] = now_ms
 
     def _changes(
         self,
@@ -132,64 +156,6 @@ class NewestPerKey(Operator):
 @lowers(Normalize)
 def _(node: Normalize, lowering: Lowering) -> Operator:
     return NewestPerKey(node, lowering)
-
-
-class _Values:
-    """The columns beside the key, as words of the key's slot."""
-
-    def __init__(self, schema: dict[str, pl.DataType], heap: ByteHeap) -> None:
-        self.names = tuple(schema)
-        self._heap = heap
-        self._stores = [Store(dtype, heap) for dtype in schema.values()]
-        self._null_words = -(-len(schema) // BITS)
-        self.words = self._null_words + sum(store.kind.words for store in self._stores)
-
-    def settle(self, index: KeyIndex, at: int) -> None:
-        """Say where the words lie."""
-        self._index = index
-        self._nulls_at = at
-        self._at: list[int] = []
-        at += self._null_words
-        for store in self._stores:
-            self._at.append(at)
-            at += store.kind.words
-
-    def get(self, slots: np.ndarray) -> pl.DataFrame:
-        """Return the values of live slots."""
-        matrix = self._index.rows.matrix()
-        out: list[pl.Series] = []
-        for i, (name, store, at) in enumerate(zip(self.names, self._stores, self._at, strict=True)):
-            bits = matrix[slots, self._nulls_at + i // BITS]
-            valid = (bits >> (i % BITS)) & 1 == 0
-            second = matrix[slots, at + 1] if store.kind.words == 2 else NO_WORDS
-            column = store.get(matrix[slots, at], second, None if valid.all() else valid)
-            out.append(column.alias(name))
-        return pl.DataFrame(out) if out else pl.DataFrame(height=slots.size)
-
-    def put(self, slots: np.ndarray, rows: pl.DataFrame) -> None:
-        """Write the values of slots that hold none."""
-        if not slots.size:
-            return
-        nulls = np.zeros((slots.size, self._null_words), dtype=np.int64)
-        matrix = self._index.rows.matrix()
-        for i, (column, store, at) in enumerate(
-            zip(rows.iter_columns(), self._stores, self._at, strict=True)
-        ):
-            valid = validity(column)
-            if valid is not None:
-                nulls[:, i // BITS] |= np.where(valid, 0, 1 << (i % BITS))
-            first, second = store.put(encode(column))
-            matrix[slots, at] = first
-            if store.kind.words == 2:
-                matrix[slots, at + 1] = second
-        for word in range(self._null_words):
-            matrix[slots, self._nulls_at + word] = nulls[:, word]
-
-    def free(self, slots: np.ndarray) -> None:
-        """Give the bytes of some slots back."""
-        for store, at in zip(self._stores, self._at, strict=True):
-            if store.kind >= Kind.BYTES:
-                free_blocks(self._heap.view, self._index.rows.view, slots, at)
 
 
 def _differ(old: pl.DataFrame, new: pl.DataFrame) -> np.ndarray:

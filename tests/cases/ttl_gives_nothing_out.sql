@@ -1,0 +1,14 @@
+-- why     what expires is forgotten in silence: results stand where they were written
+-- set     table.exec.state.ttl = 10 s
+-- input   t: k STRING, v INT
+-- input   t at 12:00:00
+--         a,1
+-- input   t at 12:10:00
+--         b,2
+-- expect  k,total
+--         a,1
+--         b,2
+-- changes +I a,1
+--         +I b,2
+-- targets flink gap: processing time cannot be set there
+SELECT k, SUM(v) AS total FROM t GROUP BY k

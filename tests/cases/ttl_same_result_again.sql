@@ -1,0 +1,13 @@
+-- why     with a time to live an equal result is given again: what reads it must not forget it either
+-- set     table.exec.state.ttl = 1 min
+-- input   t: k STRING, v INT
+-- input   t at 12:00:00
+--         a,5
+-- input   t at 12:00:40
+--         a,3
+-- input   t at 12:01:20
+--         b,1
+-- expect  keys,total
+--         2,6
+-- targets flink gap: processing time cannot be set there
+SELECT COUNT(*) AS keys, SUM(high) AS total FROM (SELECT k, MAX(v) AS high FROM t GROUP BY k)

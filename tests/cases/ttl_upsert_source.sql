@@ -1,0 +1,15 @@
+-- why     the newest row of an upsert source is forgotten after the time to live: its next row is new
+-- set     table.exec.state.ttl = 1 min
+-- input   t: k STRING, v INT; key k; upsert
+--         + a,1
+-- input   t at 00:00:30
+--         + b,2
+--         + a,3
+-- input   t at 00:01:30
+--         + a,5
+-- expect  v,n
+--         2,1
+--         3,1
+--         5,1
+-- targets flink gap: processing time cannot be set there
+SELECT v, COUNT(*) AS n FROM t GROUP BY v

@@ -1,0 +1,17 @@
+-- why     the one group of a query without keys expires like any other
+-- set     table.exec.state.ttl = 1 min
+-- input   t: v INT
+-- input   t at 12:00:00
+--         1
+--         2
+-- input   t at 12:02:00
+--         4
+-- expect  n,total
+--         2,3
+--         1,4
+-- changes +I 1,1
+--         -U 1,1
+--         +U 2,3
+--         +I 1,4
+-- targets flink gap: processing time cannot be set there
+SELECT COUNT(*) AS n, SUM(v) AS total FROM t
