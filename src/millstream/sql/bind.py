@@ -23,6 +23,7 @@ from millstream.sql.as_of import bind_as_of
 from millstream.sql.changelog_calls import ChangelogFn, changelog_node
 from millstream.sql.from_ import bind_join
 from millstream.sql.joined import AsOf, FunctionOf, JoinOf, Lateral, UnnestOf
+from millstream.sql.lateral import bind_lateral, bind_unnest, unnest_alone
 from millstream.sql.meaning import placed
 from millstream.sql.ordering import output_key
 from millstream.sql.outer import equated
@@ -150,17 +151,31 @@ class Binder:
 
             case JoinOf():
                 return self._join(relation)
-            case AsOf() | UnnestOf() | FunctionOf() | Lateral():
+            case UnnestOf():
+                return unnest_alone(relation, sets.one_row())
+            case Lateral(data=data):
+                return self.relation(data)
+            case FunctionOf():
+                raise _unknown_function(relation)
+            case AsOf():
                 raise SqlError(
-                    "FOR SYSTEM_TIME, UNNEST and LATERAL stand behind JOIN.",
+                    "FOR SYSTEM_TIME AS OF stands behind JOIN.",
                     where=relation.place,
                     hint="Write a JOIN t FOR SYSTEM_TIME AS OF a.ts ON a.k = t.k.",
                 )
 
     def _join(self, said: JoinOf) -> Scope:
-        if isinstance(said.right, AsOf):
-            return bind_as_of(said, self.relation)
-        return bind_join(said, self.relation)
+        match said.right:
+            case AsOf():
+                return bind_as_of(said, self.relation)
+            case UnnestOf():
+                return bind_unnest(said, self.relation)
+            case Lateral():
+                return bind_lateral(said, self.relation, self.sub)
+            case FunctionOf() as function:
+                raise _unknown_function(function)
+            case _:
+                return bind_join(said, self.relation)
 
     def _table(self, table: q.TableName) -> n.Node:
         found = self._ctes.get(table.name) or self._names.relation(table.name)
@@ -168,6 +183,10 @@ class Binder:
             near = [*self._ctes, *self._names.relation_names()]
             raise UnknownName("table", table.name, available=near, where=table.place)
         return found
+
+
+def _unknown_function(said: FunctionOf) -> UnknownName:
+    return UnknownName("table function", said.name, where=said.place)
 
 
 def _cut(node: n.Node, by: tuple[n.SortKey, ...], query: q.Query) -> n.Node:

@@ -39,6 +39,13 @@ def equated(conditions: Iterable[Expr]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def as_columns(expr: Expr) -> Expr:
+    """Return ``expr`` with outer columns as columns, to be read over both sides of a join."""
+    return expr.rewrite(
+        lambda x: Column(x.name, type=x.type, place=x.place) if isinstance(x, OuterColumn) else x
+    )
+
+
 def no_outside(exprs: tuple[Expr, ...], where: str) -> None:
     """Raise where an expression reads columns of the query around it."""
     for expr in exprs:

@@ -1,0 +1,16 @@
+-- why     <> ALL is NOT IN
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v
+--         3,7
+--         NULL,8
+SELECT id, v FROM a WHERE v <> ALL (SELECT w FROM b)

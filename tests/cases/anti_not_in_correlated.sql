@@ -1,0 +1,17 @@
+-- why     NOT IN of the rows that an equation picks
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k,v
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+SELECT id, k, v FROM a WHERE v NOT IN (SELECT w FROM b WHERE b.id = a.id)

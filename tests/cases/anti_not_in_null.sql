@@ -1,0 +1,14 @@
+-- why     NOT IN of rows with a NULL keeps nothing: the NULL might be equal
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k
+SELECT id, k FROM a WHERE k NOT IN (SELECT k FROM b)

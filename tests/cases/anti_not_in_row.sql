@@ -1,0 +1,15 @@
+-- why     a row NOT IN: FALSE in one column is enough to differ
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k
+--         2,y
+SELECT id, k FROM a WHERE (id, k) NOT IN (SELECT id, k FROM b)

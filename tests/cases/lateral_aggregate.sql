@@ -1,0 +1,15 @@
+-- why     an aggregate in LATERAL has one row for each row before it, of NULLs where none is met
+-- input   teams: team STRING, quota INT
+--         x,2
+--         y,1
+--         z,1
+-- input   staff: id INT, team STRING, pay INT
+--         1,x,10
+--         2,x,30
+--         3,y,20
+--         4,x,20
+-- expect  team,best
+--         x,30
+--         y,20
+--         z,NULL
+SELECT t.team, s.best FROM teams t CROSS JOIN LATERAL (SELECT MAX(pay) AS best FROM staff WHERE staff.team = t.team) AS s

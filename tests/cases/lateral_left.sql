@@ -1,0 +1,17 @@
+-- why     LEFT JOIN LATERAL (SELECT …) ON TRUE
+-- input   teams: team STRING, quota INT
+--         x,2
+--         y,1
+--         z,1
+-- input   staff: id INT, team STRING, pay INT
+--         1,x,10
+--         2,x,30
+--         3,y,20
+--         4,x,20
+-- expect  team,id
+--         x,1
+--         x,2
+--         x,4
+--         y,3
+--         z,NULL
+SELECT t.team, s.id FROM teams t LEFT JOIN LATERAL (SELECT id FROM staff WHERE staff.team = t.team) AS s ON TRUE

@@ -1,0 +1,19 @@
+-- why     the aggregate of the rows an equation picks; NULL where there are none
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v,total
+--         1,5,14
+--         1,5,14
+--         2,6,NULL
+--         3,7,1
+--         NULL,8,NULL
+SELECT id, v, (SELECT SUM(w) FROM b WHERE b.id = a.id) AS total FROM a

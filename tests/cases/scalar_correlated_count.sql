@@ -1,0 +1,19 @@
+-- why     COUNT of no rows is 0, not NULL
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,n
+--         1,2
+--         1,2
+--         2,0
+--         3,1
+--         NULL,0
+SELECT id, (SELECT COUNT(*) FROM b WHERE b.id = a.id) AS n FROM a

@@ -1,0 +1,19 @@
+-- why     what an expression over aggregates gives for no rows is computed
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,n
+--         1,21
+--         1,21
+--         2,1
+--         3,11
+--         NULL,1
+SELECT id, (SELECT COUNT(*) * 10 + 1 FROM b WHERE b.id = a.id) AS n FROM a

@@ -1,0 +1,16 @@
+-- why     a value that compares with the group's key
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  k,s
+--         x,10
+--         z,8
+SELECT k, SUM(v) AS s FROM a GROUP BY k HAVING SUM(v) > (SELECT MIN(w) FROM b WHERE b.k = a.k)

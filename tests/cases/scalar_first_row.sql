@@ -1,0 +1,19 @@
+-- why     ORDER BY … LIMIT 1 in a value is the first row
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,most
+--         1,9
+--         1,9
+--         2,NULL
+--         3,1
+--         NULL,NULL
+SELECT id, (SELECT w FROM b WHERE b.id = a.id ORDER BY w DESC LIMIT 1) AS most FROM a

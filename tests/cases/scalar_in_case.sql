@@ -1,0 +1,19 @@
+-- why     a value in CASE
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,c
+--         1,0
+--         1,0
+--         2,9
+--         3,9
+--         NULL,9
+SELECT id, CASE WHEN v > 5 THEN (SELECT MAX(w) FROM b) ELSE 0 END AS c FROM a

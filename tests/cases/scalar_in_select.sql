@@ -1,0 +1,19 @@
+-- why     a value of another table beside each row
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,more
+--         1,4
+--         1,4
+--         2,5
+--         3,6
+--         NULL,7
+SELECT id, v - (SELECT MIN(w) FROM b) AS more FROM a

@@ -1,0 +1,19 @@
+-- why     a value of no rows is NULL
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,w
+--         1,NULL
+--         1,NULL
+--         2,NULL
+--         3,NULL
+--         NULL,NULL
+SELECT id, (SELECT w FROM b WHERE w > 100) AS w FROM a

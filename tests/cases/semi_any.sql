@@ -1,0 +1,19 @@
+-- why     > ANY holds where it holds for some row
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v
+--         1,5
+--         1,5
+--         2,6
+--         3,7
+--         NULL,8
+SELECT id, v FROM a WHERE v > ANY (SELECT w FROM b)

@@ -1,0 +1,14 @@
+-- why     NOT EXISTS that reads nothing outside, with rows in it, keeps none
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id
+SELECT id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE w > 8)

@@ -1,0 +1,17 @@
+-- why     what is looked for may be computed
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v
+--         1,5
+--         1,5
+--         NULL,8
+SELECT id, v FROM a WHERE v + 1 IN (SELECT w FROM b)

@@ -1,0 +1,17 @@
+-- why     two of them in one WHERE
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k
+--         1,x
+--         1,x
+--         3,NULL
+SELECT id, k FROM a WHERE id IN (SELECT id FROM b) AND NOT EXISTS (SELECT 1 FROM b WHERE b.k = a.k AND b.w > 8)

@@ -1,0 +1,19 @@
+-- why     EXCEPT gives the left rows that are not on the right, once
+-- input   a: x INT, y STRING
+--         1,p
+--         1,p
+--         2,q
+--         NULL,r
+--         3,s
+-- input   b: x INT, y STRING
+--         1,p
+--         NULL,r
+--         4,t
+--         1,p
+--         1,p
+-- input   c: x INT, y STRING
+--         2,q
+-- expect  x,y
+--         2,q
+--         3,s
+SELECT x, y FROM a EXCEPT SELECT x, y FROM b

@@ -1,0 +1,18 @@
+-- why     a set operation as a table
+-- input   a: x INT, y STRING
+--         1,p
+--         1,p
+--         2,q
+--         NULL,r
+--         3,s
+-- input   b: x INT, y STRING
+--         1,p
+--         NULL,r
+--         4,t
+--         1,p
+--         1,p
+-- input   c: x INT, y STRING
+--         2,q
+-- expect  n
+--         2
+SELECT COUNT(*) AS n FROM (SELECT x FROM a INTERSECT SELECT x FROM b) AS s

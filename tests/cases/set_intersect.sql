@@ -1,0 +1,19 @@
+-- why     INTERSECT gives the rows of both sides, once; NULL is equal to NULL
+-- input   a: x INT, y STRING
+--         1,p
+--         1,p
+--         2,q
+--         NULL,r
+--         3,s
+-- input   b: x INT, y STRING
+--         1,p
+--         NULL,r
+--         4,t
+--         1,p
+--         1,p
+-- input   c: x INT, y STRING
+--         2,q
+-- expect  x,y
+--         1,p
+--         NULL,r
+SELECT x, y FROM a INTERSECT SELECT x, y FROM b

@@ -1,0 +1,20 @@
+-- why     set operations over changing rows
+-- input   a: x INT, y STRING
+--         1,p
+--         1,p
+--         2,q
+--         NULL,r
+--         3,s
+-- input   b: x INT, y STRING
+--         1,p
+--         NULL,r
+--         4,t
+--         1,p
+--         1,p
+-- input   c: x INT, y STRING
+--         2,q
+-- expect  y,n
+--         p,2
+--         q,1
+--         s,1
+SELECT y, COUNT(*) AS n FROM a GROUP BY y EXCEPT SELECT y, COUNT(*) AS n FROM b GROUP BY y

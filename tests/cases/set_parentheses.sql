@@ -1,0 +1,18 @@
+-- why     parentheses come first
+-- input   a: x INT, y STRING
+--         1,p
+--         1,p
+--         2,q
+--         NULL,r
+--         3,s
+-- input   b: x INT, y STRING
+--         1,p
+--         NULL,r
+--         4,t
+--         1,p
+--         1,p
+-- input   c: x INT, y STRING
+--         2,q
+-- expect  x
+--         3
+SELECT x FROM a EXCEPT (SELECT x FROM b UNION ALL SELECT x FROM c)

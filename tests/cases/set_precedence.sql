@@ -1,0 +1,22 @@
+-- why     INTERSECT binds tighter than UNION and EXCEPT
+-- input   a: x INT, y STRING
+--         1,p
+--         1,p
+--         2,q
+--         NULL,r
+--         3,s
+-- input   b: x INT, y STRING
+--         1,p
+--         NULL,r
+--         4,t
+--         1,p
+--         1,p
+-- input   c: x INT, y STRING
+--         2,q
+-- expect  x
+--         1
+--         1
+--         2
+--         3
+--         NULL
+SELECT x FROM a UNION ALL SELECT x FROM b INTERSECT SELECT x FROM c

@@ -1,0 +1,19 @@
+-- why     columns of set operations meet in their common type
+-- input   a: x INT, y STRING
+--         1,p
+--         1,p
+--         2,q
+--         NULL,r
+--         3,s
+-- input   b: x INT, y STRING
+--         1,p
+--         NULL,r
+--         4,t
+--         1,p
+--         1,p
+-- input   c: x INT, y STRING
+--         2,q
+-- expect  n
+--         1
+--         NULL
+SELECT CAST(x AS BIGINT) AS n FROM a INTERSECT SELECT x FROM b

@@ -1,0 +1,19 @@
+-- why     EXISTS as a column
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k,has
+--         1,x,TRUE
+--         1,x,TRUE
+--         2,y,FALSE
+--         3,NULL,TRUE
+--         NULL,z,FALSE
+SELECT id, k, EXISTS (SELECT 1 FROM b WHERE b.id = a.id) AS has FROM a

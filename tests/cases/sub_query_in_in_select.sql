@@ -1,0 +1,19 @@
+-- why     IN as a column is TRUE, FALSE or UNKNOWN
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k,found
+--         1,x,TRUE
+--         1,x,TRUE
+--         2,y,TRUE
+--         3,NULL,NULL
+--         NULL,z,TRUE
+SELECT id, k, k IN (SELECT k FROM b) AS found FROM a

@@ -1,0 +1,19 @@
+-- why     IN as a column, without NULLs among the rows
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,found
+--         1,TRUE
+--         1,TRUE
+--         2,FALSE
+--         3,FALSE
+--         NULL,NULL
+SELECT id, id IN (SELECT w FROM b) AS found FROM a

@@ -1,0 +1,16 @@
+-- why     a sub-query in a sub-query
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k
+--         1,x
+--         1,x
+SELECT id, k FROM a WHERE id IN (SELECT id FROM b WHERE w > (SELECT MIN(w) FROM b))

@@ -1,0 +1,11 @@
+-- why     UNNEST in a list of three: the other two are joined by WHERE
+-- input   texts: id INT, line STRING
+--         1,a b
+--         2,c
+-- input   names: id INT, name STRING
+--         1,ann
+--         3,cid
+-- expect  name,word
+--         ann,a
+--         ann,b
+SELECT name, word FROM texts t, names n, UNNEST(SPLIT(t.line, ' ')) AS u (word) WHERE t.id = n.id

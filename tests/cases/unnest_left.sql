@@ -1,0 +1,11 @@
+-- why     LEFT JOIN UNNEST … ON TRUE keeps a row without elements once, with NULLs
+-- input   texts: id INT, line STRING
+--         1,a b
+--         3,NULL
+--         4,c
+-- expect  id,word
+--         1,a
+--         1,b
+--         3,NULL
+--         4,c
+SELECT id, word FROM texts LEFT JOIN UNNEST(SPLIT(line, ' ')) AS t (word) ON TRUE

@@ -1,0 +1,12 @@
+-- why     UNNEST of a multiset gives an element as often as it is there
+-- input   a: k STRING, v STRING
+--         x,p
+--         x,p
+--         x,q
+--         y,r
+-- expect  k,v
+--         x,p
+--         x,p
+--         x,q
+--         y,r
+SELECT k, v FROM (SELECT k, COLLECT(v) AS vs FROM a GROUP BY k) CROSS JOIN UNNEST(vs) AS t (v)

@@ -1,0 +1,11 @@
+-- why     rows that are taken back take their elements with them
+-- input   a: k STRING, v INT
+--         x,1
+--         x,2
+--         y,7
+-- expect  k,e
+--         x,3
+--         x,-3
+--         y,7
+--         y,-7
+SELECT k, e FROM (SELECT k, SUM(v) AS s FROM a GROUP BY k) CROSS JOIN UNNEST(ARRAY[s, -s]) AS t (e)
