@@ -22,6 +22,7 @@ class Bagged(Accumulator):
 
     words = bag_kernels.OWNER_WORDS
     plain = False
+    merges_in_order = False
 
     def __init__(self, dtype: pl.DataType, sign: int = 0) -> None:
         self._dtype = dtype

@@ -70,6 +70,8 @@ class Accumulator(ABC):
     words: int
     invertible = True
     plain = True
+    merges_in_order = True
+    """A merge sees what the pairs before it have done, so that one call can make a chain."""
     keeps_nulls = False
     home: Home
 

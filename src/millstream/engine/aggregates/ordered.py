@@ -21,6 +21,7 @@ class Logged(Accumulator):
 
     words = log.OWNER_WORDS
     plain = False
+    merges_in_order = False
     keeps_nulls = False
 
     def __init__(self, dtype: pl.DataType) -> None:

@@ -57,6 +57,7 @@ class Pick(Accumulator):
         # Nested values are bytes to the kernels; they are never compared.
         self._kind = min(self._store.kind, Kind.BYTES)
         self.plain = self._kind != Kind.BYTES
+        self.merges_in_order = self._kind <= Kind.FLOAT and self._wanted <= MAX
 
     def fold(self, batch: Fold) -> None:
         cells = encode(batch.column)

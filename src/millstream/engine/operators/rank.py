@@ -7,11 +7,9 @@ out     per batch first the rows that left their rank (-U where the rank stays, 
         those that have it now (+U, +I), partitions in first-touch order. Without the rank in the
         result only rows that enter or leave. For readers that keep the newest row per key the -U
         are left out
-ties    appended rows that are equal in the order: the older first. Changing rows: by their other
-        columns (NULLs lowest), because when a row came depends on how changes were merged
+ties    see :mod:`millstream.engine.state.ordered_rows`
 late    never
 ttl     a partition not written for so long is forgotten, without any output
-bad     a row taken back that never came is counted in ``rows_unmatched``
 """
 
 from __future__ import annotations
@@ -24,15 +22,10 @@ from millstream.engine.batch import OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.operators.rank_best import BestPerKey
 from millstream.engine.operators.rank_first import FirstInTime
-from millstream.engine.state import top, treap
-from millstream.engine.state.arena import Arena
-from millstream.engine.state.codec import NO_WORDS, face
-from millstream.engine.state.hash_table import HashTable
-from millstream.engine.state.heap import ByteHeap
-from millstream.engine.state.kept_rows import KeptRows, scatter_words
-from millstream.engine.state.key_index import KeyIndex
-from millstream.engine.state.order import SortWords
-from millstream.engine.state.slots import SlotRows, gather_words
+from millstream.engine.state import top
+from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.expiry import Expiry
+from millstream.engine.state.ordered_rows import OrderedRows
 from millstream.plan.ranks import Rank, RankKind
 
 KINDS = {
@@ -40,18 +33,12 @@ KINDS = {
     RankKind.RANK: top.RANK,
     RankKind.DENSE_RANK: top.DENSE_RANK,
 }
-HASHES = 2
-SWEPT_MIN = 64
-"""Partitions looked at for their age, at least, per batch."""
 
 
 class TopRows(Operator):
     """One running top-N."""
 
     def __init__(self, node: Rank, lowering: Lowering) -> None:
-        schema = dict(polars_schema(node.input.schema))
-        self._names = node.input.schema.names
-        self._partition = node.partition
         self._number = node.number
         self._changes = lowering.changes_in[0]
         self._upsert_out = lowering.upsert_out
@@ -60,134 +47,58 @@ class TopRows(Operator):
         self._paired = node.kind is RankKind.ROW_NUMBER and (
             node.number is not None or node.last == 1
         )
-        self._arena = Arena()
-        heap = self._heap = ByteHeap(self._arena)
-        self._index = KeyIndex(
-            {name: schema[name] for name in node.partition},
-            lowering.seed,
-            arena=self._arena,
-            heap=heap,
-            extra_words=top.TOP_WORDS,
+        self._rows = OrderedRows(
+            dict(polars_schema(node.input.schema)),
+            node.partition,
+            node.by,
+            changes=self._changes,
+            seed=lowering.seed,
         )
-        self._sort = SortWords(node.by, schema, heap)
-        self._values = KeptRows(
-            {name: schema[name] for name in self._names if name not in node.partition}, heap
-        )
-        at = top.ROW_WORDS + (HASHES if self._changes else 0)
-        self._sort_at = at
-        self._rows = SlotRows(self._arena, at + self._sort.words + self._values.words)
-        self._values.settle(self._rows, at + self._sort.words)
-        ties = self._values.ties() if self._changes else np.zeros((0, 4), dtype=np.int64)
-        self._order = treap.Order(at, self._sort.marks, ties)
-        self._hashes = HashTable(self._arena, self._rows, lowering.seed) if self._changes else None
-        self._seeds = (lowering.seed & 0xFFFFFFFF, (lowering.seed >> 32) & 0xFFFFFFFF or 1)
-        self._made = NO_WORDS
-        self._turn = 0
-        self._swept = 0
-        self.rows_unmatched = 0
+        keys = self._rows.index.rows
+        self._expiry = Expiry(keys, self._rows.at + top.WRITTEN, lowering.ttl_ms)
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a rank has one input"
         frame = batch.frame
         if not frame.height:
             return NOTHING
-        self._turn += 1
-        self._sweep(batch.read_at_ms, frame.height)
-        owners, _ = self._index.upsert(frame.select(self._partition))
-        self._stamp(owners, batch.read_at_ms)
+        self._expiry.at_time(batch.read_at_ms)
+        self._rows.drop(self._expiry.due(frame.height), free=True)
+        owners, _ = self._rows.index.upsert(frame.select(self._rows.partition))
+        self._renew(owners)
         if self._changes:
-            touched, gone = self._take_changes(frame, owners, batch.weights())
+            touched, gone = self._rows.change(frame, owners, batch.weights())
         else:
-            touched, gone = self._take_appended(frame, owners)
+            touched, gone = self._rows.append(frame, owners, self._wanted)
         out = self._tell(frame, touched, gone)
-        return Outputs(out=(out,)) if out is not None and out.height else NOTHING
-
-    # ------------------------------------------------------------------ rows
-
-    def _take_appended(
-        self, frame: pl.DataFrame, owners: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        sort = self._sort.encode(frame)
-        rows = self._rows.ensure(frame.height)
-        touched, refused, self._made, lost = top.add_appended(
-            rows,
-            self._index.rows.view,
-            self._index.extra,
-            (owners, np.ascontiguousarray(sort.T)),
-            self._order,
-            self._heap.view,
-            self._wanted,
-            self._turn,
-        )
-        if self._sort.has_text:
-            self._sort.free_words(sort[:, refused])
-        return touched, lost
-
-    def _take_changes(
-        self, frame: pl.DataFrame, owners: np.ndarray, weights: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        assert self._hashes is not None, "changing rows are found by their hash"
-        data = frame.select(self._names)
-        one, two = (
-            face(data.hash_rows(seed=seed).to_numpy().view(np.int64)) for seed in self._seeds
-        )
-        nodes, made = self._hashes.upsert(one, two)
-        if made.size:
-            self._write(nodes[made], owners[made], data[made], np.vstack([one[made], two[made]]))
-        each = NO_WORDS if weights is None else weights.astype(np.int64)
-        rows = self._rows.view
-        changed, unmatched = top.count_changes(rows, nodes, each, self._turn)
-        self.rows_unmatched += unmatched
-        return top.place_changes(
-            rows,
-            self._index.rows.view,
-            self._index.extra,
-            changed,
-            self._order,
-            self._heap.view,
-            self._turn,
-        )
-
-    def _write(
-        self, nodes: np.ndarray, owners: np.ndarray, data: pl.DataFrame, hashes: np.ndarray
-    ) -> None:
-        """Fill new rows of changing input."""
-        view = self._rows.view
-        scatter_words(view, treap.OWNER, nodes, owners.reshape(1, -1))
-        scatter_words(view, top.ROW_WORDS, nodes, hashes)
-        scatter_words(view, self._sort_at, nodes, self._sort.encode(data))
-        self._values.put(nodes, data)
-
-    # ------------------------------------------------------------------ what changed
+        return Outputs(out=(out,)) if out is not None else NOTHING
 
     def _tell(
         self, frame: pl.DataFrame, touched: np.ndarray, gone: np.ndarray
     ) -> pl.DataFrame | None:
+        """Return what changed at the top, and forget what is gone."""
+        rows = self._rows
         prune = not self._changes and self._wanted.kind != top.ROW_NUMBER
         old, new, pruned = top.tell(
-            self._rows.view,
-            self._index.rows.view,
-            self._index.extra,
+            rows.rows.view,
+            rows.index.rows.view,
+            rows.at,
             touched,
             gone,
-            self._order,
-            self._heap.view,
+            rows.order,
+            rows.heap.view,
             self._wanted,
             prune,
         )
         lost = NO_WORDS
         if not self._changes:
-            matrix = self._rows.matrix()
-            sources = matrix[self._made, top.SOURCE]
-            kept, lost = self._made[sources > 0], self._made[sources < 0]
-            self._values.put(kept, frame[sources[sources > 0] - 1])
-            matrix[kept, top.SOURCE] = 0
-            gone = np.concatenate([gone, pruned[matrix[pruned, top.SOURCE] == 0]])
+            lost = rows.keep(frame)
+            kept = rows.rows.matrix()[pruned, top.SOURCE] == 0
+            gone = np.concatenate([gone, pruned[kept]])
         out = self._changes_of(old.reshape(-1, 3), new.reshape(-1, 3))
-        self._forget(gone, lost)
+        rows.forget(gone, lost)
         if self._changes:
-            sizes = gather_words(self._index.rows.view, self._index.extra + top.SIZE, 1, touched)[0]
-            self._index.free(touched[sizes == 0])
+            rows.free_empty(touched)
         return out
 
     def _changes_of(self, old: np.ndarray, new: np.ndarray) -> pl.DataFrame | None:
@@ -195,10 +106,7 @@ class TopRows(Operator):
             old = old[old[:, 2] == 0]
         if not (old.size or new.size):
             return None
-        nodes = np.concatenate([old[:, 0], new[:, 0]])
-        owners = self._rows.matrix()[nodes, treap.OWNER]
-        parts = [self._index.keys(owners), self._values.get(nodes)]
-        out = pl.concat([p for p in parts if p.width], how="horizontal").select(self._names)
+        out = self._rows.values(np.concatenate([old[:, 0], new[:, 0]]))
         ops = np.concatenate(
             [
                 np.where(old[:, 2] > 0, Op.UPDATE_BEFORE, Op.DELETE),
@@ -211,106 +119,34 @@ class TopRows(Operator):
             more.insert(0, pl.Series(self._number, ranks))
         return out.with_columns(more)
 
-    def _forget(self, gone: np.ndarray, lost: np.ndarray) -> None:
-        """Give rows back; of those that are ``lost`` no values were kept."""
-        both = np.concatenate([gone, lost])
-        if not both.size:
-            return
-        if self._hashes is not None:
-            self._hashes.remove(*gather_words(self._rows.view, top.ROW_WORDS, HASHES, gone))
-        self._values.free(gone)
-        self._sort.free(self._rows, self._sort_at, both)
-        self._rows.free(both)
-
-    # ------------------------------------------------------------------ age
-
-    def _stamp(self, owners: np.ndarray, now_ms: int) -> None:
-        """Forget the partitions of this batch that are too old, and renew all."""
+    def _renew(self, owners: np.ndarray) -> None:
+        """Forget what partitions of this batch hold if it is too old, and renew all."""
         if not self._ttl_ms:
             return
-        at = self._index.extra + top.WRITTEN
-        matrix = self._index.rows.matrix()
+        at = self._rows.at + top.WRITTEN
+        matrix = self._rows.index.rows.matrix()
         mine = np.unique(owners)
-        written = matrix[mine, at]
-        self._expire(mine[(written > 0) & (written + self._ttl_ms <= now_ms)], free=False)
-        matrix[mine, at] = max(now_ms, 1)
-
-    def _sweep(self, now_ms: int, rows: int) -> None:
-        """Look at some partitions and forget those that are too old."""
-        if not self._ttl_ms or not len(self._index):
-            return
-        matrix = self._index.rows.matrix()
-        start = self._swept if self._swept < matrix.shape[0] else 0
-        self._swept = min(start + max(SWEPT_MIN, rows), matrix.shape[0])
-        slots = np.arange(start, self._swept)
-        written = matrix[slots, self._index.extra + top.WRITTEN]
-        old = (matrix[slots, 0] > 0) & (written > 0) & (written + self._ttl_ms <= now_ms)
-        self._expire(slots[old], free=True)
-
-    def _expire(self, owners: np.ndarray, *, free: bool) -> None:
-        if not owners.size:
-            return
-        _, nodes = treap.in_order(self._rows.view, self._index.rows.view, self._index.extra, owners)
-        self._forget(nodes, NO_WORDS)
-        at = self._index.extra
-        self._index.rows.matrix()[owners, at : at + top.TOP_WORDS] = 0
-        if free:
-            self._index.free(owners)
-
-    # ------------------------------------------------------------------ state
+        self._rows.drop(mine[matrix[mine, at] <= self._expiry.cutoff_ms], free=False)
+        matrix[mine, at] = self._expiry.now_ms
 
     def snapshot(self) -> Snapshot:
-        owners = self._index.rows.live()
-        where, nodes = treap.in_order(
-            self._rows.view, self._index.rows.view, self._index.extra, owners
-        )
-        parts = [self._index.keys(owners[where]), self._values.get(nodes)]
-        rows = pl.concat([p for p in parts if p.width], how="horizontal").select(self._names)
-        own = gather_words(self._rows.view, top.COUNT, 3, nodes)
-        names = ("$count", "$given", "$copies")
-        marks = [pl.Series(name, own[i]) for i, name in enumerate(names)]
-        written = self._index.rows.matrix()[:, self._index.extra + top.WRITTEN]
-        marks.append(pl.Series("$written", written[owners[where]]))
-        return Snapshot({"rows": rows.with_columns(marks)})
+        return Snapshot({"rows": self._rows.save()})
 
     def restore(self, snapshot: Snapshot) -> None:
-        saved = snapshot.tables["rows"]
-        data = saved.select(self._names)
-        owners, _ = self._index.upsert(data.select(self._partition))
-        counts, given, copies = (
-            saved[name].to_numpy().copy() for name in ("$count", "$given", "$copies")
-        )
-        if self._hashes is not None:
-            one, two = (
-                face(data.hash_rows(seed=seed).to_numpy().view(np.int64)) for seed in self._seeds
-            )
-            nodes, _ = self._hashes.upsert(one, two)
-            self._write(nodes, owners, data, np.vstack([one, two]))
-        else:
-            nodes = self._rows.take(owners.size)
-            scatter_words(self._rows.view, treap.OWNER, nodes, owners.reshape(1, -1))
-            scatter_words(self._rows.view, self._sort_at, nodes, self._sort.encode(data))
-            self._values.put(nodes, data)
-        scatter_words(self._rows.view, top.COUNT, nodes, np.vstack([counts, given, copies]))
-        top.take_back(
-            self._rows.view,
-            self._index.rows.view,
-            self._index.extra,
-            nodes,
-            self._order,
-            self._heap.view,
-            self._wanted,
-        )
-        matrix = self._index.rows.matrix()
-        matrix[owners, self._index.extra + top.WRITTEN] = saved["$written"].to_numpy()
+        self._rows.load(snapshot.tables["rows"], self._wanted)
+
+    @property
+    def rows_unmatched(self) -> int:
+        """How many rows were taken back that never came."""
+        return self._rows.rows_unmatched
 
     @property
     def state_bytes(self) -> int:
-        return self._arena.bytes_used
+        return self._rows.arena.bytes_used
 
     @property
     def state_rows(self) -> int:
-        return len(self._rows)
+        return len(self._rows.rows)
 
 
 @lowers(Rank)

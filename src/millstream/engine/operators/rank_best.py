@@ -17,6 +17,7 @@ from millstream.columns.physical import polars_schema
 from millstream.engine.batch import OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
 from millstream.engine.state.arena import Arena
+from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap, Heap, free_block
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.kept_rows import KeptRows, scatter_words
@@ -28,7 +29,6 @@ from millstream.plan.ranks import Rank
 # The operator's own words behind the keys of a slot, then the sort key, then values.
 TURN, PRESENT, NEWEST, WRITTEN = range(4)
 OWN_WORDS = 4
-SWEPT_MIN = 64
 
 
 class BestPerKey(Operator):
@@ -57,17 +57,20 @@ class BestPerKey(Operator):
         )
         self._own = self._index.extra
         self._values.settle(self._index.rows, self._own + OWN_WORDS + self._sort.words)
+        self._expiry = Expiry(self._index.rows, self._own + WRITTEN, lowering.ttl_ms)
         self._turn = 0
-        self._swept = 0
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a rank has one input"
         frame = batch.frame
         if not frame.height:
             return NOTHING
-        self._sweep(batch.read_at_ms, frame.height)
+        self._expiry.at_time(batch.read_at_ms)
+        gone = self._expiry.due(frame.height)
+        self._clear(gone)
+        self._index.free(gone)
         slots, _ = self._index.upsert(frame.select(self._partition))
-        self._stamp(slots, batch.read_at_ms)
+        self._renew(slots)
         self._turn += 1
         sort = np.ascontiguousarray(self._sort.encode(frame).T)
         touched, was, newest = best(
@@ -107,30 +110,18 @@ class BestPerKey(Operator):
 
     # ------------------------------------------------------------------ age
 
-    def _stamp(self, slots: np.ndarray, now_ms: int) -> None:
+    def _renew(self, slots: np.ndarray) -> None:
         """Forget what keys of this batch hold if it is too old, and renew all."""
         if not self._ttl_ms:
             return
         matrix = self._index.rows.matrix()
         keys = np.unique(slots)
-        written = matrix[keys, self._own + WRITTEN]
-        self._clear(keys[(written > 0) & (written + self._ttl_ms <= now_ms)])
-        matrix[keys, self._own + WRITTEN] = max(now_ms, 1)
-
-    def _sweep(self, now_ms: int, rows: int) -> None:
-        """Look at some keys and forget those that are too old."""
-        if not self._ttl_ms or not self._partition or not len(self._index):
-            return
-        matrix = self._index.rows.matrix()
-        start = self._swept if self._swept < matrix.shape[0] else 0
-        self._swept = min(start + max(SWEPT_MIN, rows), matrix.shape[0])
-        slots = np.arange(start, self._swept)
-        old = matrix[slots, self._own + WRITTEN] + self._ttl_ms <= now_ms
-        gone = slots[(matrix[slots, 0] > 0) & old]
-        self._clear(gone)
-        self._index.free(gone)
+        self._clear(keys[matrix[keys, self._own + WRITTEN] <= self._expiry.cutoff_ms])
+        matrix[keys, self._own + WRITTEN] = self._expiry.now_ms
 
     def _clear(self, slots: np.ndarray) -> None:
+        """Forget the rows of keys that have one."""
+        slots = slots[self._index.rows.matrix()[slots, self._own + PRESENT] > 0]
         if slots.size:
             self._values.free(slots)
             self._sort.free(self._index.rows, self._own + OWN_WORDS, slots)

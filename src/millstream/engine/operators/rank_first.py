@@ -18,12 +18,11 @@ from millstream.columns.physical import empty_frame, polars_schema
 from millstream.engine.batch import MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
 from millstream.engine.state.arena import Arena
+from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.key_index import KeyIndex
 from millstream.engine.state.waiting import Waiting
 from millstream.plan.ranks import Rank
-
-SWEPT_MIN = 64
 
 
 class FirstInTime(Operator):
@@ -46,16 +45,15 @@ class FirstInTime(Operator):
             extra_words=1,
         )
         self._waiting = Waiting(self._time, empty_frame(node.input.schema))
-        self._read_at_ms = 0
-        self._swept = 0
+        self._expiry = Expiry(self._index.rows, self._index.extra, lowering.ttl_ms)
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a deduplication has one input"
         frame = batch.frame
         if not frame.height:
             return NOTHING
-        self._read_at_ms = batch.read_at_ms
-        self._sweep(frame.height)
+        self._expiry.at_time(batch.read_at_ms)
+        self._index.free(self._expiry.due(frame.height))
         if not self._waits:
             return Outputs(out=self._first(frame.select(self._names)))
         late: tuple[pl.DataFrame, ...] = ()
@@ -95,22 +93,10 @@ class FirstInTime(Operator):
         """Return the rows to give where keys age: the new ones and those of forgotten keys."""
         matrix = self._index.rows.matrix()
         keys, firsts = np.unique(slots, return_index=True)
-        written = matrix[keys, self._index.extra]
-        old = written + self._ttl_ms <= self._read_at_ms
-        matrix[keys[old], self._index.extra] = max(self._read_at_ms, 1)
-        matrix[slots[made], self._index.extra] = max(self._read_at_ms, 1)
-        return np.union1d(made, firsts[old])
-
-    def _sweep(self, rows: int) -> None:
-        """Look at some keys and forget those that are too old."""
-        if not self._ttl_ms or not self._partition or not len(self._index):
-            return
-        matrix = self._index.rows.matrix()
-        start = self._swept if self._swept < matrix.shape[0] else 0
-        self._swept = min(start + max(SWEPT_MIN, rows), matrix.shape[0])
-        slots = np.arange(start, self._swept)
-        old = matrix[slots, self._index.extra] + self._ttl_ms <= self._read_at_ms
-        self._index.free(slots[(matrix[slots, 0] > 0) & old])
+        known = np.setdiff1d(keys, slots[made])
+        old = known[matrix[known, self._index.extra] <= self._expiry.cutoff_ms]
+        matrix[np.concatenate([old, slots[made]]), self._index.extra] = self._expiry.now_ms
+        return np.union1d(made, firsts[np.searchsorted(keys, old)])
 
     def snapshot(self) -> Snapshot:
         slots = self._index.rows.live()
