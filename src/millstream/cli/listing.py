@@ -11,6 +11,7 @@ from millstream.cli.failure import Exit
 from millstream.errors import MissingExtra
 from millstream.ports import registry
 from millstream.ports.connector import Connector
+from millstream.ports.lookup import LookupOptions
 from millstream.ports.options import OptionField, options_of
 from millstream.settings import Settings
 
@@ -44,6 +45,32 @@ CREATE TABLE customers (id BIGINT, name STRING, PRIMARY KEY (id) NOT ENFORCED) W
 * Options stand behind the name of the format: `'debezium-json.schema-include' = 'true'`.
 
 """
+LOOKUPS = """
+# Lookup
+
+A table that is joined `FOR SYSTEM_TIME AS OF` a processing time is asked for the rows of each key,
+as they are at that moment:
+
+```sql
+CREATE TABLE users (id INT, name STRING) WITH (
+  'connector' = 'http', 'url' = 'http://users.example/{id}', 'lookup.cache' = 'PARTIAL',
+  'lookup.partial-cache.expire-after-write' = '10min');
+SELECT o.id, u.name FROM orders AS o
+LEFT JOIN users FOR SYSTEM_TIME AS OF o.pt AS u ON u.id = o.user_id
+```
+
+* Connectors that say "look up" above are asked by key: a batch of rows is one question with its
+  different keys (databases: one query; HTTP: one request a key, several at a time).
+* Every other table that ends (files, memory …) is read whole and kept (`'lookup.cache' = 'FULL'`),
+  and read again every `lookup.full-cache.periodic-reload.interval`.
+* Rows wait for their answers in the order they came while later batches are asked for already (see
+  `table.exec.async-lookup.*` in the settings); watermarks wait behind them, so nothing becomes late
+  by it. Rows that wait are part of a checkpoint and are asked for again after a restart; caches
+  are not part of it.
+* A question that still fails after `lookup.max-retries` stops the pipeline: no row is lost, and
+  none goes on as if it had no partner.
+
+"""
 SETTINGS_HEAD = f"""# Settings
 
 {MADE.format(command="settings")}
@@ -58,7 +85,8 @@ def list_connectors(name: str | None, shape: str) -> Exit:
     if shape == "markdown":
         names = registry.connector_names() if name is None else [name]
         pages = [_markdown(describe(registry.connector(n))) for n in names]
-        head, tail = (CONNECTORS_HEAD, _changelog_formats()) if name is None else ("", "")
+        tail = _lookups() + _changelog_formats()
+        head, tail = (CONNECTORS_HEAD, tail) if name is None else ("", "")
         print(head + "\n".join(pages) + tail, end="")
         return Exit.OK
     if name is None:
@@ -116,7 +144,8 @@ def _short(name: str) -> dict[str, Any]:
 
 
 def _directions(found: Connector) -> str:
-    ways = [w for w, there in (("read", found.source), ("write", found.sink)) if there]
+    every = (("read", found.source), ("write", found.sink), ("look up", found.lookup))
+    ways = [w for w, there in every if there]
     return ", ".join(ways)
 
 
@@ -200,6 +229,10 @@ def _changelog_formats() -> str:
         if f.changelog
     ]
     return CHANGELOG_FORMATS + "\n".join(pages)
+
+
+def _lookups() -> str:
+    return LOOKUPS + _markdown_options([_option(o) for o in options_of(LookupOptions)])
 
 
 def _markdown_options(options: list[dict[str, Any]]) -> str:

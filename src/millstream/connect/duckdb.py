@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from millstream.connect.sql_file import SqlFileConfig
 from millstream.ports.connector import Changes, Connector, Sink, SinkSpec, Source, SourceSpec
+from millstream.ports.lookup import Lookup, LookupSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +37,21 @@ def _sink(spec: SinkSpec) -> Sink:
     return DuckdbSink(spec)
 
 
+def _lookup(spec: LookupSpec) -> Lookup:
+    from millstream.connect.duckdb_client import DuckdbLookup
+
+    return DuckdbLookup(spec)
+
+
 CONNECTOR = Connector(
     name="duckdb",
-    doc="Tables of a DuckDB file: read once, or written row by row or by key.",
+    doc="Tables of a DuckDB file: read once, asked by key, or written row by row or by key.",
     config=DuckdbConfig,
     extra="duckdb",
     filters=lambda _: True,
     source=_source,
     sink=_sink,
+    lookup=_lookup,
     takes=Changes.UPSERT,
     bounded=lambda _: True,
     guarantee="exactly once where checkpoints are kept (one transaction an epoch), else at least "

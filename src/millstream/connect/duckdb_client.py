@@ -34,6 +34,7 @@ from millstream.connect.sql_file import (
     upsert_tail,
 )
 from millstream.errors import ConnectorError, MissingExtra, OptionError, Retry
+from millstream.ports.lookup import ASK, Lookup, LookupSpec
 
 try:
     import duckdb
@@ -203,6 +204,43 @@ class DuckdbSource(SqlFileSource):
                 parts.append(f"{loaded} {condition.op} ?")
                 values.append(condition.value)
         return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
+
+
+class DuckdbLookup(Lookup):
+    """Joins an Arrow table of keys with the table; the file is opened for each question."""
+
+    def __init__(self, spec: LookupSpec) -> None:
+        self._config: SqlFileConfig = spec.config
+        self._table = self._config.table or spec.table.name
+        self._keys, self._wanted = spec.keys, spec.wanted
+        self._where = f"table '{spec.table.name}' in {self._config.path}"
+        for field in (*spec.keys, *spec.wanted):
+            database_type(field.type, field.name, self._where)
+
+    def ask(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """Ask for all keys at once."""
+        columns = [
+            f"{_loaded(f.type, 't.' + quoted(f.name), f.name, self._where)} AS {quoted(f.name)}"
+            for f in self._wanted
+        ]
+        same = " AND ".join(f"t.{quoted(f.name)} = r.{quoted(f.name)}" for f in self._keys)
+        with _connected(self._config, self._where, reading=True) as connection:
+            found = _columns(connection, self._table)
+            if found is None:
+                raise no_table(self._table, self._where, "make it first")
+            check_columns(self._keys, found, self._table, self._where)
+            check_columns(self._wanted, found, self._table, self._where)
+            connection.register(_ROWS, keys.with_row_index(ASK).to_arrow())
+            rows = connection.sql(
+                f"SELECT {', '.join([*columns, 'r.' + quoted(ASK)])} "
+                f"FROM {_ROWS} AS r JOIN {quoted_path(self._table)} AS t ON {same}"
+            ).to_arrow_table()
+            frame = pl.from_arrow(rows)
+        assert isinstance(frame, pl.DataFrame), "a table becomes a frame"
+        kinds = polars_schema(self._wanted)
+        return frame.select(
+            *(pl.col(name).cast(kind) for name, kind in kinds.items()), pl.col(ASK).cast(pl.Int64)
+        )
 
 
 def _stored(dtype: t.LogicalType, value: str) -> str:

@@ -7,7 +7,8 @@ keys       with a PRIMARY KEY declared, rows replace and delete by key (COPY int
            then INSERT … ON CONFLICT and DELETE); without one they are appended by COPY alone
 bad row    a row the database refuses is reported with its reason; the others are kept
 rooms      ``postgres_options`` (config, addresses), ``postgres_client`` (the one door to psycopg),
-           ``postgres_read``, ``postgres_write``, ``postgres_text`` (columns as COPY text)
+           ``postgres_read``, ``postgres_lookup``, ``postgres_write``, ``postgres_text`` (columns as
+           COPY text)
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from millstream.ports.connector import Changes, Connector
 
 if TYPE_CHECKING:
     from millstream.ports.connector import Sink, SinkSpec, Source, SourceSpec
+    from millstream.ports.lookup import Lookup, LookupSpec
 
 
 def _source(spec: SourceSpec) -> Source:
@@ -33,14 +35,21 @@ def _sink(spec: SinkSpec) -> Sink:
     return PostgresSink(spec)
 
 
+def _lookup(spec: LookupSpec) -> Lookup:
+    from millstream.connect.postgres_lookup import PostgresLookup
+
+    return PostgresLookup(spec)
+
+
 CONNECTOR = Connector(
     name="postgres",
-    doc="Tables of PostgreSQL: read once, or written row by row or by key.",
+    doc="Tables of PostgreSQL: read once, asked by key, or written row by row or by key.",
     config=PostgresConfig,
     extra="postgres",
     filters=lambda _: True,
     source=_source,
     sink=_sink,
+    lookup=_lookup,
     gives=Changes.APPEND,
     takes=Changes.UPSERT,
     bounded=lambda _: True,

@@ -28,7 +28,7 @@ from typing import Any
 import polars as pl
 
 from millstream import types as t
-from millstream.columns.physical import polars_type, time_unit
+from millstream.columns.physical import polars_schema, polars_type, time_unit
 from millstream.columns.text import text_of
 from millstream.connect.sql_file import (
     Session,
@@ -44,6 +44,7 @@ from millstream.connect.sql_file import (
 )
 from millstream.errors import ConnectorError, OptionError, Retry
 from millstream.ports.connector import Changes, Connector, Sink, SinkSpec, Source, SourceSpec
+from millstream.ports.lookup import ASK, Lookup, LookupSpec
 from millstream.types.logical import Integer
 
 _TYPES: dict[type[t.LogicalType], str] = {
@@ -67,6 +68,8 @@ _TYPES: dict[type[t.LogicalType], str] = {
     t.IntervalYear: "BIGINT",
     t.IntervalDay: "BIGINT",
 }
+ASKED_MAX = 2_000
+"""Keys of one query: SQLite takes 32 766 values."""
 _REJECTED = {"reason": pl.String(), "offset": pl.Int64(), "raw": pl.Binary()}
 
 
@@ -140,6 +143,58 @@ class SqliteSource(SqlFileSource):
         if not len(self.schema):
             return pl.DataFrame(height=len(rows)), None  # a query that only counts rows
         return _loaded(rows, self.schema, start)
+
+
+class SqliteLookup(Lookup):
+    """Joins a list of keys with the table; the file is opened for each question."""
+
+    def __init__(self, spec: LookupSpec) -> None:
+        self._config: SqlFileConfig = spec.config
+        self._table = self._config.table or spec.table.name
+        self._keys, self._wanted = spec.keys, spec.wanted
+        self._where = f"table '{spec.table.name}' in {self._config.path}"
+        for field in (*spec.keys, *spec.wanted):
+            _database_type(field.type, field.name, self._where)
+
+    def ask(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """Ask for keys, some thousands at a time."""
+        parts = [pl.DataFrame(schema={**polars_schema(self._wanted), ASK: pl.Int64()})]
+        with _connected(self._config, self._where, reading=True) as connection:
+            found = _columns(connection, self._table)
+            if found is None:
+                raise no_table(self._table, self._where, "make it first")
+            check_columns(self._keys, found, self._table, self._where)
+            check_columns(self._wanted, found, self._table, self._where)
+            parts += [
+                self._answered(connection, keys[start : start + ASKED_MAX], start)
+                for start in range(0, keys.height, ASKED_MAX)
+            ]
+        return pl.concat(parts)
+
+    def _answered(
+        self, connection: sqlite3.Connection, keys: pl.DataFrame, start: int
+    ) -> pl.DataFrame:
+        names = [f"k{i}" for i in range(len(self._keys))]
+        asked = [(start + i, *key) for i, key in enumerate(_stored(keys, self._keys))]
+        places = ", ".join([f"({', '.join('?' * (len(names) + 1))})"] * len(asked))
+        same = " AND ".join(
+            f"t.{quoted(name)} = k.{k}" for name, k in zip(self._keys.names, names, strict=True)
+        )
+        columns = ", ".join(["k.n", *(f"t.{quoted(name)}" for name in self._wanted.names)])
+        # CROSS JOIN keeps the order of the tables, so that an index of the table is used.
+        rows = connection.execute(
+            f"WITH k(n, {', '.join(names)}) AS (VALUES {places}) "
+            f"SELECT {columns} FROM k CROSS JOIN {quoted(self._table)} AS t WHERE {same}",
+            [value for key in asked for value in key],
+        ).fetchall()
+        frame, rejected = _loaded([row[1:] for row in rows], self._wanted, 0)
+        if rejected is not None:
+            raise ConnectorError(
+                f"A row cannot be used: {rejected['reason'][0]}",
+                where=self._where,
+                hint="Mend the row: a lookup join must know all rows.",
+            )
+        return frame.with_columns(pl.Series(ASK, [row[0] for row in rows], dtype=pl.Int64))
 
 
 def _database_type(dtype: t.LogicalType, column: str, where: str) -> str:
@@ -317,12 +372,17 @@ def _sink(spec: SinkSpec) -> Sink:
     return SqliteSink(spec)
 
 
+def _lookup(spec: LookupSpec) -> Lookup:
+    return SqliteLookup(spec)
+
+
 CONNECTOR = Connector(
     name="sqlite",
-    doc="Tables of a SQLite file: read once, or written row by row or by key.",
+    doc="Tables of a SQLite file: read once, asked by key, or written row by row or by key.",
     config=SqliteConfig,
     source=_source,
     sink=_sink,
+    lookup=_lookup,
     takes=Changes.UPSERT,
     bounded=lambda _: True,
     guarantee="exactly once where checkpoints are kept (one transaction an epoch), else at least "

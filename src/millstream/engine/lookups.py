@@ -34,7 +34,7 @@ from millstream.plan.joins import LookupJoin
 from millstream.plan.table import Table
 from millstream.ports.connector import End
 from millstream.ports.lookup import ASK, CacheKind, Lookup, LookupOptions
-from millstream.ports.registry import lookup_for, lookup_options, source_for
+from millstream.ports.registry import check_lookup, lookup_for, source_for
 from millstream.types import BigInt
 
 PAUSE_FIRST_S = 0.1
@@ -116,18 +116,11 @@ class TableResolver(Resolver):
     @classmethod
     def of(cls, node: LookupJoin, keys: tuple[str, ...], lowering: Lowering) -> Resolver:
         """Return what answers a lookup join."""
-        options = lookup_options(node.table)
+        options = check_lookup(node.table, keys)
         if options.cache is CacheKind.FULL:
             return FullTable(_Wanted.of(node, keys, lowering, whole=True), options)
         wanted = _Wanted.of(node, keys, lowering, whole=False)
         physical = node.table.physical
-        for key in keys:
-            if key not in physical.names:
-                raise PlanError(
-                    f"The column '{key}' is computed: a table cannot be asked by it.",
-                    where=wanted.where,
-                    hint="Ask by a stored column, or say 'lookup.cache' = 'FULL'.",
-                )
         for name in wanted.stored:
             if name not in physical.names:
                 raise PlanError(
@@ -193,15 +186,6 @@ class FullTable(Resolver):
     """A table that was read whole."""
 
     def __init__(self, wanted: _Wanted, options: LookupOptions) -> None:
-        source = source_for(wanted.table, wanted.stored)
-        if not source.bounded:
-            raise PlanError(
-                "The table has no end, so it cannot be read whole for a lookup.",
-                where=wanted.where,
-                hint="Leave out what makes it endless, or join it FOR SYSTEM_TIME AS OF an event "
-                "time.",
-            )
-        source.close()
         self._wanted = wanted
         self._options = options
         self._lock = threading.Lock()

@@ -6,7 +6,7 @@ Third parties add their own through the entry point groups ``millstream.connecto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -27,6 +27,7 @@ CONNECTORS: dict[str, str] = {
     "datagen": "millstream.connect.datagen",
     "duckdb": "millstream.connect.duckdb",
     "filesystem": "millstream.connect.files",
+    "http": "millstream.connect.http",
     "kafka": "millstream.connect.kafka",
     "memory": "millstream.connect.memory",
     "nexmark": "millstream.connect.nexmark",
@@ -181,18 +182,41 @@ def lookup_options(table: Table) -> LookupOptions:
     return replace(options, cache=kind)
 
 
-def lookup_for(table: Table, keys: Schema, wanted: Schema) -> Lookup:
-    """Build what answers questions to a table."""
-    found, config, formats = config_of(table)
-    where = f"table '{table.name}'"
+def check_lookup(table: Table, keys: Iterable[str]) -> LookupOptions:
+    """Refuse a table that cannot be asked by these columns; returns how it is asked."""
+    found, config, _ = config_of(table)
+    options, where = lookup_options(table), f"table '{table.name}'"
+    if options.cache is CacheKind.FULL:
+        if found.source is None or not found.bounded(config):
+            raise PlanError(
+                "The table has no end, so it cannot be read whole for a lookup.",
+                where=where,
+                hint="Look up a table of a database, of files, of memory or of a HTTP service; or "
+                "join it FOR SYSTEM_TIME AS OF an event time.",
+            )
+        check_metadata(table, found)
+        return options
     if found.lookup is None:
         raise PlanError(
             f"The connector '{found.name}' cannot be asked for single keys.",
             where=where,
-            hint="Say 'lookup.cache' = 'FULL' to read the whole table."
-            if found.source is not None and found.bounded(config)
-            else "Look up a table of a database, of files, of memory or of a HTTP service.",
+            hint="Say 'lookup.cache' = 'FULL', or leave it out, to read the whole table.",
         )
+    for key in keys:
+        if key not in table.physical:
+            raise PlanError(
+                f"The column '{key}' is not stored: the table cannot be asked by it.",
+                where=where,
+                hint="Compare a stored column"
+                + (", or say 'lookup.cache' = 'FULL'." if found.source is not None else "."),
+            )
+    return options
+
+
+def lookup_for(table: Table, keys: Schema, wanted: Schema) -> Lookup:
+    """Build what answers questions to a table that :func:`check_lookup` lets pass."""
+    found, config, formats = config_of(table)
+    assert found.lookup is not None, "check_lookup refuses tables that cannot be asked"
     return found.lookup(
         LookupSpec(
             table=table,
