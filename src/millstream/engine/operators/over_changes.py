@@ -28,6 +28,7 @@ from millstream.engine.state import running, top
 from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap, Heap
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.key_index import keys_of
 from millstream.engine.state.order import compare_rows
 from millstream.engine.state.ordered_rows import OrderedRows
 from millstream.engine.state.slots import Rows, SlotRows
@@ -95,7 +96,7 @@ class OverOfChanges(Operator):
         self._expiry.at_time(batch.read_at_ms)
         rows = self._rows
         rows.drop(self._expiry.due(frame.height), free=True)
-        owners, _ = rows.index.upsert(frame.select(rows.partition))
+        owners, _ = rows.index.upsert(keys_of(frame, rows.partition))
         self._renew(owners)
         old = self._whole(np.unique(owners))
         if self._changes:
@@ -126,7 +127,7 @@ class OverOfChanges(Operator):
             where, nodes, equal, data = where[each], nodes[each], equal[each], data[each]
         if not nodes.size:
             return _Whole(nodes, copies, data.select(self._names))
-        places = _places(where, equal)
+        places = places_of(where, equal)
         slots = self._scratch.take(owners.size)
         times = self._times(data) if self._timed else equal
         found = self._frames.run(slots[where], times, data, peers=self._peers)
@@ -202,7 +203,7 @@ class OverOfChanges(Operator):
         return len(self._rows.rows)
 
 
-def _places(where: np.ndarray, equal: np.ndarray) -> Places:
+def places_of(where: np.ndarray, equal: np.ndarray) -> Places:
     """Return where rows stand, which ``where`` and ``equal`` number by partition and order."""
     n = where.size
     at = np.arange(n)
