@@ -27,7 +27,7 @@ from millstream.engine.state.arena import Arena
 from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.key_index import KeyIndex, keys_of
 from millstream.engine.state.past import Past
 from millstream.engine.state.slots import Rows
 from millstream.engine.state.waiting import Waiting
@@ -120,7 +120,7 @@ class OverInTime(Operator):
 
     def _values(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return rows, in order, with the value of every call."""
-        slots, _ = self._index.upsert(rows.select(self._partition))
+        slots, _ = self._index.upsert(keys_of(rows, self._partition))
         self._renew(slots)
         times = milliseconds(rows[self._time])
         ranks = count_rows(self._index.rows.view, self._own, slots, times)
@@ -164,7 +164,7 @@ class OverInTime(Operator):
 
     def restore(self, snapshot: Snapshot) -> None:
         keys = snapshot.tables["keys"]
-        slots = self._index.restore(keys.select(self._partition))
+        slots = self._index.restore(keys_of(keys, self._partition))
         matrix = self._index.rows.matrix()
         for j in range(OWN_WORDS):
             matrix[slots, self._own + j] = keys[f"$own{j}"].to_numpy()

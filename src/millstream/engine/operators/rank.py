@@ -25,6 +25,7 @@ from millstream.engine.operators.rank_first import FirstInTime
 from millstream.engine.state import top
 from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.expiry import Expiry
+from millstream.engine.state.key_index import keys_of
 from millstream.engine.state.ordered_rows import OrderedRows
 from millstream.plan.ranks import Rank, RankKind
 
@@ -64,7 +65,7 @@ class TopRows(Operator):
             return NOTHING
         self._expiry.at_time(batch.read_at_ms)
         self._rows.drop(self._expiry.due(frame.height), free=True)
-        owners, _ = self._rows.index.upsert(frame.select(self._rows.partition))
+        owners, _ = self._rows.index.upsert(keys_of(frame, self._rows.partition))
         self._renew(owners)
         if self._changes:
             touched, gone = self._rows.change(frame, owners, batch.weights())

@@ -21,7 +21,7 @@ from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap, Heap, free_block
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.kept_rows import KeptRows, scatter_words
-from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.key_index import KeyIndex, keys_of
 from millstream.engine.state.order import PLAIN, SortWords, compare_words
 from millstream.engine.state.slots import Rows
 from millstream.plan.ranks import Rank
@@ -69,7 +69,7 @@ class BestPerKey(Operator):
         gone = self._expiry.due(frame.height)
         self._clear(gone)
         self._index.free(gone)
-        slots, _ = self._index.upsert(frame.select(self._partition))
+        slots, _ = self._index.upsert(keys_of(frame, self._partition))
         self._renew(slots)
         self._turn += 1
         sort = np.ascontiguousarray(self._sort.encode(frame).T)
@@ -136,7 +136,7 @@ class BestPerKey(Operator):
 
     def restore(self, snapshot: Snapshot) -> None:
         rows = snapshot.tables["rows"]
-        slots = self._index.restore(rows.select(self._partition))
+        slots = self._index.restore(keys_of(rows, self._partition))
         matrix = self._index.rows.matrix()
         matrix[slots, self._own + PRESENT] = 1
         matrix[slots, self._own + WRITTEN] = rows["$written"].to_numpy()

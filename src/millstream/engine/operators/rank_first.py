@@ -20,7 +20,7 @@ from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Sna
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap
-from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.key_index import KeyIndex, keys_of
 from millstream.engine.state.waiting import Waiting
 from millstream.plan.ranks import Rank
 
@@ -66,7 +66,7 @@ class FirstInTime(Operator):
         frame = frame.select(self._names)
         if not self._ttl_ms and len(self._index):
             # Rows of a key that has its row need not wait.
-            given = self._index.lookup(frame.select(self._partition)) >= 0
+            given = self._index.lookup(keys_of(frame, self._partition)) >= 0
             frame = frame.filter(pl.Series(~given)) if given.any() else frame
         self._waiting.add(frame)
         return Outputs(late=late) if late else NOTHING
@@ -79,7 +79,7 @@ class FirstInTime(Operator):
 
     def _first(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
         """Return the rows whose key was not given before."""
-        slots, made = self._index.upsert(rows.select(self._partition))
+        slots, made = self._index.upsert(keys_of(rows, self._partition))
         if self._ttl_ms:
             made = self._renewed(slots, made)
         if not made.size:

@@ -11,6 +11,8 @@ keys    one integer-like column without NULLs is used exactly (its NULL has a sl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -210,6 +212,11 @@ class KeyIndex:
 def key_frame(columns: list[pl.Series], rows: int) -> pl.DataFrame:
     """Return key columns as a frame; without a key it still has its rows."""
     return pl.DataFrame(columns) if columns else pl.DataFrame(height=rows)
+
+
+def keys_of(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Return some columns as keys; Polars' own ``select`` of no columns has no rows."""
+    return key_frame([frame[name] for name in names], frame.height)
 
 
 @kernel

@@ -19,7 +19,7 @@ from millstream.engine.state.codec import NO_WORDS, face
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.kept_rows import KeptRows, scatter_words
-from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.key_index import KeyIndex, keys_of
 from millstream.engine.state.order import SortWords
 from millstream.engine.state.slots import SlotRows, gather_words
 from millstream.plan.nodes import SortKey
@@ -193,7 +193,7 @@ class OrderedRows:
     def load(self, saved: pl.DataFrame, wanted: top.Wanted) -> None:
         """Take saved rows back."""
         data = saved.select(self.names)
-        owners, _ = self.index.upsert(data.select(self.partition))
+        owners, _ = self.index.upsert(keys_of(data, self.partition))
         if self._hashes is not None:
             nodes, _, hashes = self._found(data)
             self._write(nodes, owners, data, hashes)

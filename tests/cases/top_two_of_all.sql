@@ -1,0 +1,11 @@
+-- why     without PARTITION BY there are the first rows of all
+-- input   t: k STRING, v INT; changes
+--         + a,1
+--         + b,7
+--         + c,3
+--         - b,7
+--         + d,2
+-- expect  k,v
+--         c,3
+--         d,2
+SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (ORDER BY v DESC) AS place FROM t) WHERE place <= 2
