@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from millstream.errors import JobError, MillstreamError
 from millstream.plan import derive, explain, ids
+from millstream.plan.emitting import emitting
 from millstream.plan.nodes import Plan, Scan
 from millstream.plan.table import Table
 from millstream.ports import registry
@@ -72,7 +73,7 @@ class Job:
                 registry.check_metadata(node.table, found)
         for sink in self.plan.sinks:
             registry.config_of(sink.table)
-        plan = derive.complete(ids.assign(self.plan), tables)
+        plan = derive.complete(ids.assign(emitting(self.plan, self.settings)), tables)
         return derive.derive(rewrite(plan), tables)
 
     @property

@@ -114,6 +114,36 @@ class Settings:
         default=0,
         kind="duration_ms",
     )
+    early_fire: bool = option(
+        "table.exec.emit.early-fire.enabled",
+        "Windows also give results before their end; these change until then.",
+        default=False,
+        kind="bool",
+    )
+    early_fire_delay_ms: int = option(
+        "table.exec.emit.early-fire.delay",
+        "Time between early results of a window; 0 = with every batch.",
+        default=0,
+        kind="duration_ms",
+    )
+    late_fire: bool = option(
+        "table.exec.emit.late-fire.enabled",
+        "Windows give results anew for rows that come after their end.",
+        default=False,
+        kind="bool",
+    )
+    late_fire_delay_ms: int = option(
+        "table.exec.emit.late-fire.delay",
+        "Time between late results of a window; 0 = with every batch.",
+        default=0,
+        kind="duration_ms",
+    )
+    allow_lateness_ms: int = option(
+        "table.exec.emit.allow-lateness",
+        "How long after its end a window takes late rows in, by the watermark; 0 = it drops them.",
+        default=0,
+        kind="duration_ms",
+    )
     checkpoint_dir: str | None = option(
         "execution.checkpointing.dir", "Folder of the checkpoints; none without.", default=None
     )

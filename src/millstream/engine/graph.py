@@ -126,8 +126,11 @@ class Graph:
         for index, step in enumerate(self.steps):
             if step.by_clock:
                 self._by_clock(index, step, batch)
-            elif index in self._waiting:
+                continue
+            if index in self._waiting:
                 self._pass(index, step, NOWHERE, batch)
+            if step.operator is not None and step.operator.timed:
+                self._emit(step, step.operator.on_clock(now_ms))
         return self._end()
 
     def asks(self) -> list[tuple[int, Ask]]:
@@ -169,8 +172,8 @@ class Graph:
 
     @property
     def has_clocks(self) -> bool:
-        """Whether some step runs by processing time."""
-        return any(step.by_clock for step in self.steps)
+        """Whether some step runs by processing time, or gives results by it."""
+        return any(s.by_clock or (s.operator is not None and s.operator.timed) for s in self.steps)
 
     def _begin(self) -> None:
         assert not self._waiting, "rows were sent to a step that had its turn already"

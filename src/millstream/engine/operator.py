@@ -65,6 +65,8 @@ class Operator(ABC):
     """One running step."""
 
     uid: str = ""
+    timed: bool = False
+    """Whether a step by event time also gives results by the clock (:meth:`on_clock`)."""
 
     @abstractmethod
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
@@ -72,6 +74,10 @@ class Operator(ABC):
 
     def on_mark(self, mark_ms: int) -> Outputs:
         """Fire what ``mark_ms`` allows; marks never go back."""
+        return NOTHING
+
+    def on_clock(self, now_ms: int) -> Outputs:
+        """Give what is due by the clock where no rows come; asked if :attr:`timed`."""
         return NOTHING
 
     def clock_times(self, frame: pl.DataFrame, port: int) -> np.ndarray | None:

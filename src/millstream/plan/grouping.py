@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from millstream.errors import TypeMismatch
+from millstream.errors import PlanError, TypeMismatch
 from millstream.expr.tree import AggCall, Expr, Named
-from millstream.plan.facts import Facts, StateBound, Tables
+from millstream.plan.facts import Facts, Key, StateBound, Tables
 from millstream.plan.node import Node, Unary, read_by
-from millstream.plan.windows import Attached, Session, Window
+from millstream.plan.windows import Attached, Emit, Hop, Session, Tumble, Window
 from millstream.types import Field, Schema, Timestamp, TimestampLtz
 
 WINDOW_COLUMNS = ("window_start", "window_end", "window_time")
@@ -156,7 +156,8 @@ class WindowAggregate(Unary):
     Columns: ``keys``, then ``aggs``, then those of ``window_start``, ``window_end`` and
     ``window_time`` that are named here (None = not wanted). ``time`` is the event-time column of
     the input; with an :class:`Attached` window the bounds are columns of the input already, and
-    sessions are those of the rows that agree on ``keys``.
+    sessions are those of the rows that agree on ``keys``. With ``emit`` a result may come before
+    the end and change after it.
     """
 
     window: Window | Attached
@@ -166,6 +167,7 @@ class WindowAggregate(Unary):
     window_start: str | None = "window_start"
     window_end: str | None = "window_end"
     window_time: str | None = None
+    emit: Emit | None = None
 
     @cached_property
     def _schema(self) -> Schema:
@@ -179,6 +181,12 @@ class WindowAggregate(Unary):
 
     def __post_init__(self) -> None:
         assert all(isinstance(a.expr, AggCall) for a in self.aggs), "only AggCall below Aggregate"
+        if self.emit is not None and isinstance(self.window, Session):
+            raise PlanError(
+                "Early and late results of SESSION windows: a session that grows or joins another "
+                "one would take its results back under other bounds.",
+                hint="Use TUMBLE, HOP or CUMULATE with them, or leave table.exec.emit out.",
+            )
         _ = self._schema
 
     @property
@@ -187,7 +195,9 @@ class WindowAggregate(Unary):
 
     def label(self) -> str:
         aggs = ", ".join(map(str, self.aggs))
-        return f"WindowAggregate {self.window} on {self.time} by [{', '.join(self.keys)}]: {aggs}"
+        emit = "" if self.emit is None else f" {self.emit}"
+        by = ", ".join(self.keys)
+        return f"WindowAggregate {self.window}{emit} on {self.time} by [{by}]: {aggs}"
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
@@ -221,6 +231,16 @@ class WindowAggregate(Unary):
             by_clock = self.time in inputs[0].clocks
         time = () if self.window_time is None else (self.window_time,)
         bounds = None if None in names[:2] else (str(names[0]), str(names[1]))
+        if self.emit is not None:
+            # A result that may change has no time of its own.
+            return Facts(
+                bounded=inputs[0].bounded,
+                marks=inputs[0].marks,
+                bounds=bounds,
+                by_clock=by_clock,
+                updates=True,
+                keys=self._keys(),
+            )
         return Facts(
             bounded=inputs[0].bounded,
             marks=inputs[0].marks,
@@ -229,6 +249,18 @@ class WindowAggregate(Unary):
             bounds=bounds,
             by_clock=by_clock,
         )
+
+    def _keys(self) -> tuple[Key, ...]:
+        """Return the upsert keys of results that change."""
+        start, end = self.window_start, self.window_end
+        found: list[Key] = []
+        if start is not None and end is not None:
+            found.append((*self.keys, start, end))
+        if end is not None and not isinstance(self.window, Attached):
+            found.append((*self.keys, end))
+        if start is not None and isinstance(self.window, Tumble | Hop):
+            found.append((*self.keys, start))
+        return tuple(found)
 
     def state(self, inputs: tuple[Facts, ...]) -> StateBound:
         timed = inputs[0].marks or inputs[0].by_clock or self.time in inputs[0].clocks
@@ -243,6 +275,8 @@ class WindowAggregate(Unary):
         few = tuple(a for a in self.aggs if a.name in kept)
         was = (self.window_start, self.window_end, self.window_time)
         start, end, time = (name if name in kept else None for name in was)
+        if self.emit is not None:
+            start, end = self.window_start, self.window_end  # what the changes go by
         if (few, start, end, time) == (self.aggs, *was):
             return self
         return replace(self, aggs=few, window_start=start, window_end=end, window_time=time)

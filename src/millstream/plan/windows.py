@@ -112,6 +112,42 @@ class Attached:
         return f"WINDOW [{self.start}, {self.end})"
 
 
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """When a window's result is given besides at its end; such results change.
+
+    early_ms     before the end at most so often, by the clock; 0 = with every batch, None = never
+    late_ms      after the end for rows that came later: at most so often; 0 = with every batch
+    lateness_ms  rows are taken in for so long after the end, by the watermark
+    """
+
+    early_ms: int | None = None
+    late_ms: int = 0
+    lateness_ms: int = 0
+
+    def __post_init__(self) -> None:
+        for what, ms in (("early", self.early_ms or 0), ("late", self.late_ms)):
+            if ms < 0:
+                raise PlanError(f"The delay of {what} results is {ms} ms.")
+        if self.lateness_ms < 0:
+            raise PlanError(
+                f"The allowed lateness is {self.lateness_ms} ms.",
+                hint="0 drops late rows; a window cannot be kept for ever.",
+            )
+        if self.late_ms and not self.lateness_ms:
+            raise PlanError(
+                "Late results need an allowed lateness: without it no row is taken in late.",
+                hint="Say how long: table.exec.emit.allow-lateness, or lateness='1h'.",
+            )
+
+    def __str__(self) -> str:
+        parts = [] if self.early_ms is None else [f"early {duration_text(self.early_ms)}"]
+        if self.lateness_ms:
+            parts.append(f"late {duration_text(self.late_ms)}")
+            parts.append(f"lateness {duration_text(self.lateness_ms)}")
+        return f"EMIT({', '.join(parts)})"
+
+
 def _positive(kind: str, **lengths: int) -> None:
     for what, ms in lengths.items():
         if ms <= 0:

@@ -76,6 +76,8 @@ class Tick:
     """The clock comes so far without rows."""
 
     at_ms: int
+    table: str = ""
+    """None: the clock is everyone's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from millstream.errors import MillstreamError, Place
 from millstream.job import connected_tables
 from millstream.plan import derive, ids
 from millstream.plan import nodes as n
+from millstream.plan.emitting import emitting
 from millstream.plan.table import Physical, Table
 from millstream.ports.options import with_options
 from millstream.rewrite import rewrite
@@ -124,7 +125,8 @@ def planned(case: Case) -> tuple[n.Plan, derive.Tables, Settings]:
         sinks.append(_sink(n.LateRows(input=derive.late_node(first)), LATE))
     if case.rejected:
         sinks.append(_sink(n.RejectedRows(input=first), REJECTED))
-    return n.Plan(tuple(sinks)), _tables(case), session.settings
+    plan = emitting(n.Plan(tuple(sinks)), session.settings)
+    return plan, _tables(case), session.settings
 
 
 def _check_error(case: Case) -> None:

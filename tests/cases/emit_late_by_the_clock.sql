@@ -1,0 +1,33 @@
+-- why     late results gather for the delay, and none is lost when the window is forgotten
+-- set     table.exec.emit.late-fire.enabled = true
+--         table.exec.emit.late-fire.delay = 1 min
+--         table.exec.emit.allow-lateness = 10 min
+-- input   t: k STRING, v INT, ts TIMESTAMP(3); watermark ts - 0s
+-- input   t at 12:00:00
+--         a,1,00:00:05
+--         a,1,00:05:00
+-- input   t at 12:00:10
+--         a,2,00:00:10
+-- input   t at 12:00:20
+--         a,4,00:00:20
+-- input   t at 12:01:10
+--         a,1,00:05:01
+-- input   t at 12:01:11
+--         a,8,00:00:30
+-- input   t at 12:01:12
+--         a,1,00:20:00
+-- expect  window_start,total
+--         00:00:00,15
+--         00:05:00,2
+--         00:20:00,1
+-- changes +I 00:00:00,1
+--         -U 00:00:00,1
+--         +U 00:00:00,7
+--         +I 00:05:00,2
+--         -U 00:00:00,7
+--         +U 00:00:00,15
+--         +I 00:20:00,1
+-- targets flink gap: processing time cannot be set there
+SELECT window_start, SUM(v) AS total
+FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end
