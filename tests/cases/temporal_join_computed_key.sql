@@ -1,0 +1,16 @@
+-- why     the left side of the key may be computed
+-- input   orders: id INT, cur STRING, amount INT, ots TIMESTAMP(3); watermark ots - 0s
+--         1,EUR,10,00:10:00
+--         2,USD,10,00:20:00
+--         3,EUR,10,00:30:00
+--         4,chf,10,00:40:00
+-- input   rates: cur STRING, rate INT, rts TIMESTAMP(3); watermark rts - 0s; key cur; upsert
+--         +eur,2,00:00:00
+--         +usd,3,00:15:00
+--         +eur,4,00:25:00
+--         +yen,9,00:50:00
+-- expect  id,rate
+--         1,2
+--         2,3
+--         3,4
+SELECT id, rate FROM orders o JOIN rates FOR SYSTEM_TIME AS OF o.ots ON LOWER(o.cur) = rates.cur

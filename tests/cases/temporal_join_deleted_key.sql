@@ -1,0 +1,14 @@
+-- why     after a key has gone there is no version of it, until it comes again
+-- input   rates: cur STRING, rate INT, rts TIMESTAMP(3); watermark rts - 0s; key cur; changes
+--         + eur,2,00:00:00
+--         - eur,2,00:20:00
+--         + eur,5,00:40:00
+-- input   orders: id INT, cur STRING, ots TIMESTAMP(3); watermark ots - 0s
+--         1,eur,00:10:00
+--         2,eur,00:30:00
+--         3,eur,00:40:00
+-- expect  id,rate
+--         1,2
+--         2,NULL
+--         3,5
+SELECT id, rate FROM orders LEFT JOIN rates FOR SYSTEM_TIME AS OF orders.ots AS r ON orders.cur = r.cur

@@ -1,0 +1,14 @@
+-- why     a row behind the watermark is late: the version it asks for may be forgotten
+-- input   orders: id INT, cur STRING, ots TIMESTAMP(3); watermark ots - 0s
+-- input   rates: cur STRING, rate INT, rts TIMESTAMP(3); watermark rts - 0s; key cur; upsert
+--         + eur,2,00:00:00
+--         + eur,3,00:20:00
+-- input   orders
+--         1,eur,00:10:00
+--         2,eur,00:05:00
+--         3,eur,00:15:00
+-- expect  id,rate
+--         1,2
+--         3,2
+-- late    2,eur,00:05:00
+SELECT id, rate FROM orders JOIN rates FOR SYSTEM_TIME AS OF orders.ots AS r ON orders.cur = r.cur

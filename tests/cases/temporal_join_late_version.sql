@@ -1,0 +1,13 @@
+-- why     a version that comes late still counts for rows that wait, if no newer one was there
+-- input   rates: cur STRING, rate INT, rts TIMESTAMP(3); watermark rts - 0s; key cur; upsert
+--         + eur,2,00:00:00
+--         + yen,9,00:30:00
+--         + eur,3,00:20:00
+--         + eur,1,00:10:00
+-- input   orders: id INT, cur STRING, ots TIMESTAMP(3); watermark ots - 0s
+--         1,eur,00:10:00
+--         2,eur,00:40:00
+-- expect  id,rate
+--         1,2
+--         2,3
+SELECT id, rate FROM orders JOIN rates FOR SYSTEM_TIME AS OF orders.ots AS r ON orders.cur = r.cur

@@ -1,0 +1,16 @@
+-- why     a condition on the version is asked of the one that was valid:
+--         an older one that would fit does not come back
+-- input   orders: id INT, cur STRING, amount INT, ots TIMESTAMP(3); watermark ots - 0s
+--         1,eur,10,00:10:00
+--         2,usd,10,00:20:00
+--         3,eur,10,00:30:00
+--         4,chf,10,00:40:00
+-- input   rates: cur STRING, rate INT, rts TIMESTAMP(3); watermark rts - 0s; key cur; upsert
+--         +eur,2,00:00:00
+--         +usd,3,00:15:00
+--         +eur,4,00:25:00
+--         +yen,9,00:50:00
+-- expect  id,rate
+--         1,2
+--         2,3
+SELECT id, rate FROM orders o JOIN rates FOR SYSTEM_TIME AS OF o.ots AS r ON o.cur = r.cur AND r.rate < 4

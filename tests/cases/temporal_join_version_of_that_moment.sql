@@ -1,0 +1,14 @@
+-- why     a version holds from its very time on, and ends one millisecond before the next one
+-- input   rates: cur STRING, rate INT, rts TIMESTAMP(3); watermark rts - 0s; key cur; upsert
+--         + eur,2,00:10:00
+--         + eur,3,00:20:00
+-- input   orders: id INT, cur STRING, ots TIMESTAMP(3); watermark ots - 0s
+--         1,eur,00:09:59.999
+--         2,eur,00:10:00
+--         3,eur,00:19:59.999
+--         4,eur,00:20:00
+-- expect  id,rate
+--         2,2
+--         3,2
+--         4,3
+SELECT id, rate FROM orders JOIN rates FOR SYSTEM_TIME AS OF orders.ots AS r ON orders.cur = r.cur
