@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from millstream.frame.stream import Stream
     from millstream.frame.trial import TestResult, test
     from millstream.frame.udf import udf
-    from millstream.frame.windows import cumulate, hop, session, tumble
+    from millstream.frame.windows import cumulate, emit, hop, session, tumble
     from millstream.settings import Settings
     from millstream.types import Schema
 
@@ -83,7 +83,7 @@ _HOMES = {
     "frame.stream": ("Stream",),
     "frame.trial": ("TestResult", "test"),
     "frame.udf": ("udf",),
-    "frame.windows": ("cumulate", "hop", "session", "tumble"),
+    "frame.windows": ("cumulate", "emit", "hop", "session", "tumble"),
     "settings": ("Settings",),
     "types": ("Schema",),
 }  # fmt: skip
@@ -118,6 +118,7 @@ __all__ = [
     "col",
     "count",
     "cumulate",
+    "emit",
     "explain",
     "from_polars",
     "hop",

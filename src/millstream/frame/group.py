@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from millstream.frame.stream import Stream
     from millstream.frame.windows import WindowSpec
+    from millstream.plan.windows import Emit
 
 BOUNDS = ("window_start", "window_end")
 
@@ -30,7 +31,7 @@ BOUNDS = ("window_start", "window_end")
 class GroupBy:
     """Groups of rows; ``agg`` says what is computed of each."""
 
-    __slots__ = ("_keys", "_make", "_node", "_window")
+    __slots__ = ("_emit", "_keys", "_make", "_node", "_window")
 
     def __init__(
         self,
@@ -38,7 +39,15 @@ class GroupBy:
         keys: tuple[tree.Named, ...],
         window: WindowSpec | None,
         make: Callable[[n.Node], Stream],
+        emit: Emit | None = None,
     ):
+        if emit is not None and window is None:
+            raise PlanError(
+                "emit without a window: such a result comes with every batch anyway.",
+                where=here(),
+                hint="group_by(…, window=ms.tumble('1m'), emit=…)",
+            )
+        self._emit = emit
         self._node, self._keys = _with_keys(node, keys)
         self._window = window
         self._make = make
@@ -98,6 +107,7 @@ class GroupBy:
             window_start=BOUNDS[0],
             window_end=BOUNDS[1],
             window_time=spec.keep_time,
+            emit=self._emit,
         )
         kept = BOUNDS if spec.keep_time is None else (*BOUNDS, spec.keep_time)
         return self._finish(made, (*kept, *self._keys), parts)

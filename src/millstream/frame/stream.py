@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from millstream.frame.windows import WindowSpec
+    from millstream.plan.windows import Emit
     from millstream.types import LogicalType
 
 SchemaLike = Any
@@ -311,13 +312,16 @@ class Stream(Writes):
         return Stream(changelog.FromChanges(input=self._node, column=op, kinds=meant, key=keys))
 
     # ------------------------------------------------------------------ groups
-    def group_by(self, *keys: Expr | str, window: WindowSpec | None = None) -> GroupBy:
+    def group_by(
+        self, *keys: Expr | str, window: WindowSpec | None = None, emit: Emit | None = None
+    ) -> GroupBy:
         """Group rows, for ``agg``; with a window each group is closed by the watermark.
 
         Args:
             keys: names or expressions; none of them groups everything together.
             window: ``ms.tumble``, ``ms.hop``, ``ms.cumulate`` or ``ms.session``; without one
                 the results are updated with every row.
+            emit: with a window, when results also come before its end or after it: ``ms.emit``.
 
         Returns:
             a GroupBy, whose ``agg`` gives the stream.
@@ -338,7 +342,7 @@ class Stream(Writes):
         >>> totals.select("k", "total").collect().rows()
         [('a', 3)]
         """
-        return GroupBy(self._node, tuple(_named(keys, {})), window, Stream)
+        return GroupBy(self._node, tuple(_named(keys, {})), window, Stream, emit)
 
     # ------------------------------------------------------------------ what fell aside
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millstream.plan.windows import Cumulate, Hop, Session, Tumble, Window
+from millstream.plan.windows import Cumulate, Emit, Hop, Session, Tumble, Window
 from millstream.types.time import duration_ms
 
 if TYPE_CHECKING:
@@ -130,3 +130,27 @@ def session(gap: Length, *, on: str | None = None, keep_time: str | None = None)
     SESSION(5m)
     """
     return WindowSpec(Session(duration_ms(gap)), on, keep_time)
+
+
+def emit(*, early: Length | None = None, late: Length | None = None, lateness: Length = 0) -> Emit:
+    """Say when a window's result comes besides at its end, for ``group_by(window=…, emit=…)``.
+
+    Such results change: they need a sink that takes changes, or one with the key of the group.
+
+    Args:
+        early: before the end, at most so often by the clock; ``0`` with every batch.
+        late: after the end, for rows that came late, at most so often; else with every batch.
+        lateness: how long after its end, by the watermark, a window takes late rows in.
+
+    Raises:
+        PlanError: if ``late`` is said without ``lateness``.
+
+    >>> import millstream as ms
+    >>> print(ms.emit(early="10s", late="1m", lateness="1h"))
+    EMIT(early 10s, late 1m, lateness 1h)
+    """
+    return Emit(
+        None if early is None else duration_ms(early),
+        0 if late is None else duration_ms(late),
+        duration_ms(lateness),
+    )

@@ -73,6 +73,19 @@ def test_sessions_are_made_per_key(orders):
     assert sorted(longer.select("country", "n").collect().rows()) == [("de", 2), ("fr", 1)]
 
 
+def test_a_window_may_change_its_result(orders):
+    """With emit a result is a row that changes; what stands at the end is the same."""
+    spec = ms.emit(early=0, lateness="1h")
+    minutes = orders.group_by("country", window=ms.tumble("1m"), emit=spec).agg(n=ms.count())
+    once = orders.group_by("country", window=ms.tumble("1m")).agg(n=ms.count())
+    assert sorted(minutes.collect().rows()) == sorted(once.collect().rows())
+    assert "EMIT(early 0s, late 0s, lateness 1h)" in minutes.explain()
+    with pytest.raises(ms.PlanError, match="emit without a window"):
+        orders.group_by("country", emit=spec)
+    with pytest.raises(ms.PlanError, match="allowed lateness"):
+        ms.emit(late="1m")
+
+
 def test_windows_over_windows(orders):
     """keep_time hands the event time on to a second window."""
     minutes = orders.group_by(window=ms.tumble("1m", keep_time="at")).agg(n=ms.count())
