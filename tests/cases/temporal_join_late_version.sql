@@ -1,12 +1,12 @@
--- why     a version that comes late still counts for rows that wait, if no newer one was there
+-- why     a version that comes late counts for rows still waiting, if no newer one was there
+-- input   orders: id INT, cur STRING, ots TIMESTAMP(3); watermark ots - 0s
+--         1,eur,00:10:00
+--         2,eur,00:40:00
 -- input   rates: cur STRING, rate INT, rts TIMESTAMP(3); watermark rts - 0s; key cur; upsert
 --         + eur,2,00:00:00
 --         + yen,9,00:30:00
 --         + eur,3,00:20:00
 --         + eur,1,00:10:00
--- input   orders: id INT, cur STRING, ots TIMESTAMP(3); watermark ots - 0s
---         1,eur,00:10:00
---         2,eur,00:40:00
 -- expect  id,rate
 --         1,2
 --         2,3

@@ -1,0 +1,13 @@
+-- why     a row without a partner goes when one comes, and is back when that one goes
+-- input   a: id INT, k STRING; changes
+--         + 1,x
+--         + 2,y
+--         + 3,NULL
+-- input   b: k STRING; changes
+--         + x
+--         + y
+--         - x
+-- expect  id
+--         1
+--         3
+SELECT id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.k = a.k)

@@ -1,0 +1,13 @@
+-- why     of two equal rows one is taken back: the other keeps its pairs
+-- input   a: k STRING, v INT; changes
+--         + x,1
+--         + x,1
+-- input   b: k STRING, w INT; changes
+--         + x,10
+--         + x,10
+-- input   a
+--         - x,1
+-- expect  v,w
+--         1,10
+--         1,10
+SELECT v, w FROM a JOIN b ON a.k = b.k

@@ -1,0 +1,22 @@
+-- why     in a full join both sides find and lose partners; what stands at the end is the join of it
+-- input   a: id INT, k STRING; changes
+--         + 1,x
+--         + 2,y
+--         + 3,NULL
+-- input   b: k STRING, w INT; changes
+--         + x,10
+--         + y,20
+--         + z,30
+--         + NULL,40
+-- input   a
+--         - 1,x
+--         + 4,z
+-- input   b
+--         - y,20
+--         - NULL,40
+-- expect  id,w
+--         2,NULL
+--         3,NULL
+--         4,30
+--         NULL,10
+SELECT a.id, b.w FROM a FULL JOIN b ON a.k = b.k

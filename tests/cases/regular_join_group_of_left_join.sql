@@ -1,0 +1,13 @@
+-- why     COUNT of the right column counts no row that stands alone, whatever came and went
+-- input   a: k STRING
+--         x
+--         y
+-- input   b: k STRING, w INT; changes
+--         + x,1
+--         + x,2
+--         + y,3
+--         - y,3
+-- expect  k,n,rows_
+--         x,2,2
+--         y,0,1
+SELECT a.k, COUNT(w) AS n, COUNT(*) AS rows_ FROM a LEFT JOIN b ON a.k = b.k GROUP BY a.k

@@ -1,0 +1,18 @@
+-- why     the NULL row of a left row goes with its first partner and comes back after its last one
+-- input   a: id INT, k STRING; changes
+--         + 1,x
+-- input   b: k STRING, w INT; changes
+--         + x,10
+--         + x,20
+--         - x,10
+--         - x,20
+-- expect  id,w
+--         1,NULL
+-- changes +I 1,NULL
+--         -U 1,NULL
+--         +U 1,10
+--         +I 1,20
+--         -D 1,10
+--         -U 1,20
+--         +U 1,NULL
+SELECT a.id, b.w FROM a LEFT JOIN b ON a.k = b.k

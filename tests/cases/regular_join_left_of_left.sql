@@ -1,0 +1,12 @@
+-- why     a left join above a left join: a NULL of the first is a key that meets nothing in the second
+-- input   a: id INT, k STRING
+--         1,x
+--         2,y
+-- input   b: k STRING, j INT
+--         x,7
+-- input   c: j INT, w STRING
+--         7,seven
+-- expect  id,j,w
+--         1,7,seven
+--         2,NULL,NULL
+SELECT a.id, b.j, c.w FROM a LEFT JOIN b ON a.k = b.k LEFT JOIN c ON b.j = c.j

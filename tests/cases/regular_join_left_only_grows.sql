@@ -1,0 +1,12 @@
+-- why     a left join changes its results although both inputs only grow
+-- input   a: id INT, k STRING
+--         1,x
+--         2,y
+-- input   b: k STRING, w INT
+--         x,10
+--         x,20
+-- expect  id,w
+--         1,10
+--         1,20
+--         2,NULL
+SELECT a.id, b.w FROM a LEFT JOIN b ON a.k = b.k

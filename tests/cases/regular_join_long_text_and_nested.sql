@@ -1,0 +1,12 @@
+-- why     rows of all kinds of columns are kept and found again, NULLs and nested values too
+-- input   a: k STRING, d DECIMAL(30, 2), xs ARRAY<INT>, ok BOOLEAN, ts TIMESTAMP(3); changes
+--         + a key that is longer than one block of sixteen bytes,1.50,[1,2],true,2026-01-01 00:00:00
+--         + b,NULL,NULL,NULL,NULL
+-- input   b: k STRING, day DATE, f DOUBLE; changes
+--         + a key that is longer than one block of sixteen bytes,2026-01-02,0.5
+--         + b,NULL,NULL
+--         - b,NULL,NULL
+-- expect  d,n,ok,ts,day,f
+--         1.50,2,true,2026-01-01 00:00:00,2026-01-02,0.5
+--         NULL,NULL,NULL,NULL,NULL,NULL
+SELECT d, CARDINALITY(xs) AS n, ok, ts, day, f FROM a LEFT JOIN b ON a.k = b.k

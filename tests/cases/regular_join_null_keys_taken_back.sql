@@ -1,0 +1,11 @@
+-- why     a row with a NULL key has no partner, and can be taken back like any other
+-- input   a: id INT, k STRING; changes
+--         + 1,NULL
+--         + 2,NULL
+--         - 1,NULL
+-- input   b: k STRING, w INT
+--         NULL,10
+--         x,20
+-- expect  id,w
+--         2,NULL
+SELECT a.id, b.w FROM a LEFT JOIN b ON a.k = b.k

@@ -1,0 +1,16 @@
+-- why     the join key itself changes: the old pair goes and the new one comes
+-- input   a: k STRING, v INT
+--         x,1
+--         y,1
+--         x,1
+-- input   names: n BIGINT, name STRING
+--         1,one
+--         2,two
+--         3,three
+-- input   a
+--         y,1
+--         y,1
+-- expect  k,name
+--         x,two
+--         y,three
+SELECT l.k, name FROM (SELECT k, COUNT(*) AS n FROM a GROUP BY k) l JOIN names ON l.n = names.n

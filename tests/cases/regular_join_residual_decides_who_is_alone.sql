@@ -1,0 +1,12 @@
+-- why     a partner that the rest of ON refuses is none: the row stands alone, and a refused row's going changes nothing
+-- input   a: id INT, k STRING, v INT; changes
+--         + 1,x,5
+--         + 2,x,50
+-- input   b: k STRING, w INT; changes
+--         + x,10
+--         + x,1
+--         - x,1
+-- expect  id,w
+--         1,10
+--         2,NULL
+SELECT a.id, b.w FROM a LEFT JOIN b ON a.k = b.k AND a.v < b.w

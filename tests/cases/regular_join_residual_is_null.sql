@@ -1,0 +1,11 @@
+-- why     a condition that is NULL is not TRUE: no pair, and for an outer join a row alone
+-- input   a: id INT, k STRING, v INT
+--         1,x,NULL
+--         2,x,3
+-- input   b: k STRING, w INT
+--         x,NULL
+--         x,5
+-- expect  id,w
+--         1,NULL
+--         2,5
+SELECT a.id, b.w FROM a LEFT JOIN b ON a.k = b.k AND a.v < b.w

@@ -1,0 +1,11 @@
+-- why     a right join is a left join seen from the other side: rows wait with NULLs either way
+-- input   b: k STRING, w INT
+--         x,10
+--         y,20
+-- input   a: id INT, k STRING
+--         1,x
+--         2,z
+-- expect  id,w
+--         1,10
+--         NULL,20
+SELECT a.id, b.w FROM a RIGHT JOIN b ON a.k = b.k

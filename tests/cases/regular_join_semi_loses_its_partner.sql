@@ -1,0 +1,16 @@
+-- why     a row with a partner stands once however many there are, and goes with the last one
+-- input   a: id INT, k STRING; changes
+--         + 1,x
+--         + 2,y
+--         + 3,x
+-- input   b: k STRING; changes
+--         + x
+--         + x
+--         + y
+--         - x
+--         - y
+-- input   a
+--         - 3,x
+-- expect  id
+--         1
+SELECT id FROM a WHERE k IN (SELECT k FROM b)

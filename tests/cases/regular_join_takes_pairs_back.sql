@@ -1,0 +1,16 @@
+-- why     a row that goes takes all its pairs with it, on whichever side it was
+-- input   a: k STRING, v INT; changes
+--         + x,1
+--         + x,2
+--         + y,3
+-- input   b: k STRING, w INT; changes
+--         + x,10
+--         + x,20
+--         + y,30
+--         - x,10
+-- input   a
+--         - y,3
+--         - x,2
+-- expect  v,w
+--         1,20
+SELECT v, w FROM a JOIN b ON a.k = b.k

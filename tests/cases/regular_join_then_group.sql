@@ -1,0 +1,16 @@
+-- why     what a join takes back leaves the sums above it
+-- input   orders: id INT, customer STRING, amount INT; changes
+--         + 1,ann,5
+--         + 2,bob,7
+--         + 3,ann,9
+-- input   customers: name STRING, city STRING; changes
+--         + ann,rome
+--         + bob,rome
+--         - ann,rome
+--         + ann,oslo
+-- input   orders
+--         - 3,ann,9
+-- expect  city,total
+--         oslo,5
+--         rome,7
+SELECT city, SUM(amount) AS total FROM orders JOIN customers ON customer = name GROUP BY city

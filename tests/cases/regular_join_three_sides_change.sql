@@ -1,0 +1,14 @@
+-- why     a change passes through two joins
+-- input   a: k STRING, v INT; changes
+--         + x,1
+-- input   b: k STRING, j INT; changes
+--         + x,7
+-- input   c: j INT, w STRING; changes
+--         + 7,first
+--         + 8,second
+-- input   b
+--         - x,7
+--         + x,8
+-- expect  v,w
+--         1,second
+SELECT v, w FROM a JOIN b ON a.k = b.k JOIN c ON b.j = c.j

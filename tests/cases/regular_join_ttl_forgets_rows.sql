@@ -1,0 +1,18 @@
+-- why     a row not written for the time to live meets nobody any more; what it gave stays
+-- set     table.exec.state.ttl = 1 min
+-- input   a: k STRING, v INT
+-- input   b: k STRING, w INT
+-- input   a at 12:00:00
+--         x,1
+-- input   b at 12:00:30
+--         x,10
+-- input   b at 12:01:00
+--         x,20
+-- input   a at 12:01:20
+--         x,2
+-- expect  v,w
+--         1,10
+--         2,10
+--         2,20
+-- targets flink gap: processing time cannot be set there
+SELECT v, w FROM a JOIN b ON a.k = b.k

@@ -1,0 +1,15 @@
+-- why     a row that comes once more is written anew: both of its copies live on
+-- set     table.exec.state.ttl = 1 min
+-- input   a: k STRING, v INT; changes
+-- input   b: k STRING, w INT; changes
+-- input   a at 12:00:00
+--         + x,1
+-- input   a at 12:00:50
+--         + x,1
+-- input   b at 12:01:20
+--         + x,10
+-- expect  v,w
+--         1,10
+--         1,10
+-- targets flink gap: processing time cannot be set there
+SELECT v, w FROM a JOIN b ON a.k = b.k

@@ -1,0 +1,16 @@
+-- why     of two key columns one that is NULL is enough to have no partner
+-- input   a: id INT, k STRING, j INT
+--         1,x,1
+--         2,x,NULL
+--         3,NULL,1
+-- input   b: k STRING, j INT, w INT
+--         x,1,10
+--         x,NULL,20
+--         NULL,1,30
+-- expect  id,w
+--         1,10
+--         2,NULL
+--         3,NULL
+--         NULL,20
+--         NULL,30
+SELECT a.id, b.w FROM a FULL JOIN b ON a.k = b.k AND a.j = b.j

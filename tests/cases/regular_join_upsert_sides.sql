@@ -1,0 +1,14 @@
+-- why     an upsert source gives no old rows; a join needs them, so the newest row per key is kept for it
+-- input   a: id INT, k STRING, v INT; key id; upsert
+--         + 1,x,5
+--         + 2,y,6
+--         + 1,y,7
+-- input   b: k STRING, w INT; key k; upsert
+--         + x,10
+--         + y,20
+--         + y,21
+--         - x,10
+-- expect  id,v,w
+--         1,7,21
+--         2,6,21
+SELECT id, v, w FROM a JOIN b ON a.k = b.k

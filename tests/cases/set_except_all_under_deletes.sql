@@ -1,0 +1,16 @@
+-- why     EXCEPT ALL takes away one row for each on the right, and none below zero
+-- input   a: k STRING; changes
+--         + x
+--         + x
+--         + x
+--         + y
+-- input   b: k STRING; changes
+--         + x
+--         + y
+--         + y
+--         - y
+-- input   a
+--         - x
+-- expect  k
+--         x
+SELECT k FROM a EXCEPT ALL SELECT k FROM b

@@ -1,0 +1,13 @@
+-- why     a row that the right side took away is back when the right side takes its own back
+-- input   a: k STRING, v INT; changes
+--         + x,1
+--         + y,2
+--         + NULL,NULL
+-- input   b: k STRING, v INT; changes
+--         + x,1
+--         + NULL,NULL
+--         - x,1
+-- expect  k,v
+--         x,1
+--         y,2
+SELECT k, v FROM a EXCEPT SELECT k, v FROM b

@@ -1,0 +1,16 @@
+-- why     INTERSECT ALL keeps the smaller number of each row, whatever comes and goes
+-- input   a: k STRING; changes
+--         + x
+--         + x
+--         + x
+--         + y
+-- input   b: k STRING; changes
+--         + x
+--         + x
+--         + y
+--         - x
+-- input   a
+--         - y
+-- expect  k
+--         x
+SELECT k FROM a INTERSECT ALL SELECT k FROM b
