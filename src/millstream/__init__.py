@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from millstream.frame.sqls import script, sql
     from millstream.frame.stream import Stream
     from millstream.frame.trial import TestResult, test
-    from millstream.frame.udf import udf
+    from millstream.frame.udf import udaf, udf, udtf
     from millstream.frame.windows import cumulate, emit, hop, session, tumble
     from millstream.settings import Settings
     from millstream.types import Schema
@@ -82,7 +82,7 @@ _HOMES = {
     "frame.sqls": ("script", "sql"),
     "frame.stream": ("Stream",),
     "frame.trial": ("TestResult", "test"),
-    "frame.udf": ("udf",),
+    "frame.udf": ("udaf", "udf", "udtf"),
     "frame.windows": ("cumulate", "emit", "hop", "session", "tumble"),
     "settings": ("Settings",),
     "types": ("Schema",),
@@ -146,6 +146,7 @@ __all__ = [
     "tumble",
     "udf",
     "when",
+    "udtf",
 ]
 
 

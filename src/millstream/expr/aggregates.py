@@ -254,6 +254,15 @@ def _resolved(agg: AggCall) -> AggCall:
         raise TypeMismatch(
             f"{rule.name} does not take {given} arguments.", hint=f"It is {rule.says}."
         )
+    checked(agg)
+    if not agg.args:
+        return replace(agg, function=rule.name, type=rule.gives(t.Null()))
+    args = (_first(rule, agg.args[0]), *(_separator(a) for a in agg.args[1:]))
+    return replace(agg, function=rule.name, args=args, type=rule.gives(args[0].typed))
+
+
+def checked(agg: AggCall) -> AggCall:
+    """Return the call if its DISTINCT and FILTER mean something."""
     if agg.distinct and not agg.args:
         raise TypeMismatch("DISTINCT needs an argument.", hint="Write COUNT(DISTINCT column).")
     if agg.filter is not None and not isinstance(agg.filter.typed, t.Boolean | t.Null):

@@ -13,7 +13,20 @@ from millstream.errors import PlanError, TypeMismatch, UnknownName
 from millstream.expr import aggregates, catalogue, overs
 from millstream.expr.casts import check_cast
 from millstream.expr.literals import literal_type
-from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, OverCall, UdfCall
+from millstream.expr.tree import (
+    AggCall,
+    AggUdf,
+    Call,
+    Cast,
+    Column,
+    Expr,
+    Literal,
+    OverCall,
+    TableCall,
+    TableUdf,
+    Udf,
+    UdfCall,
+)
 from millstream.types import LogicalType, Null, Schema
 
 
@@ -50,19 +63,30 @@ def _resolve_one(node: Expr, schema: Schema) -> Expr:
                 type=signature.result,
             )
         case UdfCall(udf=udf, args=args):
-            if udf.args is not None and len(udf.args) != len(args):
-                raise TypeMismatch(
-                    f"{udf.name} takes {len(udf.args)} arguments, {len(args)} were given.",
-                    where=node.place,
-                )
-            wanted = args if udf.args is None else coerced(args, udf.args)
-            return replace(node, args=wanted, type=udf.result)
+            return replace(node, args=_given(udf, args, node), type=udf.result)
+        case TableCall(udf=table, args=args):
+            return replace(node, args=_given(table, args, node), type=table.result)
+        case AggCall(udf=AggUdf() as agg, args=args):
+            wanted = _given(agg, args, node)
+            return aggregates.checked(replace(node, args=wanted, type=agg.result))
         case AggCall():
             return aggregates.resolve(node)
         case OverCall():
             return overs.resolve(node)
         case _:
             raise AssertionError(f"no rule to resolve {type(node).__name__}")
+
+
+def _given(udf: Udf | TableUdf | AggUdf, args: tuple[Expr, ...], node: Expr) -> tuple[Expr, ...]:
+    """Return the arguments of a user's function as it takes them."""
+    if udf.args is None:
+        return args
+    if len(udf.args) != len(args):
+        raise TypeMismatch(
+            f"{udf.name} takes {len(udf.args)} arguments, {len(args)} were given.",
+            where=node.place,
+        )
+    return coerced(args, udf.args)
 
 
 def coerced(args: tuple[Expr, ...], wanted: tuple[LogicalType, ...]) -> tuple[Expr, ...]:

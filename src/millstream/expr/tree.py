@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from millstream.errors import Place
-from millstream.types import LogicalType
+from millstream.types import LogicalType, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +117,21 @@ class Cast(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """How a function that waits for the outside is called: so many at a time, tried so often."""
+
+    timeout_ms: int = 10_000
+    tries_max: int = 3
+    retry_ms: int = 100
+    calls_max: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Udf:
-    """A user's function: ``vectorised`` takes and gives Polars Series, else one row at a time."""
+    """A user's function: ``vectorised`` takes and gives Polars Series, else one row at a time.
+
+    ``waits``: it is a coroutine function, called for many rows at a time.
+    """
 
     name: str
     fn: Callable[..., Any]
@@ -128,6 +141,7 @@ class Udf:
     deterministic: bool = True
     nulls_call: bool = True
     """False: a NULL argument gives NULL without a call."""
+    waits: Waits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +162,84 @@ class UdfCall(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class TableUdf:
+    """A user's function that gives none, one or several rows for each row it is called for.
+
+    ``vectorised``: it takes Polars Series and gives a frame whose column ``row`` says which row
+    each row was made of; else it is called row by row.
+    """
+
+    name: str
+    fn: Callable[..., Any]
+    args: tuple[LogicalType, ...] | None
+    result: Row
+    vectorised: bool = False
+    deterministic: bool = True
+    nulls_call: bool = True
+    """False: a NULL argument gives no rows without a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableCall(Expr):
+    """A call of a user's table function; its type is the row it gives."""
+
+    udf: TableUdf
+    args: tuple[Expr, ...] = ()
+
+    def children(self) -> tuple[Expr, ...]:
+        return self.args
+
+    def with_children(self, children: tuple[Expr, ...]) -> TableCall:
+        return replace(self, args=children)
+
+    def __str__(self) -> str:
+        return f"{self.udf.name}({', '.join(map(str, self.args))})"
+
+
+@dataclass(frozen=True, slots=True)
+class AggUdf:
+    """A user's aggregate function: ``make()`` gives the object whose methods fold rows.
+
+    ``methods`` are those it has besides ``create`` and ``result``.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    args: tuple[LogicalType, ...] | None
+    result: LogicalType
+    methods: frozenset[str]
+    nulls_call: bool = True
+    """False: a row with a NULL argument is passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUdf:
+    """A user's process function: ``make(**args)`` gives the object that is called per key.
+
+    ``gives`` are its columns behind those of the key; ``methods`` those it has of ``open``,
+    ``on_row`` and ``on_timer``; ``takes`` the names of its arguments, in order.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    gives: Row
+    methods: frozenset[str]
+    takes: tuple[str, ...] = ()
+
+
+Function = Udf | TableUdf | AggUdf | ProcessUdf
+"""Whatever the user has registered under a name."""
+
+
+@dataclass(frozen=True, slots=True)
 class AggCall(Expr):
-    """An aggregate function; COUNT(*) has no arguments."""
+    """An aggregate function; COUNT(*) has no arguments. ``udf``: it is the user's."""
 
     function: str = ""
     args: tuple[Expr, ...] = ()
     distinct: bool = False
     filter: Expr | None = None
+    udf: AggUdf | None = None
 
     def children(self) -> tuple[Expr, ...]:
         return self.args if self.filter is None else (*self.args, self.filter)

@@ -14,7 +14,7 @@ from millstream.errors import PlanError, SqlError
 from millstream.frame.results import kept, view_of
 from millstream.frame.sink import Sink
 from millstream.frame.stream import Stream
-from millstream.frame.udf import Function
+from millstream.frame.udf import AggregateFunction, Function, TableFunction
 from millstream.frame.where import here
 from millstream.plan.nodes import Plan
 from millstream.ports.options import with_options
@@ -98,7 +98,7 @@ def session_of(streams: Mapping[str, Any], options: Mapping[str, Any] | None = N
     for name, value in streams.items():
         if isinstance(value, Stream):
             catalog.views[name] = View(value.node, None)
-        elif isinstance(value, Function):
+        elif isinstance(value, Function | TableFunction | AggregateFunction):
             catalog.functions[name.upper()] = value.udf
         else:
             raise PlanError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from millstream.errors import Place, PlanError
 from millstream.expr import catalogue
-from millstream.expr.tree import Call, Expr, UdfCall
+from millstream.expr.tree import Call, Expr, TableCall, UdfCall
 from millstream.plan import nodes as n
 from millstream.plan.facts import Retract, Takes, covers_key
 
@@ -52,7 +52,7 @@ def is_deterministic(expr: Expr) -> bool:
 
 
 def _depends_on_chance(expr: Expr) -> bool:
-    if isinstance(expr, UdfCall):
+    if isinstance(expr, UdfCall | TableCall):
         return not expr.udf.deterministic
     return isinstance(expr, Call) and not catalogue.find(expr.function).deterministic
 

@@ -7,12 +7,12 @@ bad     UnknownName with near names, TypeMismatch, SqlError, each with its place
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from millstream.errors import PlanError, SqlError, UnknownName, Unsupported
-from millstream.expr.tree import Column, Named
+from millstream.expr.tree import Column, Function, Named
 from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
@@ -31,6 +31,7 @@ from millstream.sql.scope import Scope
 from millstream.sql.select import Selected, bind_select
 from millstream.sql.subquery import Sub
 from millstream.sql.windows import WindowFn, window_of
+from millstream.sql.table_functions import bind_table_function, function_alone
 from millstream.types import Schema
 
 
@@ -38,6 +39,10 @@ class Names(Protocol):
     """What a binder may ask for."""
 
     def relation(self, name: str) -> n.Node | None:
+    @property
+    def functions(self) -> Mapping[str, Function]:
+        """The user's functions, by name in upper case."""
+
         """Return the node of a table or view, the same object each time; None = no such name."""
 
     def relation_names(self) -> Iterable[str]:
@@ -156,7 +161,7 @@ class Binder:
             case Lateral(data=data):
                 return self.relation(data)
             case FunctionOf():
-                raise _unknown_function(relation)
+                return function_alone(relation, sets.one_row(), self._names.functions)
             case AsOf():
                 raise SqlError(
                     "FOR SYSTEM_TIME AS OF stands behind JOIN.",
@@ -172,8 +177,8 @@ class Binder:
                 return bind_unnest(said, self.relation)
             case Lateral():
                 return bind_lateral(said, self.relation, self.sub)
-            case FunctionOf() as function:
-                raise _unknown_function(function)
+            case FunctionOf():
+                return bind_table_function(said, self.relation, self._names.functions)
             case _:
                 return bind_join(said, self.relation)
 
@@ -183,10 +188,6 @@ class Binder:
             near = [*self._ctes, *self._names.relation_names()]
             raise UnknownName("table", table.name, available=near, where=table.place)
         return found
-
-
-def _unknown_function(said: FunctionOf) -> UnknownName:
-    return UnknownName("table function", said.name, where=said.place)
 
 
 def _cut(node: n.Node, by: tuple[n.SortKey, ...], query: q.Query) -> n.Node:

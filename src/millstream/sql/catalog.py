@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from millstream.expr.tree import Udf
+from millstream.expr.tree import Function
 from millstream.plan.nodes import Node, Scan
 from millstream.plan.table import Table
 
@@ -27,7 +27,7 @@ class Catalog:
 
     tables: dict[str, Table] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
-    functions: dict[str, Udf] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     """By table and column: computed columns as written; the watermark under ``""``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from millstream.errors import Place
-from millstream.expr.tree import Expr, Udf
+from millstream.expr.tree import Expr, Function
 from millstream.sql import statements as s
 from millstream.sql.expressions import ExpressionReader
 from millstream.sql.query import QueryReader
@@ -41,7 +41,7 @@ _LATER = {
 class StatementReader:
     """Reads one statement after another; ``udfs`` may grow between two of them."""
 
-    def __init__(self, cursor: Cursor, udfs: Mapping[str, Udf]) -> None:
+    def __init__(self, cursor: Cursor, udfs: Mapping[str, Function]) -> None:
         self.cursor = cursor
         self._udfs = udfs
 

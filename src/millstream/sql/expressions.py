@@ -16,7 +16,18 @@ from dataclasses import replace
 from millstream.errors import SqlError
 from millstream.expr import aggregates
 from millstream.expr.overs import OVER_ONLY
-from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, Udf, UdfCall
+from millstream.expr.tree import (
+    AggCall,
+    AggUdf,
+    Call,
+    Cast,
+    Column,
+    Expr,
+    Function,
+    Literal,
+    Udf,
+    UdfCall,
+)
 from millstream.sql import calls, literals
 from millstream.sql.inner import Asks, ReadQuery, parts_of, read_inner, starts_query
 from millstream.sql.over import read_over
@@ -41,7 +52,7 @@ _NUMBER = re.compile(r"\d*(?:\d|\d\.|\.\d)\d*(?:[eE][+-]?\d+)?")
 class ExpressionReader:
     """Reads expressions from a cursor; ``udfs`` are the user's functions by upper-case name."""
 
-    def __init__(self, cursor: Cursor, udfs: Mapping[str, Udf]):
+    def __init__(self, cursor: Cursor, udfs: Mapping[str, Function]):
         self.cursor = cursor
         self.udfs = {name.upper(): udf for name, udf in udfs.items()}
         self.queries: ReadQuery | None = None
@@ -389,8 +400,15 @@ class ExpressionReader:
                 raise cursor.expected("an expression")
         cursor.take()
         place = cursor.place(token)
-        if udf is None and aggregates.is_aggregate(name):
-            return self._aggregate(token, name)
+        if isinstance(udf, AggUdf) or (udf is None and aggregates.is_aggregate(name)):
+            return self._aggregate(token, name, udf)
+        if udf is not None and not isinstance(udf, Udf):
+            raise cursor.error(
+                f"{token.text} gives rows, not a value.",
+                first=token,
+                hint=f"Write FROM t, LATERAL TABLE({token.text}(…)); a process function stands in "
+                f"FROM: {token.text}(TABLE t PARTITION BY k).",
+            )
         args = self.arguments()
         if udf is None and (name in OVER_ONLY or cursor.sees("OVER")):
             return read_over(self, AggCall(function=name, args=args, place=place))
@@ -417,7 +435,7 @@ class ExpressionReader:
         cursor.expect(")", after="to close the arguments")
         return args
 
-    def _aggregate(self, token: Token, name: str) -> Expr:
+    def _aggregate(self, token: Token, name: str, udf: AggUdf | None) -> Expr:
         cursor = self.cursor
         cursor.expect("(")
         args: tuple[Expr, ...] = ()
@@ -446,7 +464,11 @@ class ExpressionReader:
             kept = self.expression()
             cursor.expect(")", after="to close FILTER (")
         place = cursor.place(token, token)
-        call = AggCall(function=name, args=args, distinct=distinct, filter=kept, place=place)
+        call = AggCall(name, args, distinct, kept, udf, place=place)
+        if udf is not None and cursor.sees("OVER"):
+            raise cursor.unsupported(
+                f"{name} OVER (…)", hint="Group by a window, or use a built-in aggregate there."
+            )
         return read_over(self, call) if cursor.sees("OVER") else call
 
     def cast(self, *, safe: bool) -> Expr:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from millstream.errors import Place, SqlError, Unsupported
-from millstream.expr.tree import Expr, Literal, Udf
+from millstream.expr.tree import Expr, Function, Literal
 from millstream.plan.ranks import SetKind
 from millstream.sql.changelog_calls import FUNCTIONS, ChangelogFn, ChangelogReader
 from millstream.sql.expressions import ExpressionReader
@@ -144,7 +144,7 @@ def position(expr: Expr) -> int | None:
 class QueryReader:
     """Reads queries from a cursor; ``udfs`` are the user's functions."""
 
-    def __init__(self, cursor: Cursor, udfs: Mapping[str, Udf]) -> None:
+    def __init__(self, cursor: Cursor, udfs: Mapping[str, Function]) -> None:
         self.cursor = cursor
         self.scalar = ExpressionReader(cursor, udfs)
         self._windows = WindowReader(cursor, self.scalar, self._data)

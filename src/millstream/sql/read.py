@@ -21,7 +21,7 @@ from sqlglot.tokenizer_core import TokenType
 from sqlglot.tokens import Tokenizer
 
 from millstream.errors import SqlError
-from millstream.expr.tree import Expr, Udf
+from millstream.expr.tree import Expr, Function
 from millstream.sql.expressions import ExpressionReader
 from millstream.sql.tokens import Cursor, Kind, Source, Token
 
@@ -40,7 +40,7 @@ _TWO = {"!=": "<>"}
 
 
 def expression(
-    text: str, udfs: Mapping[str, Udf] | None = None, *, file: str | None = None
+    text: str, udfs: Mapping[str, Function] | None = None, *, file: str | None = None
 ) -> Expr:
     """Return the unresolved expression that ``text`` spells.
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from millstream.errors import MillstreamError, Place, PlanError, SqlError, TypeMismatch, UnknownName
+from millstream.expr.load import load_function
 from millstream.expr.resolve import resolve
-from millstream.expr.udf import load_udf
 from millstream.plan import build, explain
 from millstream.plan.nodes import Node, Write
 from millstream.plan.table import ColumnDef, Computed, Metadata, Physical, Table, Watermark
@@ -223,7 +223,7 @@ class Session:
     def _create_function(self, said: s.CreateFunction) -> Done:
         if self._taken(said.name, "function", careful=said.if_not_exists):
             return Done(f"The function {said.name} was there already.", said.place)
-        udf = replace(load_udf(said.path), name=said.name)
+        udf = replace(load_function(said.path), name=said.name)
         self.catalog.functions[said.name.upper()] = udf
         return Done(f"Created function {said.name}.", said.place)
 
