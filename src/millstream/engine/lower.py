@@ -148,9 +148,14 @@ def _operator(builder: _Builder, node: n.Node, chain: tuple[n.Node, ...]) -> Ope
 
 
 def _told(derived: Derived, order: list[n.Node]) -> set[int]:
-    """Return the steps whose changes a ToChanges tells, so that none of them may be merged."""
+    """Return the steps of whose changes none may be merged with another.
+
+    A ToChanges tells them one by one; for a TemporalJoin each is a version that held for a while.
+    """
     told: set[int] = set()
     for node in reversed(order):
+        if isinstance(node, joins.TemporalJoin) and derived.facts(node.right).updates:
+            told.add(id(node.right))
         if isinstance(node, changelog.ToChanges) or id(node) in told:
             told |= {id(child) for child in node.inputs if derived.facts(child).updates}
     return {id(m) for m in order if id(m) in told and derived.state(m) is not StateBound.STATELESS}
@@ -161,6 +166,8 @@ def _one_by_one(node: n.Node, made: Operator) -> Operator:
 
     match node:
         case n.Aggregate(keys=keys) | n.Normalize(key=keys):
+            return EachChange(made, keys)
+        case ranks.Rank(partition=keys) if keys:
             return EachChange(made, keys)
         case _:
             return EachChange(made, None)

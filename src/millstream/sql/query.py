@@ -15,6 +15,7 @@ from millstream.expr.tree import Expr, Function, Literal
 from millstream.plan.ranks import SetKind
 from millstream.sql.changelog_calls import FUNCTIONS, ChangelogFn, ChangelogReader
 from millstream.sql.expressions import ExpressionReader
+from millstream.sql.grouping_sets import Sets, read_group
 from millstream.sql.joined import AsOf, Joined, JoinReader, check_join_hints, read_hints
 from millstream.sql.over import Spec, read_windows
 from millstream.sql.tokens import RESERVED, Cursor, Kind
@@ -76,7 +77,7 @@ class Select:
     group: tuple[Expr, ...] | None
     having: Expr | None
     place: Place
-    sets: tuple[tuple[Expr, ...], ...] = ()
+    sets: Sets = ()
     """GROUPING SETS, CUBE, ROLLUP: the group keys of each set; ``group`` has all of them."""
     windows: Mapping[str, Spec] = field(default_factory=dict)
     qualify: Expr | None = None
@@ -256,13 +257,13 @@ class QueryReader:
         place = cursor.place(start, start)
         source = self._joins.from_() if cursor.accept("FROM") else None
         where = self.scalar.expression() if cursor.accept("WHERE") else None
-        group = self._group() if cursor.accept("GROUP", "BY") else None
+        group, sets = self._group() if cursor.accept("GROUP", "BY") else (None, ())
         having = self.scalar.expression() if cursor.accept("HAVING") else None
         windows = read_windows(self.scalar)
         qualify = self.scalar.expression() if cursor.accept("QUALIFY") else None
         windows = windows or read_windows(self.scalar)
         return Select(distinct, tuple(items), source, where, group, having, place,
-                      windows=windows, qualify=qualify)  # fmt: skip
+                      sets=sets, windows=windows, qualify=qualify)  # fmt: skip
 
     def _item(self) -> Item:
         cursor, token = self.cursor, self.cursor.here
@@ -276,14 +277,9 @@ class QueryReader:
         expr = self.scalar.expression()
         return Item(expr, self._alias("a column alias"))
 
-    def _group(self) -> tuple[Expr, ...]:
+    def _group(self) -> tuple[tuple[Expr, ...], Sets]:
         cursor, start = self.cursor, self.cursor.here
-        for word in ("GROUPING", "CUBE", "ROLLUP"):
-            if cursor.sees(word):
-                raise cursor.unsupported(
-                    f"GROUP BY {word}", hint="Write one query per grouping, with UNION ALL."
-                )
-        found = self.scalar.expressions()
+        found, sets = read_group(self.scalar)
         for expr in found:
             if position(expr) is not None:
                 raise SqlError(
@@ -291,7 +287,7 @@ class QueryReader:
                     where=expr.place or cursor.place(start),
                     hint="Repeat the expression, or group in a sub-query that names it.",
                 )
-        return found
+        return found, sets
 
     def _order(self) -> tuple[Order, ...]:
         cursor = self.cursor

@@ -30,6 +30,7 @@ from millstream.plan import nodes as n
 from millstream.plan.joining import conjuncts, renamed_in
 from millstream.sql import query as q
 from millstream.sql.grouped import grouped
+from millstream.sql.grouping_sets import Sets
 from millstream.sql.meaning import condition, fresh, keep, resolved
 from millstream.sql.ordering import order_expr, sort_keys
 from millstream.sql.outer import no_outside, reads_outside
@@ -77,6 +78,7 @@ class _Clauses:
     groups: list[Expr]
     outside: list[Expr]
     """The inner sides of what is compared with the query around a grouped sub-query."""
+    of_sets: bool = False
 
     def everything(self) -> list[Expr]:
         """Return all that reads the groups."""
@@ -98,6 +100,7 @@ class _Clauses:
         return (
             self.having is not None
             or bool(self.groups)
+            or self.of_sets
             or any(has_aggregate(e) for e in self.everything())
         )
 
@@ -130,6 +133,7 @@ def bind_select(
         _qualify(select, items, scope, meaning),
         [meaning(g, scope) for g in select.group or ()],
         [],
+        select.group is not None,
     )
     no_outside(tuple(clauses.everything()), "its select list")
     node = scope.node
@@ -183,13 +187,23 @@ def _group(
         by = dict(zip(early, exprs, strict=True))
         clauses.replaced([e.rewrite(lambda x: by.get(x, x)) for e in clauses.everything()])
         clauses.groups = [by.get(g, g) for g in clauses.groups]
-    made, cut = grouped(node, clauses.groups, clauses.everything(), select.place)
+    made, cut = grouped(
+        node, clauses.groups, clauses.everything(), select.place, _sets(select, clauses)
+    )
     clauses.replaced(cut)
     calls = made.aggs if isinstance(made, n.Aggregate) else ()
     none = {c.name: _of_nothing(c.expr) for c in calls}
     return made, tuple(
         _unless_null(resolved(substitute(i.expr, none), made.schema)) for i in clauses.items
     )
+
+
+def _sets(select: q.Select, clauses: _Clauses) -> Sets:
+    """Return the GROUPING SETS over the columns of the scope."""
+    said = select.group or ()
+    more = tuple(clauses.groups[len(said) :])
+    by = dict(zip(said, clauses.groups, strict=False))
+    return tuple((*(by[key] for key in one), *more) for one in select.sets)
 
 
 def _of_nothing(call: Expr) -> Expr:

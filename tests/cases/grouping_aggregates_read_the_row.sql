@@ -1,0 +1,13 @@
+-- why     an aggregate of a key sees its values where the key is left out
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,n,m
+--         NULL,0,NULL
+--         NULL,4,b
+--         a,3,a
+--         b,1,b
+SELECT shop, COUNT(shop) AS n, MAX(shop) AS m FROM sales GROUP BY ROLLUP (shop)

@@ -1,0 +1,15 @@
+-- why     plain keys are in every set
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  item,shop,s
+--         ink,NULL,2
+--         ink,a,2
+--         pen,NULL,29
+--         pen,NULL,8
+--         pen,a,17
+--         pen,b,4
+SELECT item, shop, SUM(v) AS s FROM sales GROUP BY item, GROUPING SETS ((shop), ())

@@ -1,0 +1,19 @@
+-- why     GROUPING_ID has a bit per key, the last one lowest
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,item,g,s
+--         NULL,NULL,1,8
+--         NULL,NULL,3,31
+--         NULL,ink,2,2
+--         NULL,pen,0,8
+--         NULL,pen,2,29
+--         a,NULL,1,19
+--         a,ink,0,2
+--         a,pen,0,17
+--         b,NULL,1,4
+--         b,pen,0,4
+SELECT shop, item, GROUPING_ID(shop, item) AS g, SUM(v) AS s FROM sales GROUP BY CUBE (shop, item)

@@ -1,0 +1,12 @@
+-- why     GROUPING of a plain key is 0
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,g
+--         NULL,0
+--         a,0
+--         b,0
+SELECT shop, GROUPING(shop) AS g FROM sales GROUP BY shop

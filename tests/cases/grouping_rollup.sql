@@ -1,0 +1,17 @@
+-- why     ROLLUP leaves keys out from the last one on
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,item,n
+--         NULL,NULL,1
+--         NULL,NULL,5
+--         NULL,pen,1
+--         a,NULL,3
+--         a,ink,1
+--         a,pen,2
+--         b,NULL,1
+--         b,pen,1
+SELECT shop, item, COUNT(*) AS n FROM sales GROUP BY ROLLUP (shop, item)

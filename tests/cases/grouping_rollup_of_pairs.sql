@@ -1,0 +1,19 @@
+-- why     keys in parentheses are left out together
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,item,v,n
+--         NULL,NULL,NULL,5
+--         NULL,pen,8,1
+--         NULL,pen,NULL,1
+--         a,ink,2,1
+--         a,ink,NULL,1
+--         a,pen,1,1
+--         a,pen,16,1
+--         a,pen,NULL,2
+--         b,pen,4,1
+--         b,pen,NULL,1
+SELECT shop, item, v, COUNT(*) AS n FROM sales GROUP BY ROLLUP ((shop, item), v)

@@ -1,0 +1,15 @@
+-- why     a set that is there twice gives its groups twice
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,s
+--         NULL,8
+--         NULL,8
+--         a,19
+--         a,19
+--         b,4
+--         b,4
+SELECT shop, SUM(v) AS s FROM sales GROUP BY GROUPING SETS ((shop), (shop))

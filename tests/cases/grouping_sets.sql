@@ -1,0 +1,17 @@
+-- why     GROUPING SETS groups each row once per set; keys that a set leaves out are NULL
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,item,s
+--         NULL,NULL,31
+--         NULL,NULL,8
+--         NULL,pen,8
+--         a,NULL,19
+--         a,ink,2
+--         a,pen,17
+--         b,NULL,4
+--         b,pen,4
+SELECT shop, item, SUM(v) AS s FROM sales GROUP BY GROUPING SETS ((shop, item), (shop), ())

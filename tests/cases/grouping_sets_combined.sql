@@ -1,0 +1,19 @@
+-- why     several lists of sets are combined, each with each
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,item,s
+--         NULL,NULL,31
+--         NULL,NULL,8
+--         NULL,ink,2
+--         NULL,pen,29
+--         NULL,pen,8
+--         a,NULL,19
+--         a,ink,2
+--         a,pen,17
+--         b,NULL,4
+--         b,pen,4
+SELECT shop, item, SUM(v) AS s FROM sales GROUP BY ROLLUP (shop), ROLLUP (item)

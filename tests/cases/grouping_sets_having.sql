@@ -1,0 +1,13 @@
+-- why     HAVING asks each group, GROUPING in it too
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,item,s
+--         NULL,NULL,8
+--         NULL,pen,8
+--         a,NULL,19
+--         a,pen,17
+SELECT shop, item, SUM(v) AS s FROM sales GROUP BY CUBE (shop, item) HAVING SUM(v) > 5 AND GROUPING(shop) = 0

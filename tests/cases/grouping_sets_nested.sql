@@ -1,0 +1,15 @@
+-- why     GROUPING SETS of ROLLUP
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,item,s
+--         NULL,NULL,31
+--         NULL,NULL,8
+--         NULL,ink,2
+--         NULL,pen,29
+--         a,NULL,19
+--         b,NULL,4
+SELECT shop, item, SUM(v) AS s FROM sales GROUP BY GROUPING SETS (ROLLUP (shop), (item))

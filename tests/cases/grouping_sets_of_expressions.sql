@@ -1,0 +1,13 @@
+-- why     keys may be computed
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  u,s
+--         A,19
+--         B,4
+--         NULL,31
+--         NULL,8
+SELECT UPPER(shop) AS u, SUM(v) AS s FROM sales GROUP BY GROUPING SETS ((UPPER(shop)), ())

@@ -1,0 +1,13 @@
+-- why     GROUPING is 1 where a key is left out, 0 where its value is NULL
+-- input   sales: shop STRING, item STRING, v INT
+--         a,pen,1
+--         a,ink,2
+--         b,pen,4
+--         NULL,pen,8
+--         a,pen,16
+-- expect  shop,g,s
+--         NULL,0,8
+--         NULL,1,31
+--         a,0,19
+--         b,0,4
+SELECT shop, GROUPING(shop) AS g, SUM(v) AS s FROM sales GROUP BY ROLLUP (shop)
