@@ -145,8 +145,8 @@ __all__ = [
     "test",
     "tumble",
     "udf",
-    "when",
     "udtf",
+    "when",
 ]
 
 

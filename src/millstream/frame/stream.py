@@ -14,8 +14,8 @@ from millstream.errors import PlanError, UnknownName
 from millstream.expr import tree
 from millstream.frame.bind import bind_row
 from millstream.frame.expression import Expr, to_tree
-from millstream.frame.group import GroupBy
 from millstream.frame.flat_map import called
+from millstream.frame.group import GroupBy
 from millstream.frame.where import here
 from millstream.frame.writes import Writes
 from millstream.plan import build, changelog
@@ -262,6 +262,37 @@ class Stream(Writes):
             )
         )
 
+    def flat_map(
+        self,
+        function: Any,
+        *args: Expr | str,
+        outer: bool = False,
+        names: Sequence[str] | None = None,
+    ) -> Stream:
+        """Call a table function for each row: the row once per row it gives, beside its columns.
+
+        Args:
+            function: what :func:`udtf` made.
+            args: what it is called with: names of columns, or expressions.
+            outer: a row for which nothing comes stays, with NULLs.
+            names: other names for the columns the function gives.
+
+        Returns:
+            the stream with the function's columns behind its own.
+
+        Raises:
+            PlanError: if a column of that name is there already.
+
+        >>> import millstream as ms
+        >>> @ms.udtf(result={"word": "STRING"})
+        ... def words(text: str):
+        ...     yield from text.split()
+        >>> lines = ms.read_memory([{"line": "to be"}, {"line": ""}])
+        >>> lines.flat_map(words, "line", outer=True).collect().rows()
+        [('to be', 'to'), ('to be', 'be'), ('', None)]
+        """
+        return Stream(called(self._node, function, args, outer=outer, names=names or ()))
+
     # ------------------------------------------------------------------ changes
     def to_changelog(
         self, op: str = changelog.DEFAULT_COLUMN, *, codes: Mapping[str, str] | None = None
@@ -319,37 +350,6 @@ class Stream(Writes):
         """Group rows, for ``agg``; with a window each group is closed by the watermark.
 
         Args:
-    def flat_map(
-        self,
-        function: Any,
-        *args: Expr | str,
-        outer: bool = False,
-        names: Sequence[str] | None = None,
-    ) -> Stream:
-        """Call a table function for each row: the row once per row it gives, beside its columns.
-
-        Args:
-            function: what :func:`udtf` made.
-            args: what it is called with: names of columns, or expressions.
-            outer: a row for which nothing comes stays, with NULLs.
-            names: other names for the columns the function gives.
-
-        Returns:
-            the stream with the function's columns behind its own.
-
-        Raises:
-            PlanError: if a column of that name is there already.
-
-        >>> import millstream as ms
-        >>> @ms.udtf(result={"word": "STRING"})
-        ... def words(text: str):
-        ...     yield from text.split()
-        >>> lines = ms.read_memory([{"line": "to be"}, {"line": ""}])
-        >>> lines.flat_map(words, "line", outer=True).collect().rows()
-        [('to be', 'to'), ('to be', 'be'), ('', None)]
-        """
-        return Stream(called(self._node, function, args, outer=outer, names=names or ()))
-
             keys: names or expressions; none of them groups everything together.
             window: ``ms.tumble``, ``ms.hop``, ``ms.cumulate`` or ``ms.session``; without one
                 the results are updated with every row.

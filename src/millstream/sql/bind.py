@@ -30,19 +30,19 @@ from millstream.sql.outer import equated
 from millstream.sql.scope import Scope
 from millstream.sql.select import Selected, bind_select
 from millstream.sql.subquery import Sub
-from millstream.sql.windows import WindowFn, window_of
 from millstream.sql.table_functions import bind_table_function, function_alone
+from millstream.sql.windows import WindowFn, window_of
 from millstream.types import Schema
 
 
 class Names(Protocol):
     """What a binder may ask for."""
 
-    def relation(self, name: str) -> n.Node | None:
     @property
     def functions(self) -> Mapping[str, Function]:
         """The user's functions, by name in upper case."""
 
+    def relation(self, name: str) -> n.Node | None:
         """Return the node of a table or view, the same object each time; None = no such name."""
 
     def relation_names(self) -> Iterable[str]:
@@ -187,7 +187,27 @@ class Binder:
         if found is None:
             near = [*self._ctes, *self._names.relation_names()]
             raise UnknownName("table", table.name, available=near, where=table.place)
-        return found
+        return _with_options(found, table) if table.options else found
+
+
+def _with_options(node: n.Node, said: q.TableName) -> n.Node:
+    """Return a table read with the options of a hint: /*+ OPTIONS('key'='value') */."""
+    if not isinstance(node, n.Scan):
+        raise SqlError(
+            f"OPTIONS behind '{said.name}', which is a query.",
+            where=said.place,
+            hint="Say them behind the tables that the query reads.",
+        )
+    if "connector" in said.options:
+        raise SqlError(
+            "The connector of a table is not an option of a hint.",
+            where=said.place,
+            hint="Create another table.",
+        )
+    table = node.table
+    places = {**table.places, **dict.fromkeys(said.options, said.place)}
+    options = {**table.options, **said.options}
+    return replace(node, table=replace(table, options=options, places=places))
 
 
 def _cut(node: n.Node, by: tuple[n.SortKey, ...], query: q.Query) -> n.Node:
