@@ -14,7 +14,7 @@ from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Asking, Lowering, Operator, operator_for
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
-from millstream.plan import changelog, expand, joins, match, ranks, table_function
+from millstream.plan import changelog, expand, joins, ranks, table_function
 from millstream.plan import nodes as n
 from millstream.plan.derive import Derived, StateBound, Upsert, late_node
 from millstream.plan.stages import chains
@@ -41,8 +41,8 @@ OPERATOR_MODULES: dict[type[n.Node], str] = {
     changelog.ToChanges: "changelog",
     changelog.FromChanges: "changelog",
     expand.Expand: "expand",
-}
     table_function.CallTable: "table_function",
+}
 """Which file of ``engine/operators`` runs a node; loaded when a plan needs it."""
 
 

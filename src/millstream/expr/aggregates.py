@@ -264,15 +264,14 @@ def _resolved(agg: AggCall) -> AggCall:
 def checked(agg: AggCall) -> AggCall:
     """Return the call if its DISTINCT and FILTER mean something."""
     if agg.distinct and not agg.args:
-        raise TypeMismatch("DISTINCT needs an argument.", hint="Write COUNT(DISTINCT column).")
+        raise TypeMismatch(
+            "DISTINCT needs an argument.", where=agg.place, hint="Write COUNT(DISTINCT column)."
+        )
     if agg.filter is not None and not isinstance(agg.filter.typed, t.Boolean | t.Null):
         raise TypeMismatch(
             f"FILTER wants a condition, this is {agg.filter.typed}.", where=agg.filter.place
         )
-    if not agg.args:
-        return replace(agg, function=rule.name, type=rule.gives(t.Null()))
-    args = (_first(rule, agg.args[0]), *(_separator(a) for a in agg.args[1:]))
-    return replace(agg, function=rule.name, args=args, type=rule.gives(args[0].typed))
+    return agg
 
 
 def _first(rule: Aggregate, arg: Expr) -> Expr:
