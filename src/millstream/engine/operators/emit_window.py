@@ -1,6 +1,6 @@
 """Windows whose results also come early, before their end, or again for late rows after it.
 
-in      append-only batches; the time column is without NULLs
+in      append-only batches; a row whose time is NULL is rejected
 state   one slot per window and key: partial results, and the result given last where readers
         need old rows; kept until the watermark is ``lateness_ms`` past the window's end
 out     changes: per firing and changed slot at most one old row (-U), then one new (+I, +U).
@@ -25,7 +25,7 @@ from millstream.engine.aggregates.group import Aggregates
 from millstream.engine.batch import FINAL_MARK_MS, MARK, OP, Batch, Op
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
-from millstream.engine.operators.window_spec import datetimes, milliseconds
+from millstream.engine.operators.window_spec import datetimes, milliseconds, with_time
 from millstream.engine.operators.window_table import windows_of
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
@@ -115,11 +115,12 @@ class EmitWindow(Operator):
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a window has one input"
         self._now_ms = max(self._now_ms, batch.read_at_ms)
-        frame, late = self._without_late(batch.frame)
-        frame, rejected = self._arguments.prepare(batch.with_frame(frame))
+        frame, untimed = with_time(batch.frame, self._node.time, self.uid)
+        frame, late = self._without_late(frame)
+        frame, failed = self._arguments.prepare(batch.with_frame(frame))
         if frame.height:
             self._fold(frame)
-        return Outputs(out=self._fire(), late=late, rejected=rejected)
+        return Outputs(out=self._fire(), late=late, rejected=(*untimed, *failed))
 
     def _without_late(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
         if MARK not in frame.columns or not frame.height:

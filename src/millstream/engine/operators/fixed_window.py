@@ -1,6 +1,6 @@
 """Tumbling, hopping and cumulating windows: fixed size, aligned to the epoch.
 
-in      any batches; the time column is Datetime('ms') without NULLs
+in      any batches; a row whose time is NULL is rejected
 state   one cell per open (pane, keys) with partial results; keys whose window holds several panes
         also have a total
 out     closed windows only, append-only, by window end, keys in the order they first came
@@ -28,6 +28,7 @@ from millstream.engine.operators.window_spec import (
     datetimes,
     milliseconds,
     pane_numbers,
+    with_time,
 )
 from millstream.engine.state import panes as p
 from millstream.engine.state.arena import Arena
@@ -78,7 +79,7 @@ class FixedWindow(Operator):
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a window has one input"
-        frame = batch.frame
+        frame, untimed = with_time(batch.frame, self._node.time, self.uid)
         late: tuple[pl.DataFrame, ...] = ()
         if batch.has_marks and frame.height:
             ends = self._spec.end_of(self._spec.last_pane(self._pane_numbers(frame)))
@@ -87,7 +88,8 @@ class FixedWindow(Operator):
                 mask = pl.Series(too_late)
                 late = (frame.filter(mask),)
                 frame = frame.filter(~mask)
-        frame, rejected = self._arguments.prepare(batch.with_frame(frame))
+        frame, failed = self._arguments.prepare(batch.with_frame(frame))
+        rejected = (*untimed, *failed)
         out: list[pl.DataFrame] = []
         if frame.height:
             panes = self._pane_numbers(frame)

@@ -20,6 +20,7 @@ from millstream.engine.operators.session_window import (
     restored_sessions,
     saved_sessions,
 )
+from millstream.engine.operators.window_spec import with_time
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.key_index import key_frame
 from millstream.engine.state.row_list import CELL_WORDS as LIST_WORDS
@@ -49,7 +50,7 @@ class SessionRows(Operator):
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a window table function has one input"
-        frame, rejected = self._timing.timed(batch.frame, self.uid)
+        frame, rejected = with_time(batch.frame, self._node.time, self.uid)
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
         names = zip(self._node.partition, self._sessions.keys.schema, strict=True)

@@ -25,8 +25,7 @@ from millstream.engine.aggregates.arguments import Arguments
 from millstream.engine.aggregates.group import Aggregates
 from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
-from millstream.engine.operators.window_spec import datetimes, milliseconds
-from millstream.engine.rejects import rejected_rows
+from millstream.engine.operators.window_spec import datetimes, milliseconds, with_time
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face
 from millstream.engine.state.key_index import key_frame
@@ -73,7 +72,7 @@ class SessionWindow(Operator):
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a window has one input"
-        given, untimed = self._timing.timed(batch.frame, self.uid)
+        given, untimed = with_time(batch.frame, self._node.time, self.uid)
         if self._arguments.program is not None:
             given = given.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
         frame, failed = self._arguments.prepare(batch.with_frame(given))
@@ -178,14 +177,6 @@ class Timing:
         self._by_clock = lowering.by_clock
         self._clock = WallClock(zone if isinstance(kind, t.TimestampLtz) else None)
         self._type = polars_type(kind)
-
-    def timed(self, frame: pl.DataFrame, uid: str) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
-        """Return the rows that have a time, and the others as rejected ones."""
-        if not frame[self._column].null_count():
-            return frame, ()
-        nothing = frame[self._column].is_null()
-        reason = f"the window's time '{self._column}' is NULL"
-        return frame.filter(~nothing), (rejected_rows(frame.filter(nothing), reason, uid),)
 
     def of(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return the times of rows and the marks they came under."""

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.engine.rejects import rejected_rows
 from millstream.engine.state.jit import kernel
 from millstream.engine.wall_clock import WallClock
 from millstream.plan.windows import Attached, Cumulate, Session
@@ -72,6 +73,20 @@ class WindowSpec:
         """Return the last pane whose end is reached: a window fires at mark >= end - 1 ms."""
         closed = self.clock.last_bound(mark_ms + 1, self.pane_ms, self.offset_ms) - 1
         return min(closed, ALL_CLOSED)
+
+
+def with_time(
+    frame: pl.DataFrame, column: str, uid: str
+) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
+    """Return the rows that have a time, and the others as rejected ones.
+
+    Where a watermark is declared the scan has rejected them already.
+    """
+    if not frame[column].null_count():
+        return frame, ()
+    nothing = frame[column].is_null()
+    reason = f"the window's time '{column}' is NULL"
+    return frame.filter(~nothing), (rejected_rows(frame.filter(nothing), reason, uid),)
 
 
 def milliseconds(times: pl.Series) -> np.ndarray:

@@ -17,7 +17,7 @@ from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
-from millstream.engine.rejects import rejected_rows
+from millstream.engine.operators.window_spec import with_time
 from millstream.engine.wall_clock import WallClock
 from millstream.plan.nodes import WindowTable
 from millstream.plan.windows import Cumulate, Fixed, Hop, Session, Tumble
@@ -39,13 +39,7 @@ class WindowRows(Operator):
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a window table function has one input"
-        frame = batch.frame
-        rejected: tuple[pl.DataFrame, ...] = ()
-        if frame[self._time].null_count():
-            nothing = frame[self._time].is_null()
-            reason = f"the window's time '{self._time}' is NULL"
-            rejected = (rejected_rows(frame.filter(nothing), reason, self.uid),)
-            frame = frame.filter(~nothing)
+        frame, rejected = with_time(batch.frame, self._time, self.uid)
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
         times = frame[self._time].to_physical().to_numpy()
