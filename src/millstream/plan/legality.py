@@ -14,6 +14,7 @@ from millstream.expr import catalogue
 from millstream.expr.tree import Call, Expr, TableCall, UdfCall
 from millstream.plan import nodes as n
 from millstream.plan.facts import Retract, Takes, covers_key
+from millstream.plan.joins import Join
 
 if TYPE_CHECKING:
     from millstream.plan.derive import Derived
@@ -100,6 +101,14 @@ def _check_time(below: Facts, node: n.Node, column: str) -> None:
             hint=f"Use '{below.time}', or declare the watermark on '{column}' where the table "
             "is created.",
         )
+    if below.marks and (lost := _regular_join(node)) is not None:
+        raise PlanError(
+            f"The window is over '{column}', which no longer is the event time: the regular join "
+            f"'{lost.label()}' below gives rows whenever a partner comes, however old they are.",
+            where=_place(node),
+            hint="Bound the times of both sides in ON (a.ts BETWEEN b.ts - INTERVAL '1' HOUR AND "
+            "b.ts), join within windows, or put the window below the join.",
+        )
     if below.marks:
         raise PlanError(
             f"The window is over '{column}', which no longer is the event time: a step below "
@@ -112,6 +121,13 @@ def _check_time(below: Facts, node: n.Node, column: str) -> None:
         where=_place(node),
         hint=DECLARE_TIME.format(column=column),
     )
+
+
+def _regular_join(node: n.Node) -> Join | None:
+    """Return the regular join by which the event time was lost, below steps of one input."""
+    while len(node.inputs) == 1:
+        node = node.inputs[0]
+    return node if isinstance(node, Join) else None
 
 
 def _check_sort(below: Facts, node: n.Sort) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from millstream.errors import Place, SqlError, UnknownName
-from millstream.expr.tree import AggCall, Column, Expr, Literal, Named, OverCall
+from millstream.expr.tree import AggCall, Column, Expr, Literal, OverCall
 from millstream.plan import ranking
 from millstream.sql.meaning import placed, resolved
 from millstream.types import IntervalDay
@@ -213,16 +213,6 @@ def with_windows(expr: Expr, windows: Mapping[str, Spec]) -> Expr:
 def has_over(expr: Expr) -> bool:
     """Tell whether an OVER window stands anywhere in ``expr``."""
     return any(isinstance(x, OverCall) for x in expr.walk())
-
-
-def with_selected(expr: Expr, items: Sequence[Named], known: Sequence[str]) -> Expr:
-    """Return QUALIFY's condition with names of selected expressions as those expressions."""
-    by = {item.name: item.expr for item in items if item.name not in known}
-
-    def change(x: Expr) -> Expr:
-        return by.get(x.name, x) if isinstance(x, Column) else x
-
-    return expr.rewrite(change)
 
 
 def with_overs(node: n.Node, exprs: Sequence[Expr]) -> tuple[n.Node, list[Expr]]:

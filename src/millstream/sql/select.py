@@ -302,7 +302,12 @@ def _qualify(
             return meaning(expr, scope)
         return expr.with_children(tuple(selected(child) for child in children))
 
-    return selected(said)
+    found = selected(said)
+    if not has_over(found):
+        raise SqlError(
+            "QUALIFY without an OVER window.", where=said.place, hint="Write WHERE, or HAVING."
+        )
+    return found
 
 
 def _items(select: q.Select, scope: Scope, meaning: Callable[[Expr], Expr]) -> list[Named]:
