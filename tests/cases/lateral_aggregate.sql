@@ -12,4 +12,5 @@
 --         x,30
 --         y,20
 --         z,NULL
+-- targets flink gap: it leaves a row out whose sub-query is empty, though its aggregate is one row
 SELECT t.team, s.best FROM teams t CROSS JOIN LATERAL (SELECT MAX(pay) AS best FROM staff WHERE staff.team = t.team) AS s

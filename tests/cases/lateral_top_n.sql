@@ -12,5 +12,6 @@
 --         x,2
 --         x,4
 --         y,3
+-- targets flink gap: its planner does not get the correlation out of a LIMIT
 SELECT t.team, s.id FROM teams t,
 LATERAL (SELECT id FROM staff WHERE staff.team = t.team ORDER BY pay DESC LIMIT 2) AS s

@@ -13,4 +13,5 @@
 -- expect  k,s
 --         x,10
 --         z,8
+-- targets flink gap: its planner takes another column for the correlated one
 SELECT k, SUM(v) AS s FROM a GROUP BY k HAVING SUM(v) > (SELECT MIN(w) FROM b WHERE b.k = a.k)

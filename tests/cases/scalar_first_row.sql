@@ -16,4 +16,5 @@
 --         2,NULL
 --         3,1
 --         NULL,NULL
+-- targets flink gap: its planner does not get the correlation out of a LIMIT
 SELECT id, (SELECT w FROM b WHERE b.id = a.id ORDER BY w DESC LIMIT 1) AS most FROM a

@@ -16,4 +16,5 @@
 -- expect  x,y
 --         2,q
 --         3,s
+-- targets flink gap: MINUS is not allowed there, EXCEPT is
 SELECT x, y FROM a MINUS SELECT x, y FROM b

@@ -31,7 +31,6 @@ import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.RowType;
 import org.apache.flink.types.Row;
-import org.apache.flink.types.RowKind;
 
 public final class Memory implements DynamicTableSourceFactory, DynamicTableSinkFactory {
     // What each sink was given: a list of {kind, cells}.
@@ -97,10 +96,7 @@ public final class Memory implements DynamicTableSourceFactory, DynamicTableSink
                 return ChangelogMode.upsert();
             }
             if (Feed.current.table(name).get("changes").asBoolean()) {
-                return ChangelogMode.newBuilder()
-                    .addContainedKind(RowKind.INSERT)
-                    .addContainedKind(RowKind.DELETE)
-                    .build();
+                return ChangelogMode.all(); // a sorted rank has no plan for +I and -D alone
             }
             return ChangelogMode.insertOnly();
         }
