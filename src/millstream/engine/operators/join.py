@@ -280,9 +280,12 @@ def picked(frame: pl.DataFrame, places: np.ndarray, names: tuple[str, ...]) -> l
     columns = [frame[name] for name in names]
     if places.size == frame.height and (places == np.arange(places.size)).all():
         return columns
+    if not places.size or places.min() >= 0:
+        # Indexing takes the rows at once; ``gather`` of a column makes a lazy query of it.
+        rows = pl.Series(places).cast(pl.get_index_type())
+        return [column[rows] for column in columns]
     at = pl.Series(places)
-    if places.size and places.min() < 0:
-        at = at.set(at < 0, None)
+    at = at.set(at < 0, None)
     return [column.gather(at) for column in columns]
 
 

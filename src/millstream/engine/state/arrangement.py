@@ -110,7 +110,8 @@ class Arrangement:
             self._set(slots, self.layout.partners, partners)
             self._set(slots, self.layout.written, np.full(slots.size, self.expiry.now_ms))
             return NO_WORDS
-        slots, made = self._table.upsert(*self._hashes(frame))
+        first, second = self._hashes(frame)
+        slots, made = self._table.upsert(first, second)
         self._write(frame if made.size == frame.height else frame[made], slots[made], owners[made])
         self._set(slots, self.layout.partners, partners)
         signs = np.ones(slots.size, dtype=np.int64) if weights is None else weights
@@ -118,11 +119,20 @@ class Arrangement:
             self.rows.view, self.layout, slots, signs, self.expiry.now_ms, self.expiry.cutoff_ms
         )
         self.rows_unmatched += unmatched
-        return self._remove(emptied)
+        if not emptied.size:
+            return NO_WORDS
+        self._table.remove(first[emptied], second[emptied])
+        return self._remove(slots[emptied])
 
     def sweep(self, rows: int) -> np.ndarray:
         """Forget some of what is too old, for a batch of ``rows``; returns keys that lost a row."""
-        return self._remove(self.expiry.due(rows))
+        slots = self.expiry.due(rows)
+        if not slots.size:
+            return NO_WORDS
+        if self._table is not None:
+            # Hashes are not kept: 16 bytes a row are dearer than hashing again what gets too old.
+            self._table.remove(*self._hashes(pl.DataFrame(self.get(slots))))
+        return self._remove(slots)
 
     # ---- rows are seen
 
@@ -220,11 +230,7 @@ class Arrangement:
         k.link(rows, self.layout, self._keys.rows.view, self._at, slots, owners)
 
     def _remove(self, slots: np.ndarray) -> np.ndarray:
-        if not slots.size:
-            return NO_WORDS
-        if self._table is not None:
-            # Hashes are not kept: 16 bytes a row are dearer than hashing again when it goes.
-            self._table.remove(*self._hashes(pl.DataFrame(self.get(slots))))
+        """Give rows back; returns their keys."""
         keys = self._keys.rows.view
         owners = k.unlink(self.rows.view, self.layout, keys, self._at, slots)
         for store, at in zip(self._stores, self._words, strict=True):

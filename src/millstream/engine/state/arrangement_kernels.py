@@ -141,7 +141,10 @@ def pairs(
 def count_rows(
     rows: Rows, lay: Layout, slots: np.ndarray, weights: np.ndarray, now: int, cutoff: int
 ) -> tuple[int, np.ndarray]:
-    """Count rows that come and go; returns deletions without a row, and the rows left empty."""
+    """Count rows that come and go.
+
+    Returns how many deletions found no row, and a place of each row that is left empty.
+    """
     words = rows.words
     unmatched = 0
     for i in range(slots.size):
@@ -163,7 +166,7 @@ def count_rows(
         p = slots[i] * rows.width
         if words[p + lay.times] == 0:
             words[p + lay.times] = EMPTIED
-            emptied[n] = slots[i]
+            emptied[n] = i
             n += 1
     return unmatched, emptied[:n].copy()
 
