@@ -33,6 +33,8 @@ class Harness:
     started: bool = False
     answers: bool = True
     """Whether asks are answered in the turn that makes them; else by :meth:`answer`."""
+    now_ms: int = 0
+    """The clock stamp of the last turn: that of the answers."""
 
     def __post_init__(self) -> None:
         self.graph = lower(self.derived, self.ctx, seed=self.seed, ttl_ms=self.ttl_ms)
@@ -57,6 +59,7 @@ class Harness:
     ) -> None:
         """Push rows of a table: physical and metadata columns, ``$op`` if it changes."""
         self.start()
+        self.now_ms = max(self.now_ms, read_at_ms)
         for index in self._scans[table]:
             scanned = self.graph.stages[index].turn([Block(split, frame)], read_at_ms)
             self._take(self.graph.turn(index, scanned.batch, scanned.rejected))
@@ -71,6 +74,7 @@ class Harness:
     def tick(self, now_ms: int) -> None:
         """Let the clock run where no rows come."""
         self.start()
+        self.now_ms = max(self.now_ms, now_ms)
         self._take(self.graph.tick(now_ms))
 
     def finish(self, table: str | None = None) -> None:
@@ -88,12 +92,12 @@ class Harness:
         fresh.graph = restored(fresh.graph, decode_state(json.loads(json.dumps(facts)), tables))
         return fresh
 
-    def answer(self, now_ms: int = 0) -> None:
-        """Answer all asks, one after the other."""
-        while self.answer_one(0, now_ms):
+    def answer(self) -> None:
+        """Answer all asks, one after the other, at the time of the last turn."""
+        while self.answer_one(0):
             pass
 
-    def answer_one(self, which: int, now_ms: int = 0) -> bool:
+    def answer_one(self, which: int) -> bool:
         """Answer one of the open asks (0 the oldest, -1 the newest); False if there is none."""
         self._asked.extend(self.graph.asks())
         if not self._asked:
@@ -104,10 +108,10 @@ class Harness:
             assert isinstance(operator, Asking), "only steps that ask have a resolver"
             self._resolvers[index] = operator.resolver()
         resolver = self._resolvers[index]
-        reply = resolver.at_once(ask.payload, now_ms)
+        reply = resolver.at_once(ask.payload, self.now_ms)
         if reply is None:
-            reply = resolver.answer(ask.payload, now_ms)
-        self._hand_out(self.graph.reply(index, ask.number, reply, now_ms))
+            reply = resolver.answer(ask.payload, self.now_ms)
+        self._hand_out(self.graph.reply(index, ask.number, reply, self.now_ms))
         return True
 
     def _take(self, delivered: list[Delivery]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -29,6 +29,7 @@ from millstream.job import connected_tables
 from millstream.plan import derive, ids
 from millstream.plan import nodes as n
 from millstream.plan.emitting import emitting
+from millstream.plan.joins import LookupJoin
 from millstream.plan.table import Physical, Table
 from millstream.ports.options import with_options
 from millstream.rewrite import rewrite
@@ -126,7 +127,7 @@ def planned(case: Case) -> tuple[n.Plan, derive.Tables, Settings]:
     if case.rejected:
         sinks.append(_sink(n.RejectedRows(input=first), REJECTED))
     plan = emitting(n.Plan(tuple(sinks)), session.settings)
-    return plan, _tables(case), session.settings
+    return _with_asked(plan, case), _tables(case), session.settings
 
 
 def _check_error(case: Case) -> None:
@@ -177,6 +178,7 @@ def _run(
         derive.derive(finished, tables),
         Context(settings.time_zone),
         ttl_ms=settings.state_ttl_ms,
+        answers=not mode.crash,
     )
     harness.start()
     read = {node.table.name for node in finished.walk() if isinstance(node, n.Scan)}
@@ -191,8 +193,11 @@ def _run(
                 read_at_ms=fed.read_at_ms,
             )
         if mode.crash:
+            # The crash comes between the questions to tables outside and their answers.
             harness = harness.restarted()
+            harness.answer()
     harness.finish()
+    harness.answer()
     return harness
 
 
@@ -355,6 +360,25 @@ def _interval(delay: str) -> str:
 def _sink(node: n.Node, name: str) -> n.Write:
     columns = tuple(Physical(f.name, f.type) for f in node.schema)
     return n.Write(input=node, table=Table(name, columns, "memory"))
+
+
+def _with_asked(plan: n.Plan, case: Case) -> n.Plan:
+    """Give the tables that are looked up their rows: all there are, whenever they are asked."""
+
+    def asked(node: n.Node, _: n.Node) -> n.Node:
+        if not isinstance(node, LookupJoin) or node.table.name not in case.inputs:
+            return node
+        table = case.inputs[node.table.name]
+        frames = [
+            _frame(table, fed, 0, len(fed.rows))
+            for fed in case.feed
+            if not isinstance(fed, Tick) and fed.table == table.name
+        ]
+        frames.append(pl.DataFrame(schema=polars_schema(table.schema)))
+        options = {**node.table.options, "frame": frames}
+        return replace(node, table=replace(node.table, connector="memory", options=options))
+
+    return plan.rewrite_from(asked)
 
 
 def _tables(case: Case) -> derive.Tables:

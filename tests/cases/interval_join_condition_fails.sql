@@ -1,0 +1,14 @@
+-- why     a pair whose condition cannot be computed is rejected and is no match; others go on
+-- input   l: k STRING, v INT, lt TIMESTAMP(3); watermark lt - 0s
+--         a,6,00:00:20
+--         b,6,00:00:20
+-- input   r: k STRING, w INT, rt TIMESTAMP(3); watermark rt - 0s
+--         a,0,00:00:21
+--         a,2,00:00:21
+--         b,0,00:00:21
+-- expect  k,v,w
+--         a,6,2
+--         b,6,NULL
+-- rejected division | "w":0
+--         division | "w":0
+SELECT l.k, v, w FROM l LEFT JOIN r ON l.k = r.k AND r.rt BETWEEN l.lt - INTERVAL '5' SECOND AND l.lt + INTERVAL '10' SECOND AND v / w = 3

@@ -1,0 +1,16 @@
+-- why     equal rows are rows of their own: two meet three in six pairs
+-- input   l: k STRING, v INT, lt TIMESTAMP(3); watermark lt - 0s
+--         a,1,00:00:20
+--         a,1,00:00:20
+-- input   r: k STRING, w INT, rt TIMESTAMP(3); watermark rt - 0s
+--         a,2,00:00:20
+--         a,2,00:00:20
+--         a,2,00:00:20
+-- expect  v,w
+--         1,2
+--         1,2
+--         1,2
+--         1,2
+--         1,2
+--         1,2
+SELECT v, w FROM l JOIN r ON l.k = r.k AND l.lt = r.rt

@@ -1,0 +1,12 @@
+-- why     NULL equals nothing: both rows are given alone, though their times are close
+-- input   l: k STRING, v INT, lt TIMESTAMP(3); watermark lt - 0s
+--         NULL,1,00:00:20
+--         a,2,00:00:21
+-- input   r: k STRING, w INT, rt TIMESTAMP(3); watermark rt - 0s
+--         NULL,3,00:00:20
+--         a,4,00:00:22
+-- expect  k,v,rk,w
+--         NULL,1,NULL,NULL
+--         a,2,a,4
+--         NULL,NULL,NULL,3
+SELECT l.k, v, r.k AS rk, w FROM l FULL JOIN r ON l.k = r.k AND r.rt BETWEEN l.lt - INTERVAL '5' SECOND AND l.lt + INTERVAL '10' SECOND

@@ -1,0 +1,12 @@
+-- why     a late row still meets a partner that has not ended by the late row's own mark
+-- input   l: k STRING, v INT, lt TIMESTAMP(3); watermark lt - 0s
+--         a,1,00:00:20
+-- input   r: k STRING, w INT, rt TIMESTAMP(3); watermark rt - 0s
+--         b,0,00:00:25
+--         a,2,00:00:18
+-- input   l
+--         b,9,00:00:24
+-- expect  k,v,w
+--         a,1,2
+--         b,9,0
+SELECT l.k, v, w FROM l JOIN r ON l.k = r.k AND r.rt BETWEEN l.lt - INTERVAL '5' SECOND AND l.lt + INTERVAL '10' SECOND

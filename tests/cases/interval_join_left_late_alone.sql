@@ -1,0 +1,11 @@
+-- why     an outer row that comes when nobody can meet it any more is given with NULLs all the same
+-- input   l: k STRING, v INT, lt TIMESTAMP(3); watermark lt - 0s
+--         b,0,00:00:40
+-- input   r: k STRING, w INT, rt TIMESTAMP(3); watermark rt - 0s
+--         b,9,00:00:41
+-- input   l
+--         a,1,00:00:05
+-- expect  k,v,w
+--         b,0,9
+--         a,1,NULL
+SELECT l.k, v, w FROM l LEFT JOIN r ON l.k = r.k AND r.rt BETWEEN l.lt - INTERVAL '5' SECOND AND l.lt + INTERVAL '10' SECOND

@@ -1,0 +1,20 @@
+-- why     a row meets every row of the table with its key, and none by NULL
+-- input   o: id INT, k INT, ts TIMESTAMP(3); watermark ts - 0s
+--         1,10,00:00:01
+--         2,20,00:00:02
+--         3,NULL,00:00:03
+--         4,99,00:00:04
+--         5,10,00:00:05
+-- input   u: uid INT, name STRING
+--         10,ann
+--         20,bob
+--         10,amy
+--         NULL,nobody
+-- expect  id,name
+--         1,ann
+--         1,amy
+--         2,bob
+--         5,ann
+--         5,amy
+-- targets flink gap: its files and memory cannot be looked up
+SELECT o.id, u.name FROM (SELECT *, PROCTIME() AS pt FROM o) AS o JOIN u FOR SYSTEM_TIME AS OF o.pt ON o.k = u.uid

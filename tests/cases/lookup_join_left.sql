@@ -1,0 +1,17 @@
+-- why     a row without partner goes on with NULLs
+-- input   o: id INT, k INT, ts TIMESTAMP(3); watermark ts - 0s
+--         1,10,00:00:01
+--         3,NULL,00:00:03
+--         4,99,00:00:04
+-- input   u: uid INT, name STRING
+--         10,ann
+--         20,bob
+--         10,amy
+--         NULL,nobody
+-- expect  id,uid,name
+--         1,10,ann
+--         1,10,amy
+--         3,NULL,NULL
+--         4,NULL,NULL
+-- targets flink gap: its files and memory cannot be looked up
+SELECT o.id, u.uid, u.name FROM (SELECT *, PROCTIME() AS pt FROM o) AS o LEFT JOIN u FOR SYSTEM_TIME AS OF o.pt ON o.k = u.uid

@@ -1,0 +1,16 @@
+-- why     a table none of whose columns is read still says who has a partner, and how many
+-- input   o: id INT, k INT, ts TIMESTAMP(3); watermark ts - 0s
+--         1,10,00:00:01
+--         2,20,00:00:02
+--         3,30,00:00:03
+-- input   u: uid INT, name STRING
+--         10,ann
+--         20,bob
+--         10,amy
+--         NULL,nobody
+-- expect  id
+--         1
+--         1
+--         2
+-- targets flink gap: its files and memory cannot be looked up
+SELECT o.id FROM (SELECT *, PROCTIME() AS pt FROM o) AS o JOIN u FOR SYSTEM_TIME AS OF o.pt ON o.k = u.uid
