@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from millstream.types import Schema
 
+OVER_PLACES = ("select", "with_columns", "filter")
+"""Where an expression may look at other rows by OVER."""
 _MACROS = (FLOOR_DIVIDE, FLOOR_MODULO, PLUS, TRUE_DIVIDE)
 
 
@@ -34,7 +36,7 @@ def bind(expr: tree.Expr, schema: Schema) -> tree.Expr:
     def step(node: tree.Expr) -> tree.Expr:
         if isinstance(node, tree.Call) and node.function in _MACROS:
             node = _meant(node)
-        elif isinstance(node, tree.AggCall) and node.function == MEAN:
+        elif isinstance(node, tree.AggCall | tree.OverCall) and node.function == MEAN:
             node = _mean(node)
         return resolve(node, schema)
 
@@ -49,6 +51,13 @@ def bind_row(expr: tree.Expr, schema: Schema, what: str) -> tree.Expr:
             f"{found} looks at many rows and cannot stand in {what}.",
             where=found.place,
             hint="Group first: stream.group_by(…).agg(…).",
+        )
+    window = next((n for n in expr.walk() if isinstance(n, tree.OverCall)), None)
+    if window is not None and what not in OVER_PLACES:
+        raise PlanError(
+            f"{window} cannot stand in {what}.",
+            where=window.place,
+            hint="Compute it first: stream.with_columns(…).",
         )
     return bind(expr, schema)
 
@@ -72,7 +81,7 @@ def _meant(node: tree.Call) -> tree.Call:
     return divided if whole else call("FLOOR", call("/", left, right))
 
 
-def _mean(node: tree.AggCall) -> tree.AggCall:
+def _mean(node: tree.AggCall | tree.OverCall) -> tree.Expr:
     arg = node.args[0]
     if isinstance(arg.typed, Integer):
         arg = tree.Cast(arg, t.Double(), place=node.place)

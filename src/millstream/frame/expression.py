@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from millstream.errors import PlanError
 from millstream.expr import tree
+from millstream.frame.ranks import over_tree
 from millstream.frame.where import here
 from millstream.types import LogicalType, parse_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from datetime import timedelta
 
     from millstream.frame.namespaces import DateTimeMethods, StringMethods
 
@@ -401,6 +403,43 @@ class Expr:
             )
         return Expr(replace(self._tree, filter=to_tree(predicate)), self._name)
 
+    def over(
+        self,
+        partition_by: str | Expr | Sequence[str | Expr] = (),
+        *,
+        order_by: str | Expr | Sequence[str | Expr],
+        descending: bool | tuple[bool, ...] = False,
+        rows: int | None = None,
+        range: str | timedelta | None = None,  # noqa: A002
+    ) -> Expr:
+        """Compute the aggregates in this expression for every row, over the rows before it.
+
+        Ordered by event time each row is given once, when the watermark passes it; ordered by
+        anything else the results are updated when a row comes in between.
+
+        Args:
+            partition_by: columns; only rows equal in them are looked at.
+            order_by: columns that say which rows come before a row.
+            descending: one answer for all of ``order_by``, or one per column.
+            rows: look at the row and so many before it; without it and ``range`` at all of them.
+            range: look at the rows of this time span before the row, and those of its own time.
+
+        >>> import millstream as ms
+        >>> sales = ms.read_memory([{"t": 1, "v": 5}, {"t": 2, "v": 7}])
+        >>> so_far = sales.select("t", total=ms.col("v").sum().over(order_by="t"))
+        >>> sorted(so_far.collect().rows())
+        [(1, 5), (2, 12)]
+        """
+        by = _columns(order_by)
+        down = (descending,) * len(by) if isinstance(descending, bool) else descending
+        if not by or len(down) != len(by):
+            raise PlanError(
+                f"{len(by)} columns and {len(down)} answers to descending.", where=here()
+            )
+        order = tuple((column, d, None) for column, d in zip(by, down, strict=True))
+        made = over_tree(self._tree, _columns(partition_by), order, rows, range)
+        return Expr(made, self._name)
+
     # The last two: what follows them in this class could not name the type `str`.
     @property
     def str(self) -> StringMethods:
@@ -418,6 +457,12 @@ class Expr:
 
 
 _SIGNS = {TRUE_DIVIDE: "/", FLOOR_DIVIDE: "//", FLOOR_MODULO: "%", PLUS: "+"}
+
+
+def _columns(said: str | Expr | Sequence[str | Expr]) -> tuple[tree.Expr, ...]:
+    """Return names and expressions as trees."""
+    several = (said,) if isinstance(said, str | Expr) else tuple(said)
+    return tuple(tree.Column(c, place=here()) if isinstance(c, str) else c._tree for c in several)
 
 
 def _shown(node: tree.Expr) -> str:

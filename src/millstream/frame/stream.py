@@ -8,17 +8,18 @@ bad     every verb checks itself at once: UnknownName, TypeMismatch, PlanError m
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from millstream.errors import PlanError, UnknownName
 from millstream.expr import tree
+from millstream.frame import ranks
 from millstream.frame.bind import bind_row
 from millstream.frame.expression import Expr, to_tree
 from millstream.frame.flat_map import called
 from millstream.frame.group import GroupBy
 from millstream.frame.where import here
 from millstream.frame.writes import Writes
-from millstream.plan import build, changelog
+from millstream.plan import build, changelog, ranking
 from millstream.plan import nodes as n
 from millstream.plan.derive import late_node
 from millstream.types import LogicalType, Schema, parse_type
@@ -94,7 +95,7 @@ class Stream(Writes):
         node = self._node
         for predicate in predicates:
             bound = bind_row(to_tree(predicate), self.schema, "filter")
-            node = n.Filter(input=node, predicate=bound)
+            node = ranks.filtered(node, bound)
         return Stream(node)
 
     def select(self, *columns: Expr | str, **named: Any) -> Stream:
@@ -229,6 +230,62 @@ class Stream(Writes):
             )
         keys = tuple(n.SortKey(c, d) for c, d in zip(by, down, strict=True))
         return Stream(n.Sort(input=self._node, by=keys, limit=limit))
+
+    def top(
+        self,
+        count: int,
+        *,
+        by: str | Sequence[str],
+        per: str | Sequence[str] = (),
+        descending: bool | tuple[bool, ...] = True,
+        number: str | None = None,
+    ) -> Stream:
+        """Keep the first ``count`` rows in some order, of all rows or per key, kept up to date.
+
+        Args:
+            count: how many.
+            by: column names, the most important first; NULL is lowest. Of equal rows the older.
+            per: columns; so many rows for each of their values. With ``window_start`` and
+                ``window_end`` among them the rows of a window are given once, when it closes.
+            descending: one answer for all of ``by``, or one per column; the highest come first.
+            number: a name for a column with the rank, from 1.
+
+        >>> import millstream as ms
+        >>> bids = ms.read_memory([{"k": "a", "v": 5}, {"k": "a", "v": 9}, {"k": "b", "v": 1}])
+        >>> sorted(bids.top(1, by="v", per="k").collect().rows())
+        [('a', 9), ('b', 1)]
+        """
+        columns, keys = _names(by), _names(per)
+        self._check_known((*columns, *keys))
+        down = (descending,) * len(columns) if isinstance(descending, bool) else descending
+        if not columns or len(down) != len(columns):
+            raise PlanError(
+                f"{len(columns)} columns and {len(down)} answers to descending.", where=here()
+            )
+        return Stream(ranks.top(self._node, count, columns, keys, down, number))
+
+    def deduplicate(
+        self, *key: str, keep: Literal["first", "last"] = "first", by: str | None = None
+    ) -> Stream:
+        """Keep one row per key: the first or the last by time.
+
+        The first one by event time is given once, when the watermark says that no earlier one can
+        come; the last one is updated by newer ones.
+
+        Args:
+            key: the columns that say which rows are the same.
+            keep: which one.
+            by: the column that says which row is the first; the event time if not said.
+
+        >>> import millstream as ms
+        >>> rows = ms.read_memory([{"id": 1, "v": 5}, {"id": 1, "v": 7}, {"id": 2, "v": 6}])
+        >>> sorted(rows.deduplicate("id", keep="last", by="v").collect().rows())
+        [(1, 7), (2, 6)]
+        """
+        self._check_known(key)
+        if by is not None:
+            self._check_known((by,))
+        return Stream(ranks.deduplicated(self._node, key, keep, by))
 
     def map_batches(
         self,
@@ -400,13 +457,20 @@ class Stream(Writes):
 
     # ------------------------------------------------------------------ helpers
     def _project(self, columns: list[tree.Named], what: str) -> Stream:
-        bound = tuple(tree.Named(c.name, bind_row(c.expr, self.schema, what)) for c in columns)
-        return Stream(n.Project(input=self._node, columns=bound))
+        bound = [bind_row(c.expr, self.schema, what) for c in columns]
+        node, exprs = ranking.with_overs(self._node, bound)
+        made = (tree.Named(c.name, expr) for c, expr in zip(columns, exprs, strict=True))
+        return Stream(n.Project(input=node, columns=tuple(made)))
 
     def _check_known(self, names: Any) -> None:
         for name in names:
             if name not in self.schema:
                 raise UnknownName("column", name, available=self.columns, where=here())
+
+
+def _names(said: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name or several as a tuple."""
+    return (said,) if isinstance(said, str) else tuple(said)
 
 
 def _named(columns: tuple[Expr | str, ...], named: Mapping[str, Any]) -> list[tree.Named]:

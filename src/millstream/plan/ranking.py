@@ -132,6 +132,22 @@ def _fresh(prefix: str, taken: set[str]) -> str:
     return name
 
 
+def with_overs(node: n.Node, exprs: Sequence[Expr]) -> tuple[n.Node, list[Expr]]:
+    """Compute the calls in resolved expressions; returns these over the columns of the node."""
+    calls = list(dict.fromkeys(x for e in exprs for x in e.walk() if isinstance(x, OverCall)))
+    if not calls:
+        return node, list(exprs)
+    node, names = over(node, calls)
+    known = dict(zip(calls, names, strict=True))
+
+    def change(x: Expr) -> Expr:
+        if not isinstance(x, OverCall) or x not in known:
+            return x
+        return Column(known[x], type=x.typed, place=x.place)
+
+    return node, [e.rewrite(change) for e in exprs]
+
+
 # ---------------------------------------------------------------- conditions on ranks
 
 
@@ -160,25 +176,39 @@ def filtered(node: n.Node, parts: Sequence[Expr]) -> tuple[n.Node, list[Expr]]:
     first, last = max(found.first, 1), found.last
     if last < first:
         return node, list(parts)  # no rank is meant: an ordinary condition says so
-    made: n.Node = _ranked(at, RankKind(call.expr.function), first, last)
+    kind = RankKind(call.expr.function)
+    made: n.Node = top(
+        at.input, kind, at.partition, at.by, first=first, last=last, number=call.name
+    )
     for step in reversed(chain):
         made = step.with_inputs((made,))
     return made, rest
 
 
-def _ranked(at: Over, kind: RankKind, first: int, last: int) -> n.Node:
-    name = at.calls[0].name
-    bounds = Upwards(Tables()).of(at.input).bounds
-    if bounds is not None and set(bounds) <= set(at.partition):
-        rest = tuple(c for c in at.partition if c not in bounds)
+def top(
+    node: n.Node,
+    kind: RankKind,
+    partition: tuple[str, ...],
+    by: tuple[n.SortKey, ...],
+    *,
+    first: int,
+    last: int,
+    number: str | None,
+) -> n.Node:
+    """Keep some ranks of each partition; per window where ``partition`` names the window's bounds.
+
+    ``number`` names the column of the rank, None where there shall be none.
+    """
+    bounds = Upwards(Tables()).of(node).bounds
+    if bounds is not None and set(bounds) <= set(partition):
+        rest = tuple(c for c in partition if c not in bounds)
         return WindowRank(
-            input=at.input, kind=kind, partition=rest, by=at.by, first=first, last=last,
-            number=name, bounds=bounds,
+            input=node, kind=kind, partition=rest, by=by, first=first, last=last,
+            number=number, bounds=bounds,
         )  # fmt: skip
     return Rank(
-        input=at.input, kind=kind, partition=at.partition, by=at.by, first=first, last=last,
-        number=name,
-    )  # fmt: skip
+        input=node, kind=kind, partition=partition, by=by, first=first, last=last, number=number
+    )
 
 
 def _name_above(name: str, chain: Sequence[n.Project | n.Filter]) -> str | None:

@@ -1,0 +1,14 @@
+-- why     DENSE_RANK counts different values, so that no rank is left out
+-- input   t: k STRING, v INT
+--         a,5
+--         b,7
+--         c,5
+--         d,3
+--         e,1
+-- expect  k,v,r
+--         b,7,1
+--         a,5,2
+--         c,5,2
+--         d,3,3
+-- targets flink gap: DENSE_RANK on streams is not there
+SELECT k, v, r FROM (SELECT k, v, DENSE_RANK() OVER (ORDER BY v DESC) AS r FROM t) WHERE r <= 3

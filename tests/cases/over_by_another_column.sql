@@ -1,0 +1,15 @@
+-- why     ordered by what is no time, a row that comes in between changes the rows behind it
+-- input   t: k STRING, v INT
+--         a,5
+--         a,9
+--         a,7
+-- expect  v,s
+--         5,5
+--         7,12
+--         9,21
+-- changes +I 5,5
+--         +I 9,14
+--         -U 9,14
+--         +I 7,12
+--         +U 9,21
+SELECT v, SUM(v) OVER (PARTITION BY k ORDER BY v) AS s FROM t

@@ -1,0 +1,21 @@
+-- why     each row once, in the order of time, with the sum so far; a row behind the watermark is late
+-- input   t: k STRING, v INT, ts TIMESTAMP(3); watermark ts - 5s
+--         a,1,00:00:10
+--         b,2,00:00:12
+--         a,4,00:00:08
+--         a,8,00:00:20
+--         a,16,00:00:10
+--         a,32,00:00:30
+-- expect  k,ts,v,s
+--         a,00:00:08,4,4
+--         a,00:00:10,1,5
+--         b,00:00:12,2,2
+--         a,00:00:20,8,13
+--         a,00:00:30,32,45
+-- changes +I a,00:00:08,4,4
+--         +I a,00:00:10,1,5
+--         +I b,00:00:12,2,2
+--         +I a,00:00:20,8,13
+--         +I a,00:00:30,32,45
+-- late    a,16,00:00:10
+SELECT k, ts, v, SUM(v) OVER (PARTITION BY k ORDER BY ts) AS s FROM t

@@ -1,0 +1,14 @@
+-- why     RANK gives equal rows one rank and leaves a gap behind them; all rows of a rank stay
+-- input   t: k STRING, v INT
+--         a,5
+--         b,7
+--         c,5
+--         d,3
+--         e,5
+-- expect  k,v,r
+--         b,7,1
+--         a,5,2
+--         c,5,2
+--         e,5,2
+-- targets flink gap: RANK on streams is not there
+SELECT k, v, r FROM (SELECT k, v, RANK() OVER (ORDER BY v DESC) AS r FROM t) WHERE r <= 2
