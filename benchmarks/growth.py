@@ -60,11 +60,13 @@ class Rows:
     schemas: tuple[t.Schema, ...]
     changing: bool = False
     upsert: bool = False
+    alike: bool = False
+    """All inputs get the same rows."""
 
     def frame(self, port: int, numbers: np.ndarray, keys: int) -> pl.DataFrame:
         """Return rows by their numbers."""
         schema = polars_schema(self.schemas[port])
-        columns = [mixed(numbers, port) % keys, numbers % 1000, numbers]
+        columns = [mixed(numbers, 0 if self.alike else port) % keys, numbers % 1000, numbers]
         return pl.DataFrame(
             [
                 pl.Series(name, values).cast(dtype)
@@ -160,7 +162,7 @@ STEPS: dict[str, Step] = {
     "join inner, changing": Step(joined(JoinKind.INNER), Rows(SIDES, changing=True)),
     "join full, changing": Step(joined(JoinKind.FULL), Rows(SIDES, changing=True)),
     "join anti, changing": Step(joined(JoinKind.ANTI), Rows(SIDES, changing=True)),
-    "intersect, changing": Step(intersect, Rows(SIDES, changing=True)),
+    "intersect, changing": Step(intersect, Rows(SIDES, changing=True, alike=True)),
     "join as of": Step(as_of, Rows(SIDES), Facts(bounded=False, keys=(("k2",),))),
     "count, changing": Step(count, Rows(SIDES[:1], changing=True)),
     "normalize": Step(

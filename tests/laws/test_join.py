@@ -247,6 +247,64 @@ def test_the_order_of_what_one_batch_gives():
     assert out["k2"].to_list() == [None, "a", "a", None]
 
 
+@settings(max_examples=60)
+@given(data=st.data())
+def test_what_is_not_written_for_long_is_as_if_it_never_was(data):
+    """Forgetting is lazy and in steps; no result and no count of rows shows how far it got."""
+    changing = (data.draw(st.booleans()), data.draw(st.booleans()))
+    changes = data.draw(inputs(changing))
+    running = operator(JoinKind.INNER, ON["text"], None, changing, ttl_ms=10)
+    known: tuple[dict[Any, list[int]], dict[Any, list[int]]] = ({}, {})
+    expected: Counter[Any] = Counter()
+    found: Counter[Any] = Counter()
+    now = 100
+    for number, change in enumerate(changes):
+        now += data.draw(st.integers(0, 6))
+        port, row = change.port, change.row
+        if number % 7 == 3:
+            saved = running.snapshot()
+            running = operator(JoinKind.INNER, ON["text"], None, changing, ttl_ms=10)
+            running.restore(saved)
+        given_ = running.on_batch(batch([change], ops=changing[port], read_at_ms=now), port)
+        for frame in given_.out:
+            for made in frame.select("v", "s", "w", "j2").rows():
+                found[change.weight, *made] += 1
+        for side in known:
+            for old in [r for r, (_, written) in side.items() if written <= now - 10]:
+                del side[old]
+        if row[0] is None:
+            continue
+        for other, (times, _) in known[1 - port].items():
+            if other[0] == row[0]:
+                a, b = (row, other) if port == 0 else (other, row)
+                expected[change.weight, a[2], a[3], b[2], b[1]] += times
+        # Rows of a side that only grows are kept one by one.
+        key = row if changing[port] else (*row, number)
+        times = known[port].get(key, [0, 0])[0] + change.weight
+        if times > 0:
+            known[port][key] = [times, now]
+        elif times == 0:
+            del known[port][key]
+    assert found == expected
+    assert running.state_rows == sum(map(len, known))
+
+
+def test_more_columns_than_null_bits_in_a_word():
+    """Rows may have any number of columns, each with its own NULL."""
+    columns = {"k": "BIGINT"} | {f"c{i}": "INT" for i in range(130)}
+    left = t.Schema.of(columns)
+    right = t.Schema.of({f"r_{name}": kind for name, kind in columns.items()})
+    sides = [Values(columns=schema, rows=()) for schema in (left, right)]
+    node = Join(left=sides[0], right=sides[1], kind=JoinKind.INNER, keys=(("k", "r_k"),))
+    running = RegularJoin(node, Lowering(Context(), (True, False), False, 7, False))
+    row = (1, *(None if i % 3 else i for i in range(130)))
+    frame = pl.DataFrame([row], schema=polars_schema(left), orient="row")
+    running.on_batch(Batch(frame.with_columns(pl.lit(0, dtype=pl.Int8).alias(OP))), 0)
+    other = pl.DataFrame([row], schema=polars_schema(right), orient="row")
+    (out,) = running.on_batch(Batch(other), 1).out
+    assert out.drop(OP).rows() == [(*row, *row)]
+
+
 def test_rows_not_written_for_long_meet_nobody_and_are_removed():
     """State that the query does not bound is bounded by its time to live, without any output."""
     running = operator(JoinKind.INNER, ON["text"], None, (False, True), ttl_ms=100)
