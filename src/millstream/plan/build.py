@@ -16,6 +16,7 @@ from millstream.expr.resolve import cast_to
 from millstream.expr.tree import Column, Expr, Literal, Named, columns_of
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
+from millstream.plan.joining import apart, join
 from millstream.plan.table import Table
 from millstream.plan.windows import Attached, Session
 from millstream.types import Schema
@@ -231,4 +232,4 @@ def retyped(node: n.Node, wanted: Schema) -> n.Node:
     return _projected(node, columns)
 
 
-__all__ = ["distinct", "group", "renamed", "retyped", "write"]
+__all__ = ["apart", "distinct", "group", "join", "renamed", "retyped", "write"]

@@ -64,7 +64,7 @@ def join_all(parts: Sequence[n.Node], conditions: Sequence[Expr]) -> n.Node:
     In the order given, but a node is joined early that equations link to those before it, so that
     a comma list makes no cross join it does not mean.
     """
-    left_over = [part for c in conditions for part in conjuncts(c)]
+    left_over = [part for c in conditions for part in factored(c)]
     made, rest = parts[0], list(parts[1:])
     while rest:
         nexts = _next(made, rest, left_over)
@@ -123,6 +123,37 @@ def conjuncts(expr: Expr) -> list[Expr]:
     return [expr]
 
 
+def factored(expr: Expr) -> list[Expr]:
+    """Return the parts of an AND; what all branches of an OR say is a part of its own."""
+    found: list[Expr] = []
+    for part in conjuncts(expr):
+        branches = [conjuncts(branch) for branch in _disjuncts(part)]
+        common = [x for x in branches[0] if all(x in other for other in branches[1:])]
+        if len(branches) < 2 or not common:
+            found.append(part)
+            continue
+        found += common
+        rest = [all_of([x for x in branch if x not in common]) for branch in branches]
+        kept = [x for x in rest if x is not None]
+        if len(kept) == len(rest):
+            found.append(_any_of(kept))
+    return found
+
+
+def _disjuncts(expr: Expr) -> list[Expr]:
+    if isinstance(expr, Call) and expr.function == "OR":
+        return [part for arg in expr.args for part in _disjuncts(arg)]
+    return [expr]
+
+
+def _any_of(parts: Sequence[Expr]) -> Expr:
+    found = parts[0]
+    for part in parts[1:]:
+        null = found.typed.nullable or part.typed.nullable
+        found = Call("OR", (found, part), type=Boolean(nullable=null), place=found.place)
+    return found
+
+
 def all_of(parts: Sequence[Expr]) -> Expr | None:
     """Return the AND of resolved conditions; None where there are none."""
     if not parts:
@@ -155,7 +186,7 @@ class Split:
         """Take ``condition`` apart."""
         ours, theirs = set(left.schema.names), set(right.schema.names)
         made = cls()
-        for part in [] if condition is None else conjuncts(condition):
+        for part in [] if condition is None else factored(condition):
             read = columns_of(part)
             if not is_deterministic(part):
                 made.rest.append(part)
