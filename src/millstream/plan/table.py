@@ -78,12 +78,18 @@ class Table:
     options: Mapping[str, Any] = field(default_factory=dict)
     watermark: Watermark | None = None
     primary_key: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
     comment: str | None = None
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
     """Where a SQL text says each option, and under ``""`` where it declares the table."""
 
     def __post_init__(self) -> None:
         names = self.schema
+        for column in self.partitions:
+            if column not in self.physical:
+                raise UnknownName(
+                    "partition column", column, available=self.physical.names, where=self.name
+                )
         for key in self.primary_key:
             if key not in names:
                 raise UnknownName("primary key column", key, available=names.names, where=self.name)

@@ -201,6 +201,7 @@ class Connector:
 
     metadata  key → SQL type text of the metadata columns a source can fill
     bounded   tells from the config alone whether the source ends, without connecting
+    partitions  whether PARTITIONED BY means something to it
     filters   tells whether its source makes use of conditions for a table
     payload   True where rows travel as payloads in a ``format``
     guarantee one line on delivery, for ``explain`` and the docs
@@ -219,6 +220,7 @@ class Connector:
     metadata: Mapping[str, str] = field(default_factory=dict)
     bounded: Callable[[Any], bool] = lambda _: False
     payload: bool = False
+    partitions: bool = False
     filters: Callable[[Table], bool] = lambda _: False
     guarantee: str = ""
     aliases: tuple[str, ...] = ()

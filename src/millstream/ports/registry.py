@@ -93,6 +93,7 @@ def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
             given = {k: v for k, v in given.items() if not k.startswith(PREFIX)}
             lookup_options(table)
         own, formats = _split_options(found, given, owner)
+        _check_partitions(table, found)
         return found, read_options(found.config, own, owner=owner), formats
     except (UnknownName, OptionError) as error:
         # A table of a SQL text knows where each of its options is written.
@@ -102,6 +103,14 @@ def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
             named = error.option or ""
         error.where = table.places.get(named) or table.places.get("") or error.where
         raise
+
+
+def _check_partitions(table: Table, found: Connector) -> None:
+    if table.partitions and not found.partitions:
+        raise OptionError(
+            f"The connector '{found.name}' has no partitions of columns.",
+            hint="Leave PARTITIONED BY out; a message's key is the option 'key.fields' of kafka.",
+        )
 
 
 def changes_of(table: Table) -> tuple[Changes, Changes]:

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from millstream.errors import Place
-from millstream.expr.tree import Expr, Function
+from millstream.expr.tree import Function
 from millstream.sql import statements as s
-from millstream.sql.expressions import ExpressionReader
 from millstream.sql.query import QueryReader
-from millstream.sql.tokens import Cursor, Token
-from millstream.sql.type_text import read_type
+from millstream.sql.tables import TableReader
+from millstream.sql.tokens import HOME_NAMES, Cursor, Token
 
 _STARTS = (
-    "CREATE, DROP, INSERT INTO, EXECUTE STATEMENT SET, SELECT, WITH, VALUES, EXPLAIN, DESCRIBE, "
-    "SHOW, SET or RESET"
+    "CREATE, ALTER, DROP, INSERT INTO, EXECUTE STATEMENT SET, SELECT, WITH, VALUES, EXPLAIN, "
+    "DESCRIBE, SHOW, USE, SET or RESET"
 )
 _LATER = {
-    "ALTER": "Drop the table and create it anew.",
-    "USE": "There is one catalog and one database.",
     "LOAD": "Functions are built in; add yours with CREATE FUNCTION.",
     "UNLOAD": "Functions are built in.",
     "ANALYZE": "There is nothing to analyse in a stream.",
@@ -89,24 +85,22 @@ class StatementReader:
             "SHOW": self._show,
             "SET": self._set,
             "RESET": self._reset,
+            "ALTER": self._alter,
+            "USE": self._use,
         }
 
     def _queries(self) -> QueryReader:
         return QueryReader(self.cursor, self._udfs)
 
-    def _expression(self) -> tuple[Expr, str]:
-        """Read an expression; returns it and its text."""
-        first = self.cursor.here
-        found = ExpressionReader(self.cursor, self._udfs).expression()
-        return found, self.cursor.text_between(first, self.cursor.tokens[self.cursor.at - 1])
+    def _tables(self) -> TableReader:
+        return TableReader(self.cursor, self._udfs)
 
     # ---- CREATE, DROP
 
     def _create(self, start: Token) -> s.Statement:
         cursor = self.cursor
         cursor.expect("CREATE")
-        if cursor.sees("OR", "REPLACE"):
-            raise cursor.unsupported("CREATE OR REPLACE", hint="DROP it first.")
+        replaces = cursor.accept("OR", "REPLACE")
         cursor.accept("TEMPORARY")
         cursor.accept("SYSTEM")
         word = cursor.here.upper
@@ -119,123 +113,14 @@ class StatementReader:
         cursor.take()
         careful = cursor.accept("IF", "NOT", "EXISTS")
         name, _, last = cursor.path(f"the name of the {word.lower()}")
+        rule = s.IfTaken.of(replaces=replaces, careful=careful)
         if word == "VIEW":
-            return self._view(start, name, careful)
+            return self._view(start, name, rule)
         if word == "FUNCTION":
-            return self._function(start, name, careful)
-        return self._table(start, name, careful, last)
+            return self._function(start, name, rule)
+        return self._tables().create(start, name, rule, last)
 
-    def _table(self, start: Token, name: str, careful: bool, last: Token) -> s.CreateTable:
-        cursor = self.cursor
-        columns: list[s.ColumnSpec] = []
-        keys: list[str] = []
-        watermark: s.ComputedColumn | None = None
-        if cursor.accept("("):
-            while True:
-                if cursor.accept("WATERMARK"):
-                    if watermark is not None:
-                        word = cursor.tokens[cursor.at - 1]
-                        raise cursor.error("A table has one watermark.", first=word)
-                    cursor.expect("FOR", after="after WATERMARK")
-                    column = cursor.name("the event-time column").text
-                    cursor.expect("AS", after="in WATERMARK FOR column AS expression")
-                    watermark = s.ComputedColumn(column, *self._expression())
-                elif cursor.sees("PRIMARY") or cursor.sees("CONSTRAINT"):
-                    keys.extend(self._primary_key())
-                else:
-                    columns.append(self._column(keys))
-                if not cursor.accept(","):
-                    break
-            cursor.expect(")", after="to close the columns")
-        comment = cursor.string("the comment").text if cursor.accept("COMMENT") else None
-        for words in (("PARTITIONED", "BY"), ("DISTRIBUTED",)):
-            if cursor.sees(*words):
-                raise cursor.unsupported(
-                    " ".join(words), hint="Leave it out; one process reads every partition."
-                )
-        options, places = self._options() if cursor.accept("WITH") else ({}, {})
-        like = None
-        if cursor.accept("LIKE"):
-            like = cursor.path("a table")[0]
-            if cursor.sees("("):
-                raise cursor.unsupported("The options of LIKE", hint="Leave them out.")
-        if cursor.sees("AS"):
-            raise cursor.unsupported(
-                "CREATE TABLE … AS", hint="Write CREATE TABLE with columns, then INSERT INTO."
-            )
-        return s.CreateTable(
-            name=name,
-            if_not_exists=careful,
-            columns=tuple(columns),
-            watermark=watermark,
-            primary_key=tuple(keys),
-            options=options,
-            option_places=places,
-            comment=comment,
-            like=like,
-            place=cursor.place(start, last),
-        )
-
-    def _column(self, keys: list[str]) -> s.ColumnSpec:
-        cursor = self.cursor
-        name = cursor.name("a column").text
-        found: s.ColumnSpec
-        if cursor.accept("AS"):
-            found = s.ComputedColumn(name, *self._expression())
-        else:
-            kind = read_type(cursor)
-            if cursor.accept("METADATA"):
-                key = cursor.string("the metadata key").text if cursor.accept("FROM") else name
-                found = s.MetadataColumn(name, kind, key, cursor.accept("VIRTUAL"))
-            else:
-                found = s.PhysicalColumn(name, kind)
-            if cursor.accept("PRIMARY", "KEY"):
-                self._not_enforced()
-                keys.append(name)
-        if cursor.accept("COMMENT"):
-            cursor.string("the comment")
-        return found
-
-    def _primary_key(self) -> list[str]:
-        cursor = self.cursor
-        if cursor.accept("CONSTRAINT"):
-            cursor.name("the name of the constraint")
-        cursor.expect("PRIMARY", "KEY")
-        cursor.expect("(")
-        names = [cursor.name("a key column").text]
-        while cursor.accept(","):
-            names.append(cursor.name("a key column").text)
-        cursor.expect(")")
-        self._not_enforced()
-        return names
-
-    def _not_enforced(self) -> None:
-        if not self.cursor.accept("NOT", "ENFORCED"):
-            raise self.cursor.error(
-                "A primary key is declared, not enforced.",
-                hint="Write PRIMARY KEY (…) NOT ENFORCED.",
-            )
-
-    def _options(self) -> tuple[dict[str, str], dict[str, Place]]:
-        """Read WITH's options, and where each is written."""
-        cursor = self.cursor
-        cursor.expect("(", after="after WITH")
-        found: dict[str, str] = {}
-        places: dict[str, Place] = {}
-        while True:
-            key = cursor.string("an option")
-            if key.text in found:
-                raise cursor.error(f"The option '{key.text}' is given twice.", first=key)
-            cursor.expect("=", after="between option and value")
-            value = cursor.string("the value")
-            found[key.text] = value.text
-            places[key.text] = cursor.place(key, value)
-            if not cursor.accept(","):
-                break
-        cursor.expect(")", after="to close WITH (")
-        return found, places
-
-    def _view(self, start: Token, name: str, careful: bool) -> s.CreateView:
+    def _view(self, start: Token, name: str, rule: s.IfTaken) -> s.CreateView:
         cursor = self.cursor
         columns: list[str] = []
         if cursor.accept("("):
@@ -251,14 +136,14 @@ class StatementReader:
         text = cursor.text_between(first, cursor.tokens[cursor.at - 1])
         return s.CreateView(
             name=name,
-            if_not_exists=careful,
+            if_taken=rule,
             columns=tuple(columns),
             query=query,
             text=text,
             place=cursor.place(start, start),
         )
 
-    def _function(self, start: Token, name: str, careful: bool) -> s.CreateFunction:
+    def _function(self, start: Token, name: str, rule: s.IfTaken) -> s.CreateFunction:
         cursor = self.cursor
         cursor.expect("AS", after="'package.module.function'")
         path = cursor.string("the path of the function")
@@ -273,8 +158,48 @@ class StatementReader:
         if cursor.sees("USING"):
             raise cursor.unsupported("USING", hint="Put the module on PYTHONPATH.")
         return s.CreateFunction(
-            name=name, if_not_exists=careful, path=path.text, place=cursor.place(start, path)
+            name=name, if_taken=rule, path=path.text, place=cursor.place(start, path)
         )
+
+    def _alter(self, start: Token) -> s.Statement:
+        cursor = self.cursor
+        cursor.expect("ALTER")
+        kind = cursor.here.upper
+        if kind not in ("TABLE", "VIEW"):
+            raise cursor.expected("TABLE or VIEW after ALTER")
+        cursor.take()
+        careful = cursor.accept("IF", "EXISTS")
+        name, _, last = cursor.path(f"the name of the {kind.lower()}")
+        place = cursor.place(start, last)
+        if kind == "TABLE":
+            change = self._tables().change()
+            return s.AlterTable(name=name, if_exists=careful, change=change, place=place)
+        if cursor.accept("RENAME", "TO"):
+            to = cursor.path("the new name")[0]
+            return s.AlterView(name=name, if_exists=careful, to=to, place=place)
+        cursor.expect("AS", after="or RENAME TO")
+        first = cursor.here
+        query = self._queries().query()
+        text = cursor.text_between(first, cursor.tokens[cursor.at - 1])
+        return s.AlterView(name=name, if_exists=careful, query=query, text=text, place=place)
+
+    def _use(self, start: Token) -> s.Use:
+        cursor = self.cursor
+        cursor.expect("USE")
+        if cursor.sees("MODULES"):
+            raise cursor.unsupported("USE MODULES", hint="Functions are built in.")
+        cursor.accept("CATALOG")
+        parts = [cursor.name("a catalog or database").text]
+        while cursor.accept("."):
+            parts.append(cursor.name("a database").text)
+        place = cursor.place(start)
+        if not set(parts) <= HOME_NAMES:
+            raise cursor.unsupported(
+                "There is one catalog and one database",
+                hint=f"Leave it out, or name {' or '.join(sorted(HOME_NAMES))}.",
+                first=start,
+            )
+        return s.Use(name=".".join(parts), place=place)
 
     def _drop(self, start: Token) -> s.Drop:
         cursor = self.cursor

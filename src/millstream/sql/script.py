@@ -10,23 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from millstream.errors import MillstreamError, Place, PlanError, SqlError, TypeMismatch, UnknownName
+from millstream.errors import MillstreamError, Place, PlanError, SqlError, UnknownName
 from millstream.expr.load import load_function
-from millstream.expr.resolve import resolve
 from millstream.plan import build, explain
 from millstream.plan.nodes import Node, Write
-from millstream.plan.table import ColumnDef, Computed, Metadata, Physical, Table, Watermark
+from millstream.plan.table import Table
 from millstream.ports.options import options_of, with_options
 from millstream.settings import Settings
 from millstream.sql import statements as s
 from millstream.sql.bind import Binder
 from millstream.sql.catalog import Catalog, View
 from millstream.sql.ddl import StatementReader
+from millstream.sql.declare import Declaration, changed, created
 from millstream.sql.query import Query
 from millstream.sql.read import tokens
 from millstream.sql.show import create_table_text, create_view_text
 from millstream.sql.tokens import Cursor, Source
-from millstream.types import Field, Schema, Timestamp, TimestampLtz
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +123,12 @@ class Session:
                 return self._create_view(statement)
             case s.CreateFunction():
                 return self._create_function(statement)
+            case s.AlterTable():
+                return self._alter_table(statement)
+            case s.AlterView():
+                return self._alter_view(statement)
+            case s.Use(name=name, place=place):
+                return Done(f"Using {name}, the only one there is.", place)
             case s.Drop():
                 return self._drop(statement)
             case s.SelectStatement(query=query, place=place):
@@ -150,55 +155,61 @@ class Session:
 
     # ---- declarations
 
-    def _taken(self, name: str, kind: str, *, careful: bool) -> bool:
-        """Tell whether a name is taken and that is fine; raises where it is not."""
-        known = self.catalog.functions if kind == "function" else self.catalog.relation_names()
-        names = {k.upper() for k in known} if kind == "function" else set(known)
-        if (name.upper() if kind == "function" else name) not in names:
+    def _taken(self, name: str, kind: str, rule: s.IfTaken) -> bool:
+        """Tell whether a name is taken and stays so; raises where that is not wanted."""
+        catalog = self.catalog
+        if kind == "function":
+            taken = name.upper() in catalog.functions
+        else:
+            taken = name in set(catalog.relation_names())
+        if not taken or rule is s.IfTaken.KEEP:
+            return taken
+        own = kind == "function" or name in (catalog.tables if kind == "table" else catalog.views)
+        if rule is s.IfTaken.REPLACE and own:
             return False
-        if careful:
-            return True
         raise PlanError(
-            f"There is a {kind} '{name}' already.",
+            f"There is a {kind if own else 'table or view'} '{name}' already.",
             hint=f"DROP {kind.upper()} {name}; first, or write IF NOT EXISTS.",
         )
 
-    def _create_table(self, said: s.CreateTable) -> Done:
-        if self._taken(said.name, "table", careful=said.if_not_exists):
+    def _create_table(self, said: s.CreateTable) -> Done | Inserted:
+        if self._taken(said.name, "table", said.if_taken):
             return Done(f"The table {said.name} was there already.", said.place)
-        like = None if said.like is None else self._table(said.like)
-        options = {**({} if like is None else {"connector": like.connector, **like.options}),
-                   **said.options}  # fmt: skip
-        connector = options.pop("connector", None)
-        if connector is None:
-            raise PlanError(
-                f"The table '{said.name}' needs the option 'connector'.",
-                hint="Add WITH ('connector' = '…'); `millstream connectors` lists them.",
-            )
-        columns = [*(() if like is None else like.columns), *_columns(said)]
-        if not columns:
-            raise PlanError(f"The table '{said.name}' has no columns.")
-        table = Table(
-            name=said.name,
-            columns=tuple(columns),
-            connector=str(connector),
-            options=options,
-            places={"": said.place, **said.option_places},
-            primary_key=said.primary_key or (() if like is None else like.primary_key),
-            comment=said.comment,
-        )
-        mark = None if like is None else like.watermark
-        if said.watermark is not None:
-            mark = Watermark(said.watermark.name, resolve(said.watermark.expr, table.schema))
-        table = replace(table, watermark=mark)  # checks the column
-        if mark is not None:
-            _check_mark(mark)
-        texts = {} if said.like is None else dict(self.catalog.texts.get(said.like, {}))
-        texts |= {c.name: c.text for c in said.columns if isinstance(c, s.ComputedColumn)}
-        if said.watermark is not None:
-            texts[""] = said.watermark.text
-        self.catalog.add_table(table, texts)
-        return Done(f"Created table {said.name}.", said.place)
+        like = None if said.like is None else self._declaration(said.like)
+        rows = None if said.query is None else self._bound(said.query)
+        found = created(said, like, None if rows is None else rows.schema)
+        self.catalog.add_table(found.table, found.texts)
+        if rows is None:
+            return Done(f"Created table {said.name}.", said.place)
+        return Inserted((build.write(rows, found.table, rows.schema.names),), said.place)
+
+    def _alter_table(self, said: s.AlterTable) -> Done:
+        if said.if_exists and said.name not in self.catalog.tables:
+            return Done(f"There was no table {said.name}.", said.place)
+        was = self._declaration(said.name)
+        if isinstance(said.change, s.RenameTable):
+            self._taken(said.change.to, "table", s.IfTaken.REFUSE)
+        found = changed(was, said.change)
+        self.catalog.drop_table(said.name)
+        self.catalog.add_table(found.table, found.texts)
+        return Done(f"Changed table {said.name}.", said.place)
+
+    def _alter_view(self, said: s.AlterView) -> Done:
+        views = self.catalog.views
+        if said.name not in views:
+            if said.if_exists:
+                return Done(f"There was no view {said.name}.", said.place)
+            raise UnknownName("view", said.name, available=views)
+        if said.to is not None:
+            self._taken(said.to, "view", s.IfTaken.REFUSE)
+            views[said.to] = views.pop(said.name)
+            return Done(f"The view {said.name} is now {said.to}.", said.place)
+        assert said.query is not None, "ALTER VIEW renames or gives another query"
+        views[said.name] = View(self._bound(said.query), said.text)
+        return Done(f"Changed view {said.name}.", said.place)
+
+    def _declaration(self, name: str) -> Declaration:
+        return Declaration(self._table(name), self.catalog.texts.get(name, {}))
 
     def _table(self, name: str) -> Table:
         if name not in self.catalog.tables:
@@ -206,7 +217,7 @@ class Session:
         return self.catalog.tables[name]
 
     def _create_view(self, said: s.CreateView) -> Done:
-        if self._taken(said.name, "view", careful=said.if_not_exists):
+        if self._taken(said.name, "view", said.if_taken):
             return Done(f"The view {said.name} was there already.", said.place)
         node = self._bound(said.query)
         if said.columns:
@@ -221,7 +232,7 @@ class Session:
         return Done(f"Created view {said.name}.", said.place)
 
     def _create_function(self, said: s.CreateFunction) -> Done:
-        if self._taken(said.name, "function", careful=said.if_not_exists):
+        if self._taken(said.name, "function", said.if_taken):
             return Done(f"The function {said.name} was there already.", said.place)
         udf = replace(load_function(said.path), name=said.name)
         self.catalog.functions[said.name.upper()] = udf
@@ -321,28 +332,3 @@ class Session:
         if view is None:
             raise UnknownName("view", name, available=self.catalog.views, where=said.place)
         return create_view_text(name, view)
-
-
-def _check_mark(mark: Watermark) -> None:
-    if not isinstance(mark.expr.typed, Timestamp | TimestampLtz):
-        raise TypeMismatch(
-            f"A watermark is a time, this is {mark.expr.typed}.",
-            where=mark.expr.place,
-            hint=f"Write WATERMARK FOR {mark.column} AS {mark.column} - INTERVAL '5' SECOND.",
-        )
-
-
-def _columns(said: s.CreateTable) -> list[ColumnDef]:
-    found: list[ColumnDef] = []
-    stored = Schema(
-        tuple(Field(c.name, c.type) for c in said.columns if not isinstance(c, s.ComputedColumn))
-    )
-    for column in said.columns:
-        match column:
-            case s.PhysicalColumn(name=name, type=kind):
-                found.append(Physical(name, kind))
-            case s.MetadataColumn(name=name, type=kind, key=key, virtual=virtual):
-                found.append(Metadata(name, kind, key, virtual))
-            case s.ComputedColumn(name=name, expr=expr):
-                found.append(Computed(name, resolve(expr, stored)))
-    return found

@@ -32,7 +32,9 @@ def create_table_text(table: Table, texts: Mapping[str, str]) -> str:
     given = ",\n  ".join(f"{_text(k)} = {_text(_shown(k, v))}" for k, v in options.items())
     comment = f" COMMENT {_text(table.comment)}" if table.comment else ""
     body = ",\n  ".join(lines)
-    return f"CREATE TABLE {_name(table.name)} (\n  {body}\n){comment} WITH (\n  {given}\n)"
+    columns = ", ".join(map(_name, table.partitions))
+    parts = f" PARTITIONED BY ({columns})" if columns else ""
+    return f"CREATE TABLE {_name(table.name)} (\n  {body}\n){comment}{parts} WITH (\n  {given}\n)"
 
 
 def create_view_text(name: str, view: View) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
 
 from millstream.errors import Place
 from millstream.expr.tree import Expr
@@ -47,19 +49,151 @@ class Statement:
     place: Place
 
 
+class IfTaken(Enum):
+    """What CREATE does where the name is taken."""
+
+    REFUSE = "refuse"
+    KEEP = "IF NOT EXISTS"
+    REPLACE = "OR REPLACE"
+
+    @classmethod
+    def of(cls, *, replaces: bool, careful: bool) -> IfTaken:
+        """Return what the words say."""
+        if replaces:
+            return cls.REPLACE
+        return cls.KEEP if careful else cls.REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a new column goes: FIRST (None) or AFTER a column."""
+
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Columns (each with its spot in ALTER TABLE), watermark and primary key."""
+
+    columns: tuple[ColumnSpec, ...] = ()
+    watermark: ComputedColumn | None = None
+    primary_key: tuple[str, ...] = ()
+    spots: tuple[Spot | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LikeOptions:
+    """(INCLUDING | EXCLUDING | OVERWRITING, part) in order; a later one wins."""
+
+    PARTS: ClassVar[tuple[str, ...]] = (
+        *("CONSTRAINTS", "DISTRIBUTION", "GENERATED", "METADATA"),
+        *("OPTIONS", "PARTITIONS", "WATERMARKS"),
+    )
+    said: tuple[tuple[str, str], ...] = ()
+
+    def verb(self, part: str) -> str:
+        """Return what is said of a part, by name before ALL.
+
+        Where nothing is said a part is included, as in Flink; options, computed columns and the
+        watermark may then be overwritten.
+        """
+        by_name = [verb for verb, named in self.said if named == part]
+        of_all = [verb for verb, named in self.said if named == "ALL"]
+        usual = "OVERWRITING" if part in ("GENERATED", "OPTIONS", "WATERMARKS") else "INCLUDING"
+        return [usual, *of_all, *by_name][-1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTable(Statement):
-    """CREATE TABLE."""
+    """CREATE TABLE; with a ``query`` it is also filled by it."""
 
     name: str
-    if_not_exists: bool
-    columns: tuple[ColumnSpec, ...]
-    watermark: ComputedColumn | None
-    primary_key: tuple[str, ...]
+    if_taken: IfTaken
+    declared: Declared
+    partitions: tuple[str, ...]
     options: dict[str, str]
     option_places: dict[str, Place]
     comment: str | None
     like: str | None
+    like_options: LikeOptions
+    query: Query | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenameTable:
+    """RENAME TO."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenameColumn:
+    """RENAME old TO new."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetOptions:
+    """SET ('key' = 'value')."""
+
+    options: dict[str, str]
+    places: dict[str, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetOptions:
+    """RESET ('key')."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Redeclare:
+    """ADD or MODIFY columns, watermark, key."""
+
+    declared: Declared
+    modifies: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DropParts:
+    """DROP columns, WATERMARK, PRIMARY KEY."""
+
+    columns: tuple[str, ...] = ()
+    watermark: bool = False
+    primary_key: bool = False
+
+
+TableChange = RenameTable | RenameColumn | SetOptions | ResetOptions | Redeclare | DropParts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterTable(Statement):
+    """ALTER TABLE."""
+
+    name: str
+    if_exists: bool
+    change: TableChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterView(Statement):
+    """ALTER VIEW: RENAME TO, or AS another query."""
+
+    name: str
+    if_exists: bool
+    to: str | None = None
+    query: Query | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use(Statement):
+    """USE of the one catalog and database there is."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +201,7 @@ class CreateView(Statement):
     """CREATE VIEW; ``text`` is the query as written."""
 
     name: str
-    if_not_exists: bool
+    if_taken: IfTaken
     columns: tuple[str, ...]
     query: Query
     text: str
@@ -78,7 +212,7 @@ class CreateFunction(Statement):
     """CREATE FUNCTION name AS 'package.module.function' LANGUAGE PYTHON."""
 
     name: str
-    if_not_exists: bool
+    if_taken: IfTaken
     path: str
 
 

@@ -27,6 +27,7 @@ RESERVED = words(
 """Words that never stand for a name unless back-quoted (fewer than Flink reserves)."""
 
 
+HOME_NAMES = frozenset({"default_catalog", "default_database"})
 _HOMES = ((), ("default_database",), ("default_catalog", "default_database"))
 """What may stand in front of a table: Flink's names of the one catalog and database."""
 

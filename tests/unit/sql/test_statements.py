@@ -7,10 +7,19 @@ import types
 
 import pytest
 
-from millstream.errors import MillstreamError, Place, PlanError, SqlError, UnknownName, Unsupported
+from millstream.errors import (
+    MillstreamError,
+    OptionError,
+    Place,
+    PlanError,
+    SqlError,
+    UnknownName,
+    Unsupported,
+)
 from millstream.plan.table import Computed, Metadata, Physical, Table
 from millstream.ports.registry import config_of
 from millstream.sql.script import Explained, Inserted, Listing, Outcome, Selected, Session
+from millstream.sql.show import create_table_text
 from millstream.types import BigInt, Decimal, TimestampLtz, VarChar
 
 TABLE = """
@@ -202,13 +211,28 @@ def test_a_python_function_is_called_by_its_sql_name(module: str) -> None:
         ),
         ("CREATE TABLE t (a INT) WITH ('connector'='x', 'connector'='y')", SqlError, "twice"),
         ("CREATE TABLE t (a INTT) WITH ('connector'='x')", UnknownName, "INTT"),
-        ("CREATE TABLE t (a INT) PARTITIONED BY (a)", Unsupported, "PARTITIONED BY"),
-        ("CREATE TABLE t AS SELECT 1", Unsupported, "AS"),
+        ("CREATE TABLE t (a INT) PARTITIONED BY (b)", PlanError, "connector"),
+        (
+            "CREATE TABLE t (a INT) PARTITIONED BY (b) WITH ('connector'='print')",
+            UnknownName,
+            "partition column 'b'",
+        ),
+        ("CREATE TABLE t (a INT) DISTRIBUTED BY (a)", Unsupported, "DISTRIBUTED"),
+        ("CREATE TABLE t AS SELECT 1", PlanError, "needs the option 'connector'"),
         ("CREATE TABLE a.b.c (x INT)", Unsupported, "one catalog"),
         ("CREATE CATALOG c", Unsupported, "CATALOG"),
-        ("CREATE OR REPLACE VIEW v AS SELECT 1", Unsupported, "OR REPLACE"),
-        ("USE CATALOG c", Unsupported, "USE"),
-        ("ALTER TABLE a ADD x INT", Unsupported, "ALTER"),
+        ("CREATE OR REPLACE VIEW a AS SELECT 1", PlanError, "table or view 'a'"),
+        ("USE CATALOG c", Unsupported, "one catalog"),
+        ("ALTER TABLE nope ADD x INT", UnknownName, "'nope'"),
+        ("ALTER TABLE a ADD n INT", PlanError, "column 'n' already"),
+        ("ALTER TABLE a MODIFY nope INT", UnknownName, "'nope'"),
+        ("ALTER TABLE a DROP n", PlanError, "at least one column"),
+        ("ALTER TABLE a DROP WATERMARK", PlanError, "no watermark"),
+        ("ALTER TABLE a DROP PRIMARY KEY", PlanError, "no primary key"),
+        ("ALTER TABLE a RENAME nope TO m", UnknownName, "'nope'"),
+        ("ALTER TABLE a RENAME TO b", PlanError, "'b' already"),
+        ("ALTER TABLE a WITH ('x' = 'y')", SqlError, "RENAME, SET"),
+        ("ALTER VIEW nope RENAME TO v", UnknownName, "'nope'"),
         ("CREATE FUNCTION f AS 'a.B'", Unsupported, "JAVA"),
         ("CREATE FUNCTION f AS 'nope_at_all.f' LANGUAGE PYTHON", MillstreamError, "nope_at_all"),
         ("CREATE VIEW a AS SELECT 1", PlanError, "already"),
@@ -283,3 +307,13 @@ def _tables(text: str) -> list[Table]:
     session = Session()
     assert list(session.execute(text))
     return list(session.catalog.tables.values())
+
+
+def test_partitions_of_a_connector_without_folders() -> None:
+    """A word that does nothing would be believed to do something."""
+    said = "CREATE TABLE p (k STRING, v INT) PARTITIONED BY (k) WITH ('connector' = 'print');"
+    session = Session()
+    run(said, session)
+    with pytest.raises(OptionError, match="no partitions of columns"):
+        config_of(session.catalog.tables["p"])
+    assert "PARTITIONED BY (`k`)" in create_table_text(session.catalog.tables["p"], {})
