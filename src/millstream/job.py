@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from millstream.errors import JobError, MillstreamError
 from millstream.plan import derive, explain, ids
 from millstream.plan.emitting import emitting
+from millstream.plan.joins import LookupJoin
 from millstream.plan.nodes import Plan, Scan
 from millstream.plan.table import Table
 from millstream.ports import registry
@@ -71,6 +72,8 @@ class Job:
             if isinstance(node, Scan):
                 found, _, _ = registry.config_of(node.table)
                 registry.check_metadata(node.table, found)
+            elif isinstance(node, LookupJoin):
+                registry.check_lookup(node.table, (column for _, column in node.on))
         for sink in self.plan.sinks:
             registry.config_of(sink.table)
         plan = derive.complete(ids.assign(emitting(self.plan, self.settings)), tables)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -144,6 +145,40 @@ def test_a_lost_connection_is_a_passing_failure(database: str) -> None:
     assert failed.value.retry is Retry.LATER
     assert lookup.ask(keys).height == 1
     lookup.close()
+
+
+@pytest.mark.postgres
+def test_closing_cancels_what_runs(database: str) -> None:
+    """A table locked by somebody else must not keep a stopped pipeline from ending."""
+    import psycopg
+
+    table = stored(
+        table_of("postgres", {"url": database, "table-name": "t", "sink.create-table": "true"})
+    )
+    schema = table.physical
+    lookup = lookup_for(table, schema.select(["id"]), schema.select(["name"]))
+    keys = pl.DataFrame({"id": [1]}, schema=polars_schema(schema.select(["id"])))
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            lookup.ask(keys)
+        except ConnectorError as error:
+            failed.append(error)
+
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(database) as other, psycopg.connect(database, autocommit=True) as watch:
+        other.execute("LOCK TABLE t")
+        thread = threading.Thread(target=ask)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while watch.execute(waits).fetchone() != (1,):
+            assert time.monotonic() < deadline, "nobody waits for the lock"
+        lookup.close()
+        thread.join(20)
+        assert not thread.is_alive()
+        other.rollback()
+    assert len(failed) == 1
 
 
 # ------------------------------------------------------------------------------ HTTP

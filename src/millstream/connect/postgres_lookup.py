@@ -3,7 +3,7 @@
 
 in      different keys; they travel as arrays, so that the query's text and plan are the same
 out     the rows of the keys as they are now, each column cast to its declared type
-state   idle connections, one for each question that is under way
+state   connections, one for each question that is under way; ``close`` cancels what runs
 bad     a lost connection is given up, and the error says that asking again may help
 """
 
@@ -42,6 +42,7 @@ class PostgresLookup(Lookup):
             self._type(field)
         self._lock = threading.Lock()
         self._idle: list[door.Connection] = []
+        self._lent: set[door.Connection] = set()
         self._query: door.sql.Composed | None = None
         self._closed = False
 
@@ -61,8 +62,12 @@ class PostgresLookup(Lookup):
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
+            lent = list(self._lent)
         for connection in idle:
             connection.close()
+        for connection in lent:
+            with contextlib.suppress(door.Error):  # it may just have ended
+                connection.cancel()
 
     def _rows(self, connection: door.Connection, keys: list[list[Any]]) -> list[tuple[Any, ...]]:
         if self._query is None:
@@ -114,16 +119,19 @@ class PostgresLookup(Lookup):
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             connection = door.connect(self._config)
+        with self._lock:
+            self._lent.add(connection)
+        works = False
         try:
             yield connection
+            works = True
         except door.Error as error:
-            connection.close()
             raise door.in_our_words(error, self._config, f"{self._where} cannot be asked") from None
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            if not self._closed:
-                self._idle.append(connection)
-                return
-        connection.close()
+        finally:
+            with self._lock:
+                self._lent.discard(connection)
+                kept = works and not self._closed
+                if kept:
+                    self._idle.append(connection)
+            if not kept:
+                connection.close()
