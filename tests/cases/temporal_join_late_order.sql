@@ -11,4 +11,5 @@
 --         1,2
 --         3,2
 -- late    2,eur,00:05:00
+-- targets flink gap: it joins a late row with the version it happens to have kept
 SELECT id, rate FROM orders JOIN rates FOR SYSTEM_TIME AS OF orders.ots AS r ON orders.cur = r.cur

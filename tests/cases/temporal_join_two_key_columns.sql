@@ -9,5 +9,6 @@
 -- expect  id,rate
 --         1,2
 --         3,3
+-- targets flink gap: it keeps versions by the whole join key, so the one of the old zone never ends
 SELECT id, rate FROM orders JOIN rates FOR SYSTEM_TIME AS OF orders.ots AS r
 ON orders.cur = r.cur AND orders.zone = r.zone

@@ -1,7 +1,7 @@
 // The rows of one case, given out in exactly the order the case says, whatever the job looks like.
 //
 // Each scan of a table is a source of its own, on a thread of its own. They take turns: one gives
-// one row and its watermark, waits until every task of the job is idle, and passes the turn. So
+// one row and its watermark, waits until every task is idle, and passes the turn. So
 // operators with two inputs see what the embedded engine sees, in the same order.
 
 import java.util.ArrayList;
@@ -29,8 +29,6 @@ import org.apache.flink.util.clock.SystemClock;
 
 final class Feed {
     private static final long START_LIMIT_MS = 20_000;
-    private static final long SETTLE_LIMIT_MS = 5_000;
-    private static final int IDLE_LOOKS = 3;
 
     static volatile Feed current;
 
@@ -101,31 +99,6 @@ final class Feed {
         notifyAll();
     }
 
-    // Until each task thread waits for its mailbox, seen a few times in a row.
-    private static void settle() throws InterruptedException {
-        ThreadGroup top = Thread.currentThread().getThreadGroup();
-        while (top.getParent() != null) {
-            top = top.getParent();
-        }
-        Thread[] all = new Thread[1024];
-        long until = System.currentTimeMillis() + SETTLE_LIMIT_MS;
-        int idle = 0;
-        while (idle < IDLE_LOOKS && System.currentTimeMillis() < until) {
-            boolean busy = false;
-            int count = top.enumerate(all, true);
-            for (int i = 0; i < count; i++) {
-                ThreadGroup group = all[i].getThreadGroup();
-                boolean task = group != null && group.getName().equals("Flink Task Threads");
-                if (task && all[i] != Thread.currentThread()) {
-                    Thread.State state = all[i].getState();
-                    busy |= state == Thread.State.RUNNABLE || state == Thread.State.BLOCKED;
-                }
-            }
-            idle = busy ? 0 : idle + 1;
-            Thread.sleep(1);
-        }
-    }
-
     // The source of one scan.
     static final class Scan implements SourceFunction<RowData> {
         private static final long serialVersionUID = 1L;
@@ -169,7 +142,7 @@ final class Feed {
                             new org.apache.flink.streaming.api.watermark.Watermark(marks.mark));
                     }
                 }
-                settle();
+                Idle.await();
                 feed.pass();
             }
         }
