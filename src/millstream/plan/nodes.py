@@ -300,7 +300,11 @@ class SortKey:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sort(Unary):
-    """ORDER BY … [LIMIT] on bounded input: gives everything at the end, in order."""
+    """ORDER BY … [LIMIT]: gives everything at the end of bounded input, in order.
+
+    Endless rows can be put in the order of their event time (and then by other columns): each is
+    given when the watermark passes it.
+    """
 
     by: tuple[SortKey, ...]
     limit: int | None = None
@@ -318,10 +322,23 @@ class Sort(Unary):
     def id_keys(self) -> tuple[str, ...]:
         return tuple(k.column for k in self.by)
 
+    def in_time(self, below: Facts) -> bool:
+        """Tell whether rows are given as the watermark passes them, instead of at the end."""
+        if below.bounded or below.updates or self.limit is not None or self.offset or not self.by:
+            return False
+        first = self.by[0]
+        return first.column in below.times and not first.descending
+
+    @property
+    def drops_late(self) -> bool:
+        return True
+
     def facts(self, inputs: tuple[Facts, ...], tables: Tables) -> Facts:
-        return untimed(inputs[0])
+        return inputs[0] if self.in_time(inputs[0]) else untimed(inputs[0])
 
     def state(self, inputs: tuple[Facts, ...]) -> StateBound:
+        if self.in_time(inputs[0]):
+            return StateBound.TIME
         few = self.limit is not None and not inputs[0].updates
         return StateBound.COUNT if few else StateBound.ROWS
 

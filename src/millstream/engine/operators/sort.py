@@ -1,4 +1,4 @@
-"""ORDER BY on input that ends, with LIMIT and OFFSET.
+"""ORDER BY: on input that ends, with LIMIT and OFFSET, or by the event time as it passes.
 
 in      any batches; rows may be taken back
 state   the rows so far; with a limit over appended rows only those that can still be given,
@@ -7,6 +7,8 @@ out     at the end of the input everything, in order, as inserts
 order   NULLs are lowest unless said otherwise, NaN is the largest number (as in Flink); equal rows
         in arrival order, over changing rows by their other columns, because their arrival order
         depends on how changes were merged
+time    endless rows by event time: each is given when the watermark reaches its time, and a row
+        whose time it has reached already is late
 bad     a row taken back that never came is counted in ``rows_unmatched``
 """
 
@@ -15,8 +17,9 @@ from __future__ import annotations
 import polars as pl
 
 from millstream.columns.physical import empty_frame
-from millstream.engine.batch import FINAL_MARK_MS, Batch
+from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
+from millstream.engine.state.waiting import Waiting
 from millstream.plan.nodes import Sort, SortKey
 from millstream.types import Schema
 
@@ -95,8 +98,54 @@ class SortAll(Operator):
         self._kept = rows
 
 
+class SortInTime(Operator):
+    """Gives rows in the order of their event time, as the watermark passes them."""
+
+    def __init__(self, node: Sort) -> None:
+        self._by = node.by
+        self._time = node.by[0].column
+        self._names = node.schema.names
+        self._waiting = Waiting(self._time, empty_frame(node.schema))
+
+    def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
+        assert port == 0, "a sort has one input"
+        frame = batch.frame
+        late: tuple[pl.DataFrame, ...] = ()
+        if MARK in frame.columns:
+            behind = frame[self._time].dt.epoch("ms") <= frame[MARK]
+            if behind.any():
+                late = (frame.filter(behind),)
+                frame = frame.filter(~behind)
+        if frame.height:
+            self._waiting.add(frame.select(self._names))
+        return Outputs(late=late) if late else NOTHING
+
+    def on_mark(self, mark_ms: int) -> Outputs:
+        if not len(self._waiting):
+            return NOTHING
+        rows = self._waiting.take(mark_ms).select(self._names)
+        return Outputs(out=(sorted_rows(rows, self._by, total=False),)) if rows.height else NOTHING
+
+    def snapshot(self) -> Snapshot:
+        rows, arrived = self._waiting.save()
+        return Snapshot({"rows": rows}, {"arrived": arrived})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._waiting.load(snapshot.tables["rows"], int(snapshot.facts["arrived"]))
+
+    @property
+    def state_bytes(self) -> int:
+        return self._waiting.bytes_used
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._waiting)
+
+
 @lowers(Sort)
 def _(node: Sort, lowering: Lowering) -> Operator:
+    if node.in_time(lowering.facts_in[0]):
+        return SortInTime(node)
     return SortAll(node, changes=lowering.changes_in[0])
 
 

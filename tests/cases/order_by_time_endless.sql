@@ -1,0 +1,16 @@
+-- why     endless rows can be ordered by event time: each is given as the watermark passes it
+-- input   bids: k STRING, v INT, ts TIMESTAMP(3); watermark ts - 5s; endless
+--         a,1,00:00:03
+--         b,2,00:00:01
+--         c,3,00:00:02
+--         d,9,00:00:01
+--         e,4,00:00:09
+--         f,5,00:00:20
+-- ordered k,v,ts
+--         d,9,00:00:01
+--         b,2,00:00:01
+--         c,3,00:00:02
+--         a,1,00:00:03
+--         e,4,00:00:09
+--         f,5,00:00:20
+SELECT * FROM bids ORDER BY ts, v DESC

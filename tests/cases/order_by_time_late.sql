@@ -1,0 +1,12 @@
+-- why     a row behind the watermark comes too late to be put in order
+-- input   bids: k STRING, ts TIMESTAMP(3); watermark ts - 1s; endless
+--         a,00:00:05
+--         b,00:00:09
+--         c,00:00:08
+--         d,00:00:04
+-- ordered k,ts
+--         a,00:00:05
+--         b,00:00:09
+-- late    c,00:00:08
+--         d,00:00:04
+SELECT * FROM bids ORDER BY ts
