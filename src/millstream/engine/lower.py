@@ -14,7 +14,7 @@ from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Asking, Lowering, Operator, operator_for
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
-from millstream.plan import changelog, expand, joins, ranks, table_function
+from millstream.plan import changelog, expand, joins, match, ranks, table_function
 from millstream.plan import nodes as n
 from millstream.plan.derive import Derived, StateBound, Upsert, late_node
 from millstream.plan.stages import chains
@@ -38,6 +38,7 @@ OPERATOR_MODULES: dict[type[n.Node], str] = {
     ranks.WindowRank: "window_rank",
     ranks.Over: "over",
     ranks.SetOperation: "set_operation",
+    match.Match: "match",
     changelog.ToChanges: "changelog",
     changelog.FromChanges: "changelog",
     expand.Expand: "expand",

@@ -117,7 +117,7 @@ class _LoweredStage:
             )
             plain = all(isinstance(c.expr, Column) and c.expr.name == c.name for c in stage.columns)
             picks = tuple(c.name for c in stage.columns) if plain else None
-        fail = _reason(lowered)
+        fail = reason_of(lowered)
         parts = [low.value for low in lowered] + ([] if fail is None else [fail])
         reads = frozenset(name for part in parts for name in part.meta.root_names())
         return cls(predicate, columns, fail, reads, picks)
@@ -161,7 +161,7 @@ class _LoweredStage:
         return made.select(*(pl.col(MADE + n).alias(n) for n in names), *hidden), bad
 
 
-def _reason(lowered: list[Lowered]) -> pl.Expr | None:
+def reason_of(lowered: list[Lowered]) -> pl.Expr | None:
     """Return the first failure's reason per row, or None where nothing can fail."""
     fails: list[Fail] = [f for low in lowered for f in low.fails]
     if not fails:

@@ -24,6 +24,7 @@ from millstream.sql.changelog_calls import ChangelogFn, changelog_node
 from millstream.sql.from_ import bind_join
 from millstream.sql.joined import AsOf, FunctionOf, JoinOf, Lateral, UnnestOf
 from millstream.sql.lateral import bind_lateral, bind_unnest, unnest_alone
+from millstream.sql.match import MatchOf, matched
 from millstream.sql.meaning import placed
 from millstream.sql.ordering import output_key
 from millstream.sql.outer import equated
@@ -153,6 +154,10 @@ class Binder:
                 data = self.relation(relation.data).joined()
                 node = placed(lambda: changelog_node(relation, data.node), relation.place)
                 return Scope.of(node, relation.alias or data.alias)
+            case MatchOf():
+                data = self.relation(relation.data).joined()
+                node = placed(lambda: matched(relation, data.node), relation.place)
+                return Scope.of(_with_columns(node, relation.columns), relation.alias)
 
             case JoinOf():
                 return self._join(relation)

@@ -17,6 +17,7 @@ from millstream.sql.changelog_calls import FUNCTIONS, ChangelogFn, ChangelogRead
 from millstream.sql.expressions import ExpressionReader
 from millstream.sql.grouping_sets import Sets, read_group
 from millstream.sql.joined import AsOf, Joined, JoinReader, check_join_hints, read_hints
+from millstream.sql.match import MatchOf, read_match
 from millstream.sql.over import Spec, read_windows
 from millstream.sql.tokens import RESERVED, Cursor, Kind
 from millstream.sql.windows import WINDOWS, WindowFn, WindowReader
@@ -63,7 +64,7 @@ class SubQuery:
     place: Place
 
 
-Relation = TableName | SubQuery | WindowFn | ChangelogFn | Joined
+Relation = TableName | SubQuery | WindowFn | ChangelogFn | MatchOf | Joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +347,8 @@ class QueryReader:
             inner = self.query()
             cursor.expect(")", after="to close the sub-query")
             place = cursor.place(start)
+            if cursor.sees("MATCH_RECOGNIZE"):
+                return read_match(self.scalar, SubQuery(inner, None, (), place), self._naming)
             return SubQuery(inner, self._alias("an alias"), self._column_list(), place)
         if cursor.here.kind is Kind.WORD and cursor.ahead(1).upper == "(":
             return self._refuse_function()
@@ -353,12 +356,17 @@ class QueryReader:
         place = cursor.place(first, last)
         options = self._table_options()
         taken = self._joins.as_of(TableName(name, name, (), place, options))
-        for word in ("MATCH_RECOGNIZE", "TABLESAMPLE"):
-            if cursor.sees(word):
-                raise cursor.unsupported(word, hint="Patterns come with a later version.")
+        if cursor.sees("MATCH_RECOGNIZE"):
+            data = TableName(name, name, (), place, options)
+            return read_match(self.scalar, data, self._naming)
+        if cursor.sees("TABLESAMPLE"):
+            raise cursor.unsupported("TABLESAMPLE", hint="Filter by a hash of a key instead.")
         alias = self._alias("an alias") or name
         if cursor.sees("MATCH_RECOGNIZE"):
-            raise cursor.unsupported("MATCH_RECOGNIZE", hint="Patterns come with a later version.")
+            raise cursor.error(
+                "The name stands before MATCH_RECOGNIZE.",
+                hint=f"Write {name} MATCH_RECOGNIZE ( … ) AS {alias}.",
+            )
         table = TableName(name, alias, self._column_list(), place, options)
         if isinstance(taken, AsOf):
             return replace(taken, data=table)

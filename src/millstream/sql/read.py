@@ -138,6 +138,8 @@ def _masked(source: Source) -> tuple[str, dict[int, str]]:
             return '"' + "x" * (len(found) - 2) + '"'
         if found == ";":
             return "}"
+        if found in "{}":  # the quantifiers of patterns
+            return "[" if found == "{" else "]"
         if found.startswith("/*+"):
             return "{  " + found[3:-2] + " }"
         if (found.startswith(("--", "/*")) and len(found) > 2) or found == "--":

@@ -1,0 +1,19 @@
+-- why     a reluctant last variable takes as few rows as it may
+-- input   t: k STRING, v INT, ts TIMESTAMP(3); watermark ts - 0s
+--         a,1,00:00:01
+--         a,2,00:00:02
+--         a,2,00:00:03
+--         a,2,00:00:04
+--         a,1,00:00:05
+--         a,2,00:00:06
+--         a,3,00:00:07
+-- expect  k,a,n
+--         a,1,1
+--         a,1,1
+SELECT * FROM t MATCH_RECOGNIZE (
+  PARTITION BY k ORDER BY ts
+  MEASURES A.v AS a, COUNT(B.v) AS n
+  AFTER MATCH SKIP PAST LAST ROW
+  PATTERN (A B+?)
+  DEFINE A AS A.v = 1, B AS B.v = 2
+) AS m

@@ -1,0 +1,20 @@
+-- why     {2,}? waits for two rows, then for C
+-- input   t: k STRING, v INT, ts TIMESTAMP(3); watermark ts - 0s
+--         a,1,00:00:01
+--         a,2,00:00:02
+--         a,2,00:00:03
+--         a,2,00:00:04
+--         a,2,00:00:05
+--         a,3,00:00:06
+--         a,1,00:00:07
+--         a,2,00:00:08
+--         a,3,00:00:09
+-- expect  k,n,b,c
+--         a,2,00:00:03,2
+SELECT * FROM t MATCH_RECOGNIZE (
+  PARTITION BY k ORDER BY ts
+  MEASURES COUNT(B.v) AS n, LAST(B.ts) AS b, C.v AS c
+  AFTER MATCH SKIP PAST LAST ROW
+  PATTERN (A B{2,}? C)
+  DEFINE A AS A.v = 1, B AS B.v = 2, C AS C.v >= 2
+) AS m
