@@ -157,6 +157,21 @@ def udf(  # noqa: PLR0913 (settings by name, most of them of async functions)
     return make if function is None else make(function)
 
 
+@overload
+def udtf(function: Callable[..., Any]) -> TableFunction: ...
+@overload
+def udtf(
+    function: None = None,
+    *,
+    result: RowType | None = None,
+    args: Sequence[LogicalType | str] | None = None,
+    vectorised: bool = False,
+    deterministic: bool = True,
+    nulls_call: bool = True,
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], TableFunction]: ...
+
+
 def udtf(
     function: Callable[..., Any] | None = None,
     *,
@@ -166,7 +181,7 @@ def udtf(
     deterministic: bool = True,
     nulls_call: bool = True,
     name: str | None = None,
-) -> Any:
+) -> TableFunction | Callable[[Callable[..., Any]], TableFunction]:
     """Make a Python function that gives rows callable by ``flat_map`` and in SQL's FROM.
 
     Args:
@@ -204,6 +219,19 @@ def udtf(
     return make if function is None else make(function)
 
 
+@overload
+def udaf(kind: Callable[[], Any]) -> AggregateFunction: ...
+@overload
+def udaf(
+    kind: None = None,
+    *,
+    args: Sequence[LogicalType | str] | None = None,
+    result: LogicalType | str | None = None,
+    nulls_call: bool = True,
+    name: str | None = None,
+) -> Callable[[Callable[[], Any]], AggregateFunction]: ...
+
+
 def udaf(
     kind: Callable[[], Any] | None = None,
     *,
@@ -211,7 +239,7 @@ def udaf(
     result: LogicalType | str | None = None,
     nulls_call: bool = True,
     name: str | None = None,
-) -> Any:
+) -> AggregateFunction | Callable[[Callable[[], Any]], AggregateFunction]:
     """Make a Python class an aggregate function, for ``agg`` and for SQL.
 
     The class has ``create(self)``, which gives a new accumulator, ``accumulate(self, acc,

@@ -15,6 +15,7 @@ from millstream.expr.tree import Call, Expr, TableCall, UdfCall
 from millstream.plan import nodes as n
 from millstream.plan.facts import Retract, Takes, covers_key
 from millstream.plan.joins import Join
+from millstream.plan.legality_functions import check_functions
 
 if TYPE_CHECKING:
     from millstream.plan.derive import Derived
@@ -34,6 +35,7 @@ def check(derived: Derived) -> None:
             _check_time(derived.facts(node.inputs[port]), node, column)
         if not isinstance(node, n.Write) and node.inputs:
             _check_chance(derived, node)
+        check_functions(derived, node)
         match node:
             case n.Sort():
                 _check_sort(derived.facts(node.input), node)

@@ -55,7 +55,8 @@ class Arguments:
             assert isinstance(call, AggCall), "only AggCall below an aggregate"
             # A second argument (LISTAGG's separator) is a constant and stays one.
             args = tuple(
-                a if i and isinstance(a, Literal) else column(a) for i, a in enumerate(call.args)
+                a if i and isinstance(a, Literal) and call.udf is None else column(a)
+                for i, a in enumerate(call.args)
             )
             where = None if call.filter is None else column(call.filter)
             new.append(Named(agg.name, replace(call, args=args, filter=where)))

@@ -98,14 +98,14 @@ class Distinct(Bagged):
 
     def __init__(self, dtype: pl.DataType, inner: Accumulator, *, afresh: bool) -> None:
         super().__init__(dtype)
-        self._inner = inner
+        self.inner = inner
         self._afresh = afresh
         self.words = bag_kernels.OWNER_WORDS + inner.words
 
     def settle(self, home: Home) -> None:
         super().settle(home)
         at = home.at + bag_kernels.OWNER_WORDS
-        self._inner.settle(Home(home.arena, home.heap, home.rows, at, home.seed ^ 0x5DEECE66D))
+        self.inner.settle(Home(home.arena, home.heap, home.rows, at, home.seed ^ 0x5DEECE66D))
 
     def changed(self, batch: Fold, changes: Changes) -> None:
         if self._afresh or not changes.rows.size:
@@ -113,22 +113,22 @@ class Distinct(Bagged):
         values = batch.column.gather(changes.rows)
         weights = changes.signs if (changes.signs < 0).any() else NO_WORDS
         arrived = batch.arrived[changes.rows]
-        self._inner.fold(Fold(batch.slots[changes.rows], values, weights, arrived))
+        self.inner.fold(Fold(batch.slots[changes.rows], values, weights, arrived))
 
     def result(self, slots: np.ndarray) -> pl.Series:
         if not self._afresh:
-            return self._inner.result(slots)
+            return self.inner.result(slots)
         where, values, counts = self.bag.entries(slots)
         scratch = self.home.rows.take(slots.size)
         batch = Fold(scratch[where], values, NO_WORDS, np.arange(where.size))
-        self._inner.fold(batch.where(counts > 0))
-        out = self._inner.result(scratch)
-        self._inner.release(scratch)
+        self.inner.fold(batch.where(counts > 0))
+        out = self.inner.result(scratch)
+        self.inner.release(scratch)
         self.home.rows.free(scratch)
         return out
 
     def release(self, slots: np.ndarray) -> None:
-        self._inner.release(slots)
+        self.inner.release(slots)
         super().release(slots)
 
 

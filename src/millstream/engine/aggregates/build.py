@@ -6,7 +6,7 @@ out     the accumulator that fits
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
 from millstream.columns.physical import polars_type
 from millstream.engine.aggregates.bags import Collect, Distinct, Ranked
@@ -16,11 +16,9 @@ from millstream.engine.aggregates.moments import FloatSpread, IntSpread
 from millstream.engine.aggregates.ordered import ArrayAgg, End, ListAgg
 from millstream.engine.aggregates.picks import Pick, Wanted
 from millstream.engine.aggregates.sums import FloatSum, IntSum
+from millstream.engine.aggregates.user import UserFold
 from millstream.engine.aggregates.wide import WideSum
-from millstream.expr.tree import AggCall, Literal
-
-if TYPE_CHECKING:
-    import polars as pl
+from millstream.expr.tree import AggCall, AggUdf, Literal
 
 SPREADS = {
     "VAR_POP": (False, False),
@@ -33,6 +31,8 @@ SPREADS = {
 def accumulator_for(call: AggCall, *, changes: bool, panes: bool) -> Accumulator:
     """Return the accumulator of a call; ``changes``: rows may be deleted again."""
     name = call.function
+    if call.udf is not None:
+        return _user(call, call.udf, shrinks=changes or panes)
     if name == "COUNT" and not call.args:
         return Count()
     arg, out = polars_type(call.args[0].typed), polars_type(call.typed)
@@ -49,6 +49,16 @@ def accumulator_for(call: AggCall, *, changes: bool, panes: bool) -> Accumulator
     inner = _plain(call, arg, out, changes=shrinks)
     afresh = shrinks and isinstance(inner, FloatSum | FloatSpread)
     return Distinct(arg, inner, afresh=afresh)
+
+
+def _user(call: AggCall, udf: AggUdf, *, shrinks: bool) -> Accumulator:
+    """Return a user's function; of different values it is folded anew where some may go."""
+    inner = UserFold(udf, len(call.args), strict=call.distinct and shrinks)
+    if not call.distinct:
+        return inner
+    dtypes = [polars_type(arg.typed) for arg in call.args]
+    arg = pl.Struct({f"{i}": d for i, d in enumerate(dtypes)}) if len(dtypes) > 1 else dtypes[0]
+    return Distinct(arg, inner, afresh=shrinks)
 
 
 def _plain(call: AggCall, arg: pl.DataType, out: pl.DataType, *, changes: bool) -> Accumulator:

@@ -8,20 +8,22 @@ out     result columns by slot; state as frames
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from millstream.columns.physical import polars_type
+from millstream.engine.aggregates.bags import Distinct
 from millstream.engine.aggregates.base import Accumulator, Fold, Home
 from millstream.engine.aggregates.build import accumulator_for
+from millstream.engine.aggregates.user import UserFold
+from millstream.engine.rejects import rejected_rows
 from millstream.engine.state.arena import Arena
+from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.slots import SlotRows
 from millstream.expr.tree import AggCall, Column, Named
-
-if TYPE_CHECKING:
-    import polars as pl
 
 ROWS = "rows_seen"
 
@@ -40,6 +42,9 @@ class Aggregates:
         self._dtypes = [polars_type(call.typed) for call in self._calls]
         self.words = sum(part.words for part in self.parts)
         self._rows_seen = 0
+        parts = [p.inner if isinstance(p, Distinct) else p for p in self.parts]
+        self._users = [part for part in parts if isinstance(part, UserFold)]
+        self._given: list[tuple[np.ndarray, pl.DataFrame]] = []
 
     def settle(self, arena: Arena, heap: ByteHeap, rows: SlotRows, at: int, seed: int) -> None:
         """Lay the accumulators out behind word ``at`` of the rows."""
@@ -58,8 +63,10 @@ class Aggregates:
     ) -> list[Fold]:
         """Return what each accumulator has to fold."""
         out: list[Fold] = []
+        if self._users:
+            self._given.append((arrived, frame))
         for call, part in zip(self._calls, self.parts, strict=True):
-            values = frame[_column(call.args[0])] if call.args else None
+            values = _values(call, frame)
             mask = None
             if values is not None and values.null_count() and not part.keeps_nulls:
                 mask = values.is_not_null()
@@ -75,6 +82,25 @@ class Aggregates:
         inputs = self.inputs(frame, slots, weights, self.arrive(frame.height))
         for part, batch in zip(self.parts, inputs, strict=True):
             part.fold(batch)
+
+    def rejected(self, uid: str) -> tuple[pl.DataFrame, ...]:
+        """Return the rows that a user's function refused since the last call, once each."""
+        if not self._users:
+            return ()
+        given, self._given = self._given, []
+        why: dict[int, str] = {}
+        for part in self._users:
+            for number, reason in part.failed:
+                why.setdefault(number, reason)
+            part.failed.clear()
+        made: list[pl.DataFrame] = []
+        for arrived, frame in given:
+            bad = np.flatnonzero(np.isin(arrived, list(why))) if why else NO_WORDS
+            if bad.size:
+                reasons = pl.Series([why.pop(int(arrived[at])) for at in bad])
+                shown = frame[bad].rename(lambda c: c.removeprefix("$") if "$arg" in c else c)
+                made.append(rejected_rows(shown, reasons, uid))
+        return tuple(made)
 
     def results(self, slots: np.ndarray) -> list[pl.Series]:
         """Return the result columns of slots."""
@@ -109,6 +135,16 @@ class Aggregates:
         self._rows_seen = int(facts[ROWS])
         for i, part in enumerate(self.parts):
             part.load(slots, tables[f"agg{i}"])
+        for user in self._users:  # what was refused then has been told then
+            user.failed.clear()
+
+
+def _values(call: AggCall, frame: pl.DataFrame) -> pl.Series | None:
+    """Return the argument; the several of a user's function as the fields of one column."""
+    if call.udf is None or len(call.args) < 2:
+        return frame[_column(call.args[0])] if call.args else None
+    columns = [frame[_column(arg)].alias(str(i)) for i, arg in enumerate(call.args)]
+    return pl.DataFrame(columns).to_struct("values")
 
 
 def _column(expr: Any) -> str:

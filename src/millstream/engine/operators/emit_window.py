@@ -120,6 +120,7 @@ class EmitWindow(Operator):
         frame, failed = self._arguments.prepare(batch.with_frame(frame))
         if frame.height:
             self._fold(frame)
+        failed = (*failed, *self._aggs.rejected(self.uid))
         return Outputs(out=self._fire(), late=late, rejected=(*untimed, *failed))
 
     def _without_late(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:

@@ -99,6 +99,7 @@ class FixedWindow(Operator):
                 out.extend(self._windows.advance(fired))
                 start = end
             self._fold(frame[start:] if start else frame, panes[start:])
+            rejected = (*rejected, *self._aggs.rejected(self.uid))
         if not (out or late or rejected):
             return NOTHING
         return Outputs(out=tuple(out), late=late, rejected=rejected)

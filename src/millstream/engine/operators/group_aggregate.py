@@ -84,7 +84,7 @@ class GroupAggregate(Operator):
         old = self._old_results(touched, was)
         self._aggs.fold(frame, slots, weights)
         out = self._emit(touched, was, old)
-        return Outputs(out=out, rejected=rejected)
+        return Outputs(out=out, rejected=(*rejected, *self._aggs.rejected(self.uid)))
 
     def on_mark(self, mark_ms: int) -> Outputs:
         if mark_ms != FINAL_MARK_MS or self._keys or self._ended:

@@ -97,6 +97,7 @@ class SessionWindow(Operator):
                 behind = given[behind[ROW].to_numpy()].drop(ROW)
             late = (behind,)
         self._fold(frame, assigned)
+        rejected = (*rejected, *self._aggs.rejected(self.uid))
         self._aggs.drop(assigned.merges[1])
         self._sessions.settle(assigned, self._timing.ends_by(batch.mark_ms))
         return Outputs(late=late, rejected=rejected) if late or rejected else NOTHING
