@@ -20,7 +20,6 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from millstream.columns.physical import polars_schema
 from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
@@ -52,13 +51,8 @@ class IntervalPairs(Operator):
         self._reach = ((node.lower_ms, node.upper_ms), (-node.upper_ms, -node.lower_ms))
         self._lasts = (max(node.upper_ms, 0), max(-node.lower_ms, 0))
         self._delay_ms = node.delay_ms
-        schema = polars_schema(node.left.schema)
-        self._state = tr.TimedRows(
-            {f"k{i}": schema[key] for i, key in enumerate(self._keys[0])},
-            self._names,
-            max(node.upper_ms - node.lower_ms, 0) + 1,
-            lowering.seed,
-        )
+        width_ms = max(node.upper_ms - node.lower_ms, 0) + 1
+        self._state = tr.TimedRows(self._names, width_ms, lowering.seed)
         self._added = 0
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
@@ -75,7 +69,7 @@ class IntervalPairs(Operator):
                 out.append(self._alone(frame.filter(~able), timed.take(~able.to_numpy()), port))
             frame, timed = frame.filter(able), timed.take(able.to_numpy())
         if frame.height:
-            keys = self._slots(frame, port)
+            keys = self._hashed(frame, port)
             met = self._meet(frame, keys, timed, port, out, rejected, batch.read_at_ms)
             self._state.add(port, keys, timed, met, frame)
             self._added += frame.height
@@ -111,7 +105,7 @@ class IntervalPairs(Operator):
             if rows.height:
                 timed = self._timed(rows.rename({ROW_MARK: MARK}), port)
                 met = rows[MET].to_numpy()
-                self._state.add(port, self._slots(rows, port), timed, met, rows)
+                self._state.add(port, self._hashed(rows, port), timed, met, rows)
 
     @property
     def state_bytes(self) -> int:
@@ -124,7 +118,7 @@ class IntervalPairs(Operator):
     def _meet(
         self,
         frame: pl.DataFrame,
-        keys: np.ndarray,
+        keys: tr.Keys,
         timed: tr.Timed,
         port: int,
         out: list[pl.DataFrame],
@@ -164,9 +158,8 @@ class IntervalPairs(Operator):
         used = (*self._keys[port], self._times[port])
         return frame.select(pl.all_horizontal(pl.col(used).is_not_null())).to_series()
 
-    def _slots(self, frame: pl.DataFrame, port: int) -> np.ndarray:
-        keys = [frame[key].alias(f"k{i}") for i, key in enumerate(self._keys[port])]
-        return self._state.keys.upsert(key_frame(keys, frame.height))[0]
+    def _hashed(self, frame: pl.DataFrame, port: int) -> tr.Keys:
+        return self._state.hashed(key_frame([frame[k] for k in self._keys[port]], frame.height))
 
     def _alone(self, rows: pl.DataFrame, timed: tr.Timed, port: int) -> pl.DataFrame:
         return self._padded(rows, timed.marks, port)

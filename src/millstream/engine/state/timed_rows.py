@@ -3,7 +3,8 @@
 in      key rows, times and values of one side; a stretch of time per row to look for in the other
 state   per side: rows in slots, and the order in which they end. Rows of one (key, stretch of
         ``width_ms``) form a chain per side, in arrival order, so that a look-up walks through
-        two chains at most, however many rows the key has
+        two chains at most, however many rows the key has. A chain is found by a 128-bit hash of
+        key and stretch together: keys are not kept beside the rows they stand in
 out     pairs (row asked for, slot found); the rows that end
 cost    follows the rows of the call and the rows found. What has ended is given back in steps
 """
@@ -21,19 +22,20 @@ from millstream.engine.state.end_order import EndOrder
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.key_index import KeyIndex
 from millstream.engine.state.row_values import RowValues
-from millstream.engine.state.slots import Rows, SlotRows, free_slot
+from millstream.engine.state.slots import Rows, SlotRows, free_slot, gather_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Words of a row; links are slot + 1, 0 = none.
-TIME, MARK, ENDS, KEY, CHAIN, NEXT, PREVIOUS, MET = range(1, 9)
-ROW_WORDS = 9
-# Words of a chain: its key and stretch, then first and last row of each side.
-CHAIN_KEY, STRETCH, FIRST, LAST = 1, 2, 3, 5
+TIME, MARK, ENDS, CHAIN, NEXT, PREVIOUS, MET = range(1, 8)
+ROW_WORDS = 8
+# Words of a chain: its hash, then first and last row of each side.
+HASH, FIRST, LAST = 1, 3, 5
 CHAIN_WORDS = 7
+# Odd numbers that spread the stretches of a key (the golden ratio, and another).
+SPREAD = (np.int64(-7046029254386353131), np.int64(-4417276706812531889))
 FREED_ROWS_MIN = 65_536
 """Rows given back per step, at least."""
 SLOT = "slot"
@@ -51,6 +53,21 @@ class Timed(NamedTuple):
         return Timed(self.times[rows], self.marks[rows], self.ends[rows])
 
 
+class Keys(NamedTuple):
+    """A 128-bit hash of each row's key."""
+
+    a: np.ndarray
+    b: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Keys:
+        """Return some rows."""
+        return Keys(self.a[rows], self.b[rows])
+
+    def at(self, stretches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the hash of keys and stretches together."""
+        return self.a ^ (stretches * SPREAD[0]), self.b + stretches * SPREAD[1]
+
+
 @dataclass(slots=True)
 class _Side:
     rows: SlotRows
@@ -62,16 +79,10 @@ class _Side:
 class TimedRows:
     """Both sides of one join."""
 
-    def __init__(
-        self,
-        keys: dict[str, pl.DataType],
-        sides: tuple[pl.Schema, pl.Schema],
-        width_ms: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, sides: tuple[pl.Schema, pl.Schema], width_ms: int, seed: int) -> None:
         self._arena = Arena()
         heap = ByteHeap(self._arena)
-        self.keys = KeyIndex(keys, seed, arena=self._arena, heap=heap, extra_words=1)
+        self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
         self._chains = SlotRows(self._arena, CHAIN_WORDS)
         self._table = HashTable(self._arena, self._chains, seed)
         self._width_ms = width_ms
@@ -82,8 +93,15 @@ class TimedRows:
             order = EndOrder(pl.DataFrame(schema={SLOT: pl.Int64()}))
             self._sides.append(_Side(rows, values, order))
 
+    def hashed(self, keys: pl.DataFrame) -> Keys:
+        """Return what keys are known by; equal ones of both sides alike."""
+        if not keys.width:
+            return Keys(*np.zeros((2, keys.height), dtype=np.int64))
+        one, two = (keys.hash_rows(seed=seed).to_numpy().view(np.int64) for seed in self._seeds)
+        return Keys(one, two)
+
     def find(
-        self, side: int, keys: np.ndarray, timed: Timed, reach: tuple[int, int], pairs_max: int
+        self, side: int, keys: Keys, timed: Timed, reach: tuple[int, int], pairs_max: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (row asked for, slot in ``side``) in pieces of about ``pairs_max``.
 
@@ -91,14 +109,14 @@ class TimedRows:
         """
         rows = self._sides[side].rows
         stretches = [(timed.times + by) // self._width_ms for by in reach]
-        first, second = (self._table.lookup(keys, stretch) for stretch in stretches)
+        first, second = (self._table.lookup(*keys.at(stretch)) for stretch in stretches)
         second[stretches[0] == stretches[1]] = -1
         places = np.stack([first, second])
         given = (rows.view, self._chains.view, side, places, timed, reach)
         counts = count_partners(*given)
         ends = np.cumsum(counts)
         start = 0
-        while start < keys.size:
+        while start < ends.size:
             base = int(ends[start - 1]) if start else 0
             stop = int(np.searchsorted(ends, base + pairs_max, side="right"))
             stop = max(stop, start + 1)
@@ -108,13 +126,13 @@ class TimedRows:
             start = stop
 
     def add(
-        self, side: int, keys: np.ndarray, timed: Timed, met: np.ndarray, frame: pl.DataFrame
+        self, side: int, keys: Keys, timed: Timed, met: np.ndarray, frame: pl.DataFrame
     ) -> None:
         """Keep rows until they end."""
-        if not keys.size:
+        if not frame.height:
             return
         own = self._sides[side]
-        slots = own.rows.take(keys.size)
+        slots = own.rows.take(frame.height)
         matrix = own.rows.matrix()
         matrix[slots, TIME], matrix[slots, MARK], matrix[slots, ENDS] = (
             timed.times,
@@ -123,21 +141,9 @@ class TimedRows:
         )
         matrix[slots, MET] = met
         own.values.put(own.rows, slots, frame)
-        stretches = timed.times // self._width_ms
-        chains, made = self._table.upsert(keys, stretches)
-        known = self._chains.matrix()
-        known[chains[made], CHAIN_KEY] = keys[made]
-        known[chains[made], STRETCH] = stretches[made]
-        link(
-            own.rows.view,
-            self._chains.view,
-            self.keys.rows.view,
-            self.keys.extra,
-            side,
-            slots,
-            chains,
-            keys,
-        )
+        a, b = keys.at(timed.times // self._width_ms)
+        chains, _ = self._table.upsert(a, b)
+        link(own.rows.view, self._chains.view, side, slots, chains, a, b)
         # A row must be there for others that arrive under the same mark, even if it comes late.
         own.order.add(np.maximum(timed.ends, timed.marks), pl.DataFrame({SLOT: slots}))
 
@@ -189,26 +195,22 @@ class TimedRows:
     def _free(self, side: int, slots: np.ndarray) -> None:
         own = self._sides[side]
         own.values.free(own.rows, slots)
-        chains, gone = unlink(
-            own.rows.view, self._chains.view, self.keys.rows.view, self.keys.extra, side, slots
-        )
+        chains = unlink(own.rows.view, self._chains.view, side, slots)
         if chains.size:
-            matrix = self._chains.matrix()
-            self._table.remove(matrix[chains, CHAIN_KEY], matrix[chains, STRETCH])
+            a, b = gather_words(self._chains.view, HASH, 2, chains)
+            self._table.remove(a, b)
             self._chains.free(chains)
-        self.keys.free(gone)
 
 
 @kernel
 def link(
     rows: Rows,
     chains: Rows,
-    keys: Rows,
-    x: int,
     side: int,
     slots: np.ndarray,
     at: np.ndarray,
-    key_slots: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
 ) -> None:
     """Put rows at the end of their chains."""
     words = rows.words
@@ -216,29 +218,26 @@ def link(
         r = slots[i] * rows.width
         c = at[i] * chains.width
         last = chains.words[c + LAST + side]
-        words[r + KEY] = key_slots[i]
         words[r + CHAIN] = at[i]
         words[r + PREVIOUS] = last
         if last > 0:
             words[(last - 1) * rows.width + NEXT] = slots[i] + 1
         else:
+            chains.words[c + HASH] = a[i]
+            chains.words[c + HASH + 1] = b[i]
             chains.words[c + FIRST + side] = slots[i] + 1
         chains.words[c + LAST + side] = slots[i] + 1
-        keys.words[key_slots[i] * keys.width + x] += 1
 
 
 @kernel
-def unlink(
-    rows: Rows, chains: Rows, keys: Rows, x: int, side: int, slots: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Free rows; returns the chains and the keys that have none left."""
+def unlink(rows: Rows, chains: Rows, side: int, slots: np.ndarray) -> np.ndarray:
+    """Free rows; returns the chains that have none left."""
     empty = np.empty(slots.size, dtype=np.int64)
-    gone = np.empty(slots.size, dtype=np.int64)
-    n, k = 0, 0
+    n = 0
     words = rows.words
     for slot in slots:
         r = slot * rows.width
-        chain, key = words[r + CHAIN], words[r + KEY]
+        chain = words[r + CHAIN]
         c = chain * chains.width
         previous, following = words[r + PREVIOUS], words[r + NEXT]
         if previous > 0:
@@ -253,11 +252,7 @@ def unlink(
         if chains.words[c + FIRST] == 0 and chains.words[c + FIRST + 1] == 0:
             empty[n] = chain
             n += 1
-        keys.words[key * keys.width + x] -= 1
-        if keys.words[key * keys.width + x] == 0:
-            gone[k] = key
-            k += 1
-    return empty[:n].copy(), gone[:k].copy()
+    return empty[:n].copy()
 
 
 @kernel
