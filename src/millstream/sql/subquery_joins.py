@@ -165,7 +165,7 @@ def _scalar(node: n.Node, query: BoundQuery) -> tuple[n.Node, Expr]:
     expr: Expr = Column(other.names[value], place=query.place)
     if many is not None:
         # More than one row has no one value: the row that asks for it is rejected.
-        text = Literal("a scalar sub-query gave more than one row", place=query.place)
+        text = Literal("more than one row in a sub-query", place=query.place)
         kind = sub.node.schema.type_of(value).with_nullable(True)
         failing = Cast(Cast(text, t.Int(), place=query.place), kind, place=query.place)
         expr = Call("CASE", (Column(other.names[many]), failing, expr), place=query.place)

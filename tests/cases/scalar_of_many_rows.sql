@@ -1,0 +1,13 @@
+-- why     several rows have no one value: rows that ask for it are rejected, others go on
+-- input   a: id INT, v INT
+--         1,5
+--         2,6
+-- input   b: id INT, w INT
+--         1,7
+--         2,8
+--         2,9
+-- expect  id,w
+--         1,7
+-- rejected more than one row
+-- targets flink gap: it stops the job instead
+SELECT id, (SELECT w FROM b WHERE b.id = a.id) AS w FROM a
