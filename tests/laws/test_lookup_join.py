@@ -150,8 +150,92 @@ def test_answers_may_come_at_any_time(
     assert sum(s.operator.state_rows for s in harness.graph.steps if s.operator) == 0
 
 
-def feed(harness: Harness, rows: list[Any]) -> None:
+def feed(harness: Harness, rows: list[Any], name: str = "events") -> None:
     if rows:
-        kinds = {"k": pl.Int32, "v": pl.Int32, "ts": pl.Int64}
+        kinds = dict(polars_schema(EVENTS if name == "events" else OTHERS)) | {"ts": pl.Int64()}
         frame = pl.DataFrame(rows, schema=kinds, orient="row")
-        harness.feed("events", frame.with_columns(pl.col("ts").cast(pl.Datetime("ms"))))
+        harness.feed(name, frame.with_columns(pl.col("ts").cast(pl.Datetime("ms"))))
+
+
+OTHERS = Schema.of({"name": "STRING", "ts": "TIMESTAMP(3)"})
+MORE = Schema.of({"key": "STRING", "word": "STRING"})
+WORDS = [("one", "1"), ("two", "2"), ("two", "zwei")]
+
+
+def plan_of_two() -> derive.Derived:
+    """Return: events looked up twice, united with rows of another table, counted by window."""
+    events = table("events", EVENTS, watermark=Watermark("ts", resolve(Column("ts"), EVENTS)))
+    others = table("others", OTHERS, watermark=Watermark("ts", resolve(Column("ts"), OTHERS)))
+    known = pl.DataFrame(KNOWN, schema=polars_schema(NAMES), orient="row")
+    words = pl.DataFrame(WORDS, schema=polars_schema(MORE), orient="row")
+    once = LookupJoin(
+        input=n.Scan(table=events),
+        table=table("names", NAMES, options={"frame": known}),
+        kind=JoinKind.LEFT,
+        on=((Column("k", type=EVENTS.type_of("k")), "id"),),
+        names=(("name", "name"),),
+    )
+    twice = LookupJoin(
+        input=once,
+        table=table("words", MORE, options={"frame": words}),
+        kind=JoinKind.LEFT,
+        on=((Column("name", type=once.schema.type_of("name")), "key"),),
+        names=(("word", "word"),),
+    )
+    columns = (("word", "name"), ("ts", "ts"))
+    part = n.Project(
+        input=twice,
+        columns=tuple(
+            Named(new, Column(old, type=twice.schema.type_of(old))) for old, new in columns
+        ),
+    )
+    both = n.Union(parts=(part, n.Scan(table=others)))
+    count = Named("n", aggregates.resolve(AggCall("COUNT")))
+    counted = n.WindowAggregate(
+        input=both, window=Tumble(SIZE), time="ts", keys=("name",), aggs=(count,)
+    )
+    plan = n.Plan((n.Write(input=counted, table=table("windows", counted.schema)),))
+    tables = derive.Tables()
+    return derive.derive(derive.complete(ids.assign(plan), tables), tables)
+
+
+@given(
+    events=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), max_size=20),
+    others=st.lists(st.integers(1, 9), max_size=20),
+    steps=st.lists(st.tuples(st.sampled_from(["events", "others"]) | STEP, st.integers(1, 4))),
+)
+def test_marks_of_steps_that_ask_are_those_of_their_readers(
+    events: list[tuple[int, int]], others: list[int], steps: list[tuple[str, int]]
+) -> None:
+    """Rows in order can never be late, however long one question after the other takes."""
+    times = [sum(gap for _, gap in events[: i + 1]) for i in range(len(events))]
+    left: dict[str, list[Any]] = {
+        "events": [(k, 0, ts) for (k, _), ts in zip(events, times, strict=True)],
+        "others": [("x", sum(others[: i + 1])) for i in range(len(others))],
+    }
+    wanted: Counter[Any] = Counter(
+        (word, ts // SIZE * SIZE)
+        for k, _, ts in left["events"]
+        for name in [name for i, name, _ in KNOWN if i == k] or [None]
+        for word in [word for key, word in WORDS if key == name] or [None]
+    )
+    wanted.update((name, ts // SIZE * SIZE) for name, ts in left["others"])
+    harness = Harness(plan_of_two(), answers=False)
+    for step, size in [*steps, ("events", 99), ("others", 99)]:
+        if step in left:
+            feed(harness, left[step][:size], step)
+            del left[step][:size]
+        elif step == "answer one":
+            harness.answer_one(-1)
+        elif step == "answer":
+            harness.answer()
+        elif step == "crash":
+            harness = harness.restarted()
+    harness.finish()
+    harness.answer()
+    found: Counter[Any] = Counter()
+    for name, count, start, *_ in plain(harness.out["windows"]).elements():
+        assert (name, start) not in found, "a window was given twice"
+        found[name, start] = count
+    assert found == wanted
+    assert sum(s.count.rows_late for s in harness.graph.steps) == 0
