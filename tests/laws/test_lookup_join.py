@@ -216,8 +216,8 @@ def test_marks_of_steps_that_ask_are_those_of_their_readers(
     wanted: Counter[Any] = Counter(
         (word, ts // SIZE * SIZE)
         for k, _, ts in left["events"]
-        for name in [name for i, name, _ in KNOWN if i == k] or [None]
-        for word in [word for key, word in WORDS if key == name] or [None]
+        for name in tuple(name for i, name, _ in KNOWN if i == k) or (None,)
+        for word in tuple(word for key, word in WORDS if key == name) or (None,)
     )
     wanted.update((name, ts // SIZE * SIZE) for name, ts in left["others"])
     harness = Harness(plan_of_two(), answers=False)

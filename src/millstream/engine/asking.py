@@ -114,13 +114,13 @@ class Asker:
         for asked in line.asked:
             if asked.future is not None:
                 continue
+            if under_way >= limit:
+                return
             known = line.resolver.at_once(asked.ask.payload, now_ms)
             if known is not None:
                 asked.future = Future()
                 asked.future.set_result(known)
                 continue
-            if under_way >= limit:
-                return
             under_way += 1
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._asks_max, thread_name_prefix="ask")
