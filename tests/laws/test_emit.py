@@ -166,3 +166,10 @@ def test_a_delay_holds_early_results_back() -> None:
     assert times[0] == 10
     assert all(b - a >= 10 for a, b in pairwise(times))
     assert OP in given_[10][0].columns
+
+
+def test_rows_of_an_earlier_stamp_are_told_by_their_time() -> None:
+    """A result that a window of the clock fires must reach a window over it before that fires."""
+    made = operator(Tumble(10), Emit(early_ms=0), upserts=True)
+    rows = frame_of([("a", "x", 9), ("a", "y", 12)], NO_MARK)
+    assert made.clock_times(rows, 0).tolist() == [9, 12]

@@ -37,7 +37,8 @@ def warm_up() -> Exit:
         "different": col("k").n_unique(),
         "newest": col("k").last(),
     }
-    for window in (None, ms.tumble("1s"), ms.hop("4s", slide="2s"), ms.cumulate("4s", step="2s")):
+    hop, cumulate = ms.hop("4s", slide="2s"), ms.cumulate("4s", step="2s")
+    for window in (None, ms.tumble("1s"), hop, cumulate, ms.session("1s")):
         for keys in (("n",), ("k",), ("k", "n"), ()):
             stream.group_by(*keys, window=window).agg(**figures).collect()
     print(f"done in {time.monotonic() - began_s:.1f} s", file=sys.stderr)

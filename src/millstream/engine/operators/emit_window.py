@@ -218,6 +218,11 @@ class EmitWindow(Operator):
             self._forget(slots)
         return Outputs(out=out) if out else NOTHING
 
+    def clock_times(self, frame: pl.DataFrame, port: int) -> np.ndarray:
+        if isinstance(self._window, Attached):
+            return self._clock.instants_of(milliseconds(frame[self._window.end])) - 1
+        return milliseconds(frame[self._node.time])
+
     def on_clock(self, now_ms: int) -> Outputs:
         self._now_ms = max(self._now_ms, now_ms)
         out = self._fire()
