@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -17,11 +17,14 @@ from millstream.engine.batch import FINAL_MARK_MS, MARK, OP, Batch, Op
 from millstream.engine.functions import Context
 from millstream.engine.operator import Lowering, Operator, operator_for
 from millstream.engine.operators import rank as _rank  # registers the operator
+from millstream.engine.operators import window_rank as _window_rank
 from millstream.plan.facts import Facts
 from millstream.plan.nodes import SortKey, Values
-from millstream.plan.ranks import Rank, RankKind
+from millstream.plan.ranks import Rank, RankKind, WindowRank
 
 assert _rank
+assert _window_rank
+WINDOWED = (t.Field("ws", t.Timestamp(3)), t.Field("we", t.Timestamp(3)))
 SCHEMA = t.Schema.of(
     {"k": "STRING", "v": "BIGINT", "f": "DOUBLE", "s": "STRING", "ts": "TIMESTAMP(3)"}
 )
@@ -67,12 +70,14 @@ def rank_node(**options: Any) -> Rank:
     return Rank(input=Values(columns=SCHEMA, rows=()), **options)
 
 
-def running(node: Rank, *, changes: bool = False, upsert: bool = False, facts: Facts) -> Operator:
+def running(
+    node: Rank | WindowRank, *, changes: bool = False, upsert: bool = False, facts: Facts
+) -> Operator:
     lowering = Lowering(Context(), (changes,), upsert, 7, bounded=False, facts_in=(facts,))
     return operator_for(node, lowering)
 
 
-def restarted(operator: Operator, node: Rank, **options: Any) -> Operator:
+def restarted(operator: Operator, node: Rank | WindowRank, **options: Any) -> Operator:
     fresh = running(node, **options)
     fresh.restore(operator.snapshot())
     return fresh
@@ -306,3 +311,44 @@ def test_a_partition_not_written_for_long_is_forgotten() -> None:
     for at, want in ((1, 1), (500, 1), (1_400, 0), (2_500, 1)):
         given = operator.on_batch(Batch(frame_of([row]), read_at_ms=at)).out
         assert sum(f.height for f in given) == want, at
+
+
+@given(
+    rows=st.lists(ROW, min_size=1, max_size=40), cuts=CUTS, by=BY, kind=KINDS,
+    first=st.integers(1, 2), more=st.integers(0, 2), data=st.data(),
+)  # fmt: skip
+@settings(deadline=None, max_examples=100)
+def test_per_window(rows, cuts, by, kind, first, more, data):
+    """A window's ranks are told once, when it closes; a row of a closed window is late."""
+    given_ = replace(SCHEMA, fields=(*SCHEMA.fields, *WINDOWED))
+    node = WindowRank(
+        input=Values(columns=given_, rows=()), kind=kind, partition=("k",), by=by,
+        first=first, last=first + more, number="rn", bounds=("ws", "we"),
+    )  # fmt: skip
+    facts = Facts(bounded=False, times=("ts",), bounds=("ws", "we"), marks=True)
+    operator, out, late = running(node, facts=facts), [], []
+    marks, mark = [], -1
+    for row in rows:
+        marks.append(mark)
+        mark = max(mark, row.ts - 3)
+    for part in cut(list(zip(rows, marks, strict=True)), cuts):
+        start = pl.col("ts").dt.timestamp("ms") // 10 * 10
+        frame = frame_of([r for r, _ in part]).with_columns(
+            start.cast(pl.Datetime("ms")).alias("ws"),
+            (start + 10).cast(pl.Datetime("ms")).alias("we"),
+            pl.Series(MARK, [m for _, m in part], dtype=pl.Int64),
+        )
+        late += operator.on_batch(Batch(frame)).late
+        out += operator.on_mark(max(part[-1][1], part[-1][0].ts - 3)).out
+        if data.draw(st.booleans()):
+            operator = restarted(operator, node, facts=facts)
+    out += operator.on_mark(FINAL_MARK_MS).out
+    on_time = [r for r, m in zip(rows, marks, strict=True) if r.ts // 10 * 10 + 9 > m]
+    want: Counter[Any] = Counter()
+    for start in {r.ts // 10 for r in on_time}:
+        mine = [r for r in on_time if r.ts // 10 == start]
+        want += twin(mine, rank_node(kind=kind, partition=("k",), by=by, first=first,
+                                     last=first + more, number="rn"), ties=False)  # fmt: skip
+    assert folded([f.drop("ws", "we") for f in out]) == want
+    assert sum(f.height for f in late) == len(rows) - len(on_time)
+    assert operator.state_rows == 0

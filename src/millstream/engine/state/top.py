@@ -296,9 +296,11 @@ def tell(
                 break
             seen += count
             last = node
-            left -= 1 if words[p + COPIES] > 0 else 0
+            had = words[p + COPIES]
+            left -= 1 if had > 0 else 0
             held += 1 if copies > 0 else 0
-            old, o, new, n = tell_row(rows, node, top, (low, copies), wanted, old, o, new, n)
+            if had != copies or (had > 0 and words[p + GIVEN] != low):
+                old, o, new, n = tell_row(rows, node, top, (low, copies), wanted, old, o, new, n)
             if rank > wanted.last and prune:
                 remove(rows, owners, q, node)
                 owners.words[q + SIZE] -= count
