@@ -168,7 +168,7 @@ def run(
 ) -> tuple[Counter[Any], Counter[Any]]:
     """Return what came out and the late rows of the real operator over the rows in pieces."""
     made = make()
-    made._sessions.span_ms = span_ms
+    made._sessions.lists.span_ms = span_ms
     outs: list[pl.DataFrame] = []
     late: list[pl.DataFrame] = []
     mark = NO_MARK
@@ -184,12 +184,12 @@ def run(
         if crash:
             snapshot = made.snapshot()
             made = make()
-            made._sessions.span_ms = span_ms
+            made._sessions.lists.span_ms = span_ms
             made.restore(snapshot)
     outs += made.on_mark(FINAL_MARK_MS).out
     assert made.state_rows == 0, "all sessions are closed, so nothing may be kept"
     assert len(made._sessions.keys) == 0, "all sessions are closed, so no key may be kept"
-    assert not any(made._sessions._lists.values()), "nothing ends any more, so nothing is listed"
+    assert not len(made._sessions.lists), "nothing ends any more, so nothing is listed"
     return counted(outs), counted([f.drop(MARK) for f in late])
 
 

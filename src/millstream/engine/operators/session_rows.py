@@ -72,7 +72,7 @@ class SessionRows(Operator):
         return Outputs(late=late, rejected=rejected) if late or rejected else NOTHING
 
     def on_mark(self, mark_ms: int) -> Outputs:
-        cells = self._sessions.ended(self._timing.ends_by(mark_ms))
+        cells = self._sessions.lists.ended(self._timing.ends_by(mark_ms))
         if not cells.size:
             return NOTHING
         where, _, rows = self._rows.of(cells)

@@ -28,8 +28,9 @@ from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Sna
 from millstream.engine.operators.window_spec import datetimes, milliseconds, with_time
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face
+from millstream.engine.state.end_lists import NO_MARK
 from millstream.engine.state.key_index import key_frame
-from millstream.engine.state.sessions import CELL_WORDS, NO_MARK, Assigned, Sessions
+from millstream.engine.state.sessions import CELL_WORDS, Assigned, Sessions
 from millstream.engine.wall_clock import WallClock
 from millstream.plan.windows import Session
 
@@ -128,7 +129,7 @@ class SessionWindow(Operator):
             part.fold(rows)
 
     def on_mark(self, mark_ms: int) -> Outputs:
-        cells = self._sessions.ended(self._timing.ends_by(mark_ms))
+        cells = self._sessions.lists.ended(self._timing.ends_by(mark_ms))
         if not cells.size:
             return NOTHING
         out = self._frame(cells)

@@ -7,19 +7,18 @@ out     the cell of each row (-1 = too late), the cells that rows brought togeth
 order   work on one cell happens in the order of the rows: rows of stage 0, then the merges of
         stage 1, then its rows, and so on; a stage is a longest chain of merges, most often 0
 cost    a row looks through the sessions of its key that are newer than its own, most often none;
-        asking what has ended looks at no more than one part in LISTS_PER_GAP of the open sessions
+        what has ended is found through :class:`.end_lists.EndLists`
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.end_lists import NO_MARK, EndLists
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex
@@ -34,14 +33,6 @@ KEY_WORDS = 1
 # Words of a cell.
 START, END, KEY, NEWER, OLDER, LISTED, TURN, STAGE = range(1, 9)
 CELL_WORDS = 9
-
-LISTS_PER_GAP = 256
-SPAN_MS_MIN = 250
-"""A list holds the cells of at least so long, or a fast stream would fill too many."""
-NO_LIST = -(2**62)
-SOON = NO_LIST + 1
-"""The list of the cells that end with the batch they were made in."""
-NO_MARK = -(2**63) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +60,7 @@ class Sessions:
         self.keys = KeyIndex(schema, seed, arena=arena, heap=self.heap, extra_words=KEY_WORDS)
         self.cells = SlotRows(arena, CELL_WORDS + words)
         self._gap_ms = gap_ms
-        self.span_ms = max(SPAN_MS_MIN, gap_ms // LISTS_PER_GAP)
-        self._lists: dict[int, list[np.ndarray]] = {}
-        self._order: list[int] = []
+        self.lists = EndLists(self.cells, END, LISTED, gap_ms)
         self._turn = 0
 
     def assign(self, keys: np.ndarray, times: np.ndarray, marks: np.ndarray) -> Assigned:
@@ -99,44 +88,7 @@ class Sessions:
         if given.size:
             self.cells.free(given)
             made = made[gather_words(self.cells.view, 0, 1, made)[0] > 0]
-        self.list_cells(made, mark_ms)
-
-    def list_cells(self, cells: np.ndarray, mark_ms: int) -> None:
-        """Note by their ends when cells are to be looked at."""
-        if not cells.size:
-            return
-        ends = gather_words(self.cells.view, END, 1, cells)[0]
-        lists = np.where(ends <= mark_ms, SOON, ends // self.span_ms)
-        put_word(self.cells.view, LISTED, cells, lists)
-        order = np.argsort(lists, kind="stable")
-        lists, cells = lists[order], cells[order]
-        starts = np.flatnonzero(lists[1:] != lists[:-1]) + 1
-        firsts = lists[np.concatenate([[0], starts])]
-        # A Python loop over the lists that got new cells, not over rows.
-        for number, some in zip(firsts.tolist(), np.split(cells, starts), strict=True):
-            if number not in self._lists:
-                self._lists[number] = []
-                heappush(self._order, number)
-            self._lists[number].append(some)
-
-    def ended(self, until_ms: int) -> np.ndarray:
-        """Return the cells that end at or before ``until_ms``, by end; each once."""
-        last = until_ms // self.span_ms
-        found: list[np.ndarray] = []
-        left: list[np.ndarray] = []
-        # A Python loop over the lists whose time has come, not over sessions.
-        while self._order and self._order[0] <= last:
-            number = heappop(self._order)
-            cells = self._lists.pop(number)
-            listed = cells[0] if len(cells) == 1 else np.concatenate(cells)
-            fired, again = collect(self.cells.view, listed, number, until_ms)
-            found.append(fired)
-            left.append(again)
-        for again in left:
-            self.list_cells(again, NO_MARK)
-        every = np.concatenate(found) if found else NO_WORDS
-        ends = gather_words(self.cells.view, END, 1, every)[0]
-        return every[np.argsort(ends, kind="stable")]
+        self.lists.add(made, mark_ms)
 
     def bounds(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the starts and ends of cells."""
@@ -167,7 +119,7 @@ class Sessions:
         )
         cells = np.empty_like(made)
         cells[order] = made
-        self.list_cells(cells, NO_MARK)
+        self.lists.add(cells)
         return cells
 
     @property
@@ -289,32 +241,6 @@ def assign(
 
 
 @kernel
-def collect(
-    cells: Rows, listed: np.ndarray, number: int, until: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the listed cells that have ended, and those that go on.
-
-    A cell that went, or whose place another one took, has another list or none.
-    """
-    fired = np.empty(listed.size, dtype=np.int64)
-    again = np.empty(listed.size, dtype=np.int64)
-    ended = 0
-    left = 0
-    for cell in listed:
-        c = cell * cells.width
-        if cells.words[c] <= 0 or cells.words[c + LISTED] != number:
-            continue
-        cells.words[c + LISTED] = NO_LIST
-        if cells.words[c + END] <= until:
-            fired[ended] = cell
-            ended += 1
-        else:
-            again[left] = cell
-            left += 1
-    return fired[:ended].copy(), again[:left].copy()
-
-
-@kernel
 def unlink(keys: Rows, x: int, cells: Rows, rows: np.ndarray) -> np.ndarray:
     """Take cells out of their chains; returns the keys without sessions."""
     gone = np.empty(rows.size, dtype=np.int64)
@@ -341,10 +267,3 @@ def chain(
         older = keys.words[k + NEWEST]
         out[i] = new_cell(keys, k, cells, rows[i], 0, older, starts[i], ends[i])
     return out
-
-
-@kernel
-def put_word(rows: Rows, at: int, slots: np.ndarray, words: np.ndarray) -> None:
-    """Write one word of slots."""
-    for i in range(slots.size):
-        rows.words[slots[i] * rows.width + at] = words[i]
