@@ -110,7 +110,7 @@ class HttpLookup(Lookup):
         try:
             response = self._pool.request("GET", address, preload_content=False)
             try:
-                body = response.read(self._config.response_bytes_max + 1, decode_content=True)
+                body = self._body(response)
             finally:
                 response.release_conn()
         except urllib3.exceptions.HTTPError as error:
@@ -135,7 +135,15 @@ class HttpLookup(Lookup):
                 where=address,
                 hint="Raise 'response.bytes-max', or ask for less.",
             )
-        return bytes(body)
+        return body
+
+    def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """Return the body, or a little more of it than is taken."""
+        body = b""
+        wanted = self._config.response_bytes_max + 1
+        while len(body) < wanted and (part := response.read(wanted - len(body))):
+            body += part
+        return body
 
     def _documents(self, body: bytes) -> list[bytes]:
         start = body.lstrip()[:1]
