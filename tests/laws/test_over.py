@@ -313,3 +313,21 @@ def test_appended_rows_in_any_order(rows, cuts, frame):
         for at, row in enumerate(mine):
             want[repr((*astuple(row), *twin(row, mine, at, node)))] += 1
     assert folded(out) == want
+
+
+def test_a_partition_not_written_for_long_begins_anew() -> None:
+    """State that nobody writes may be given up; what comes later does not know of it."""
+    calls = tuple(c for c in BACK if c.name in ("n", "rn", "s_1", "s_max"))
+    row = Row("a", 1, None, "x", None, 0)
+    for facts, by in ((TIMED, "ts"), (Facts(bounded=False), "v")):
+        node = node_of(calls, Frame(rows=True, preceding=3), SortKey(by))
+        lowering = Lowering(Context(), (False,), False, 7, False, (facts,), False, 1_000)
+        operator = operator_for(node, lowering)
+        counts = []
+        for at in (1, 500, 1_400, 2_500):
+            rows = [replace(row, ts=at, v=at), replace(row, k="b", ts=at, v=at)]
+            given_ = operator.on_batch(Batch(frame_of(rows[: 2 if at == 1 else 1]), read_at_ms=at))
+            found = [*given_.out, *operator.on_mark(at).out]
+            counts.append(found[-1].filter(pl.col("k") == "a")[-1].select("n", "rn").row(0))
+        assert counts == [(1, 1), (2, 2), (3, 3), (1, 1)]
+        assert operator.state_rows <= 3  # nothing of the other key, which nobody asked about
