@@ -16,7 +16,7 @@ from typing import TypeVar
 from millstream import types as t
 from millstream.errors import MillstreamError, Place, PlanError, UnknownName, Unsupported
 from millstream.expr.resolve import cast_to, resolve
-from millstream.expr.tree import AggCall, Call, Cast, Column, Expr, Literal, Named
+from millstream.expr.tree import AggCall, Call, Column, Expr, Literal, Named
 from millstream.plan import nodes as n
 from millstream.plan.derive import Tables, Upwards
 from millstream.plan.facts import Facts
@@ -386,10 +386,10 @@ class _Reader:
 def _check_steady(expr: Expr) -> None:
     if is_deterministic(expr):
         return
-    wrong = next((x for x in expr.walk() if not isinstance(x, Cast) and not x.children()), expr)
+    wrong = [x for x in expr.walk() if not is_deterministic(x)][-1]
     raise Unsupported(
-        f"{expr}, which is another value each time it is computed.",
-        where=expr.place or wrong.place,
+        f"{wrong} in MATCH_RECOGNIZE: it is another value each time it is computed.",
+        where=wrong.place or expr.place,
         hint="Compute it in a sub-query below MATCH_RECOGNIZE.",
     )
 

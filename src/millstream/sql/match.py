@@ -68,7 +68,7 @@ def read_match(
     within = _within(scalar) if cursor.accept("WITHIN") else None
     if cursor.sees("SUBSET"):
         raise cursor.unsupported("SUBSET", hint="Name each variable where its rows are meant.")
-    cursor.expect("DEFINE", after=f"the conditions of variables: {_EXAMPLE}")
+    cursor.expect("DEFINE", after=f"with a condition: {_EXAMPLE}")
     defines = [_define(scalar)]
     while cursor.accept(","):
         defines.append(_define(scalar))
