@@ -1,0 +1,21 @@
+-- why     keys of every type are compared as what they are; NULL in one of them meets nothing
+-- input   l: a DECIMAL(10, 2), b BOOLEAN, c DATE, d ROW<x INT, y STRING>, v INT, ts TIMESTAMP(3); watermark ts - 0s
+--         1.50,TRUE,2026-01-01,{"x":1,"y":"p"},1,00:00:01
+--         1.50,TRUE,2026-01-01,{"x":1,"y":"q"},2,00:00:01
+--         NULL,TRUE,2026-01-01,{"x":1,"y":"p"},3,00:00:01
+--         1.50,TRUE,2026-01-01,NULL,4,00:00:01
+-- input   r: a DECIMAL(10, 2), b BOOLEAN, c DATE, d ROW<x INT, y STRING>, w INT, ts TIMESTAMP(3); watermark ts - 0s
+--         1.50,TRUE,2026-01-01,{"x":1,"y":"p"},10,00:00:02
+--         1.50,FALSE,2026-01-01,{"x":1,"y":"p"},20,00:00:02
+--         NULL,TRUE,2026-01-01,{"x":1,"y":"p"},30,00:00:02
+--         1.50,TRUE,2026-01-01,NULL,40,00:00:02
+-- expect  v,w
+--         1,10
+--         2,NULL
+--         3,NULL
+--         4,NULL
+SELECT v, w FROM
+(SELECT * FROM TABLE(TUMBLE(TABLE l, DESCRIPTOR(ts), INTERVAL '10' SECOND))) AS l LEFT JOIN
+(SELECT * FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '10' SECOND))) AS r
+ON l.a = r.a AND l.b = r.b AND l.c = r.c AND l.d = r.d
+AND l.window_start = r.window_start AND l.window_end = r.window_end
