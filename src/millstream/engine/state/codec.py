@@ -100,6 +100,8 @@ def canonical(values: np.ndarray) -> np.ndarray:
 def decode(cells: Cells, valid: np.ndarray | None, dtype: pl.DataType) -> pl.Series:
     """Return words as a column of ``dtype``; ``cells.data`` holds the bytes of text."""
     kind = kind_of(dtype)
+    if dtype == pl.Null:
+        return pl.Series([None], dtype=dtype).new_from_index(0, cells.first.size)
     if kind is Kind.WORD:
         out = pl.Series(cells.first)
         out = out == 1 if dtype == pl.Boolean else _to_physical(out, dtype).cast(dtype)
