@@ -3,8 +3,8 @@
 --         a,1
 -- expect  w
 --         1
-CREATE TABLE result (k STRING) WITH ('connector' = 'memory');
-CREATE OR REPLACE TABLE result (w INT) WITH ('connector' = 'memory');
+CREATE TABLE `result` (k STRING) WITH ('connector' = 'memory');
+CREATE OR REPLACE TABLE `result` (w INT) WITH ('connector' = 'memory');
 CREATE VIEW some_bids AS SELECT k FROM bids;
 CREATE OR REPLACE VIEW some_bids AS SELECT v AS w FROM bids;
-INSERT INTO result SELECT w FROM some_bids
+INSERT INTO `result` SELECT w FROM some_bids

@@ -5,5 +5,4 @@
 -- expect  c
 --         4
 --         4
--- targets flink gap: it gives nothing, as if the constants of both parts were one
 SELECT 4 AS c FROM t EXCEPT ALL SELECT 6 AS c FROM t

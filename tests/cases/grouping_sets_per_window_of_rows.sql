@@ -9,5 +9,6 @@
 --         00:00:00,NULL,3
 --         00:01:00,a,4
 --         00:01:00,NULL,4
+-- targets flink gap: it makes no code for sets beside the older windows
 SELECT TUMBLE_START(ts, INTERVAL '1' MINUTE) AS w, shop, SUM(v) AS s
 FROM sales GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE), ROLLUP (shop)

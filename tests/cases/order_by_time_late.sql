@@ -9,4 +9,5 @@
 --         b,00:00:09
 -- late    c,00:00:08
 --         d,00:00:04
+-- targets flink gap: late there is what stands before the last row given out, not behind the watermark
 SELECT * FROM bids ORDER BY ts

@@ -7,5 +7,6 @@
 --         1,1,3
 --         2,2,3
 --         4,4,4
+-- targets flink gap: it takes no RANGE of the current row alone
 SELECT v, s, SUM(v) OVER (ORDER BY ts RANGE CURRENT ROW) AS r
 FROM (SELECT v, ts, SUM(v) OVER (ORDER BY ts ROWS CURRENT ROW) AS s FROM t)

@@ -11,6 +11,7 @@
 --         2,2,2
 --         2,2,2
 --         2,2,1
+-- targets flink gap: it takes one OVER window for all aggregates
 SELECT v, COUNT(DISTINCT v) OVER (ORDER BY ts) AS ever,
   COUNT(DISTINCT v) OVER (ORDER BY ts ROWS 2 PRECEDING) AS lately
 FROM t

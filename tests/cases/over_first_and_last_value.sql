@@ -9,6 +9,7 @@
 --         x,x,x
 --         x,x,x
 --         x,longer than eight bytes,longer than eight bytes
+-- targets flink gap: it takes one OVER window for all aggregates
 SELECT FIRST_VALUE(s) OVER w AS f, LAST_VALUE(s) OVER w AS l,
   FIRST_VALUE(s) OVER (PARTITION BY k ORDER BY ts ROWS 1 PRECEDING) AS f2
 FROM t WINDOW w AS (PARTITION BY k ORDER BY ts)

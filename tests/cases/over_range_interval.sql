@@ -9,6 +9,7 @@
 --         2,3
 --         4,6
 --         8,8
+-- targets flink gap: a row of the very first instant of 1970 is late there
 SELECT v, SUM(v) OVER (
   PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '10' SECOND PRECEDING AND CURRENT ROW) AS s
 FROM t

@@ -9,5 +9,6 @@
 --         1,2,2,2
 --         4,3,2,2
 --         8,4,4,3
+-- targets flink gap: it takes one OVER window for all aggregates
 SELECT v, ROW_NUMBER() OVER w AS rn, RANK() OVER w AS r, DENSE_RANK() OVER w AS dr
 FROM t WINDOW w AS (PARTITION BY k ORDER BY ts)

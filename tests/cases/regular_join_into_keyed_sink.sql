@@ -11,5 +11,6 @@
 -- expect  r: id,w
 --         1,10
 --         2,10
+-- targets flink gap: it wants ON CONFLICT where the key is not the result's own
 CREATE TABLE r (id INT, w INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'memory');
 INSERT INTO r SELECT id, w FROM a LEFT JOIN b ON a.k = b.k

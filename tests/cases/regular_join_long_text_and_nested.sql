@@ -9,4 +9,4 @@
 -- expect  d,n,ok,ts,day,f
 --         1.50,2,true,2026-01-01 00:00:00,2026-01-02,0.5
 --         NULL,NULL,NULL,NULL,NULL,NULL
-SELECT d, CARDINALITY(xs) AS n, ok, ts, day, f FROM a LEFT JOIN b ON a.k = b.k
+SELECT d, CARDINALITY(xs) AS n, ok, ts, `day`, f FROM a LEFT JOIN b ON a.k = b.k
