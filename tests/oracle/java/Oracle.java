@@ -132,6 +132,8 @@ public final class Oracle {
         TableEnvironment env =
             TableEnvironment.create((streaming ? mode.inStreamingMode() : mode.inBatchMode()).build());
         StatementSet sinks = env.createStatementSet();
+        TableResult last = null;
+        boolean writes = false;
         for (JsonNode statement : one.get("statements")) {
             String sql = statement.get("sql").asText();
             switch (statement.get("kind").asText()) {
@@ -139,17 +141,23 @@ public final class Oracle {
                     env.getConfig().set(statement.get("key").asText(), statement.get("value").asText());
                     break;
                 case "select":
+                    writes = true;
                     sinks.addInsert(
                         TableDescriptor.forConnector("memory").build(), plain(env.sqlQuery(sql)));
                     break;
                 case "insert":
+                    writes = true;
                     sinks.addInsertSql(sql);
                     break;
                 default:
-                    env.executeSql(sql);
+                    last = env.executeSql(sql);
+                    last.await(RUN_LIMIT_S, TimeUnit.SECONDS); // CREATE TABLE … AS is a job
+                    if (last.getJobClient().isPresent()) {
+                        Feed.current = new Feed(one.get("tables"), one.get("events"), streaming);
+                    }
             }
         }
-        return sinks.execute();
+        return writes ? sinks.execute() : last;
     }
 
     // A table may have one event time at most; a query shown to its user may have several.
