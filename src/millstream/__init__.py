@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from millstream.frame.expression import Expr, aggregate, call
     from millstream.frame.functions import coalesce, col, count, lit, when
     from millstream.frame.group import GroupBy
+    from millstream.frame.pattern import Pattern, match_time, pattern, var
     from millstream.frame.read import (
         from_polars,
         read_csv,
@@ -72,6 +73,7 @@ _HOMES = {
     "frame.expression": ("Expr", "aggregate", "call"),
     "frame.functions": ("coalesce", "col", "count", "lit", "when"),
     "frame.group": ("GroupBy",),
+    "frame.pattern": ("Pattern", "match_time", "pattern", "var"),
     "frame.read": (
         "from_polars", "read_csv", "read_datagen", "read_duckdb", "read_files", "read_json",
         "read_kafka", "read_memory", "read_parquet", "read_postgres", "read_replay", "read_socket",
@@ -100,6 +102,7 @@ __all__ = [
     "MillstreamError",
     "MissingExtra",
     "OptionError",
+    "Pattern",
     "PlanError",
     "Running",
     "Schema",
@@ -123,6 +126,8 @@ __all__ = [
     "from_polars",
     "hop",
     "lit",
+    "match_time",
+    "pattern",
     "read_csv",
     "read_datagen",
     "read_duckdb",
@@ -146,6 +151,7 @@ __all__ = [
     "tumble",
     "udf",
     "udtf",
+    "var",
     "when",
 ]
 

@@ -17,6 +17,7 @@ from millstream.frame.bind import bind_row
 from millstream.frame.expression import Expr, to_tree
 from millstream.frame.flat_map import called
 from millstream.frame.group import GroupBy
+from millstream.frame.pattern import matched
 from millstream.frame.where import here
 from millstream.frame.writes import Writes
 from millstream.plan import build, changelog, ranking
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from millstream.frame.pattern import Pattern
     from millstream.frame.windows import WindowSpec
     from millstream.plan.windows import Emit
     from millstream.types import LogicalType
@@ -286,6 +288,34 @@ class Stream(Writes):
         if by is not None:
             self._check_known((by,))
         return Stream(ranks.deduplicated(self._node, key, keep, by))
+
+    def match(
+        self, pattern: Pattern, *, by: str | Sequence[str] = (), order: str | Sequence[str] = ()
+    ) -> Stream:
+        """Find sequences of rows that fit a pattern, and give one row for each.
+
+        Args:
+            pattern: made by ``ms.pattern``.
+            by: columns; rows are looked at apart for each of their values.
+            order: what rows are ordered by behind their time, ``"-price"`` for descending; rows
+                that agree on all of it keep the order they came in.
+
+        >>> import millstream as ms
+        >>> from millstream import col
+        >>> uses = ms.read_memory(
+        ...     [("c1", 1, "2026-01-01 10:00:00"), ("c1", 900, "2026-01-01 10:00:20")],
+        ...     schema={"card": "STRING", "amount": "INT", "ts": "TIMESTAMP(3)"},
+        ...     event_time="ts",
+        ... )
+        >>> probe = ms.pattern("A B").define(A=col("amount") < 5, B=col("amount") > 500)
+        >>> probe = probe.measures(amount=ms.var("B")["amount"]).within("10m")
+        >>> uses.match(probe, by="card").collect().rows()
+        [('c1', 900)]
+        """
+        keys = _names(by)
+        self._check_known(keys)
+        self._check_known(tuple(name.removeprefix("-") for name in _names(order)))
+        return Stream(matched(self._node, pattern, keys, _names(order), here()))
 
     def map_batches(
         self,

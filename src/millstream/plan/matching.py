@@ -50,8 +50,11 @@ class Said:
     skip_place: Place | None = None
 
 
-def match(node: n.Node, said: Said) -> n.Node:
-    """Return the matches of a pattern in the rows of ``node``."""
+Typed = Callable[[Expr, t.Schema], Expr]
+
+
+def match(node: n.Node, said: Said, typed: Typed = resolve) -> n.Node:
+    """Return the matches of a pattern in the rows of ``node``; ``typed`` resolves expressions."""
     below = Upwards(Tables()).of(node)
     _check_pattern(said)
     _check_order(node, said, below)
@@ -62,7 +65,7 @@ def match(node: n.Node, said: Said) -> n.Node:
             raise UnknownName(
                 "pattern variable", defined.name, available=names, where=defined.expr.place
             )
-    reader = _Reader(node, tuple(names), said.order[0].column)
+    reader = _Reader(node, tuple(names), said.order[0].column, typed)
     defines = tuple(Named(d.name, reader.condition(d.expr, d.name)) for d in said.defines)
     clocks = [m.name for m in said.measures if _is_proctime(m.expr)]
     measures = tuple(
@@ -193,6 +196,7 @@ class _Reader:
     node: n.Node
     variables: tuple[str, ...]
     time: str
+    typed: Typed
     looks: list[Look] = field(default_factory=list)
     folds: list[Fold] = field(default_factory=list)
 
@@ -217,7 +221,7 @@ class _Reader:
         fields = [t.Field(x.name, x.type) for x in self.looks]
         fields += [t.Field(x.name, x.type) for x in self.folds]
         time = t.Field(ROWTIME, self.node.schema.type_of(self.time))
-        meant = _placed(lambda: resolve(expr, t.Schema((*fields, time))), place)
+        meant = _placed(lambda: self.typed(expr, t.Schema((*fields, time))), place)
         _check_steady(meant)
         return meant
 
@@ -299,7 +303,7 @@ class _Reader:
         last: bool = True,
         offset: int = 0,
     ) -> Expr:
-        expr = _placed(lambda: resolve(inner, self.node.schema), place)
+        expr = _placed(lambda: self.typed(inner, self.node.schema), place)
         _check_steady(expr)
         shown = str(expr) if variable is None else f"{variable}.{expr}"
         if not last or offset:
@@ -329,7 +333,7 @@ class _Reader:
         variables: set[str | None] = set()
         args = tuple(self._inner(a, call.function, variables) for a in call.args)
         variable = self._only(variables, call, call.function)
-        made = _placed(lambda: resolve(replace(call, args=args), self.node.schema), call.place)
+        made = _placed(lambda: self.typed(replace(call, args=args), self.node.schema), call.place)
         assert isinstance(made, AggCall), "an aggregate stays one"
         _check_steady(made)
         shown = str(made) if variable is None else f"{made} OF {variable}"
