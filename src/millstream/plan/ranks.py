@@ -238,7 +238,8 @@ class Over(Unary):
 
     def reads(self, port: int, kept: set[str]) -> set[str]:
         own = set(self.input.schema.names)
-        used = read_by(c for c in self.calls if c.name in kept)
+        # Where no call is read, ``narrowed`` keeps the first.
+        used = read_by([c for c in self.calls if c.name in kept] or self.calls[:1])
         return (kept & own) | set(self.partition) | {k.column for k in self.by} | used
 
     def narrowed(self, kept: set[str]) -> Node:
