@@ -3,6 +3,7 @@
 --         a,1
 -- expect  w
 --         1
+-- targets flink gap: its CREATE OR REPLACE TABLE is only one with AS
 CREATE TABLE `result` (k STRING) WITH ('connector' = 'memory');
 CREATE OR REPLACE TABLE `result` (w INT) WITH ('connector' = 'memory');
 CREATE VIEW some_bids AS SELECT k FROM bids;

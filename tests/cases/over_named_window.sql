@@ -9,6 +9,7 @@
 --         a,2,3,2,3
 --         b,4,4,1,6
 --         a,8,11,3,12
+-- targets flink gap: it takes one OVER window for all aggregates
 SELECT k, v, SUM(v) OVER w AS s, COUNT(*) OVER w AS n, SUM(v) OVER all_ AS s2
 FROM t
 WINDOW w AS (PARTITION BY k ORDER BY ts), all_ AS (ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)

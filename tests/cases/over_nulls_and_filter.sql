@@ -9,6 +9,7 @@
 --         a,2,2,2,1
 --         b,5,7,2,2
 --         a,NULL,7,2,2
+-- targets flink gap: it takes no FILTER before OVER
 SELECT k, v, SUM(v) OVER (ORDER BY ts) AS s, SUM(v) FILTER (WHERE k = 'a') OVER (ORDER BY ts) AS `some`,
   COUNT(v) OVER (ORDER BY ts) AS n
 FROM t

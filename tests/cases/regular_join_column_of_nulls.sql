@@ -9,5 +9,6 @@
 -- expect  v,w,nothing,more
 --         1,10,NULL,NULL
 --         NULL,20,NULL,NULL
+-- targets flink gap: it takes no bare NULL in VALUES
 SELECT v, w, nothing, more FROM (SELECT k, v, NULL AS nothing FROM a) l
 FULL JOIN (SELECT k, w, NULL AS more FROM b) r ON l.k = r.k
