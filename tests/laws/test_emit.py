@@ -16,19 +16,20 @@ from millstream.columns.physical import polars_schema
 from millstream.engine.batch import FINAL_MARK_MS, MARK, OP, Batch, Op
 from millstream.engine.functions import Context
 from millstream.engine.operator import Lowering
+from millstream.engine.operators.emit_session import EmitSession
 from millstream.engine.operators.emit_window import EmitWindow
 from millstream.expr import aggregates
 from millstream.expr.tree import AggCall, Column, Named
 from millstream.plan.nodes import Values, WindowAggregate
-from millstream.plan.windows import Cumulate, Emit, Hop, Tumble
+from millstream.plan.windows import Cumulate, Emit, Hop, Session, Tumble
 
 SCHEMA = t.Schema.of({"k": "STRING", "s": "STRING", "ts": "TIMESTAMP(3)"})
 NO_MARK = -(2**62)
-WINDOWS = [Tumble(10), Hop(12, 4), Cumulate(12, 3, 1)]
+WINDOWS = [Tumble(10), Hop(12, 4), Cumulate(12, 3, 1), Session(5)]
 Row = tuple[str, str, int]
 
 
-def operator(window: Any, emit: Emit, *, upserts: bool) -> EmitWindow:
+def operator(window: Any, emit: Emit, *, upserts: bool) -> EmitWindow | EmitSession:
     text = Column("s", type=t.STRING)
     node = WindowAggregate(
         input=Values(columns=SCHEMA, rows=()),
@@ -42,7 +43,8 @@ def operator(window: Any, emit: Emit, *, upserts: bool) -> EmitWindow:
         ),
         emit=emit,
     )
-    return EmitWindow(node, Lowering(Context(), (False,), upserts, 0x1234_5678_9ABC, True))
+    kind = EmitSession if isinstance(window, Session) else EmitWindow
+    return kind(node, Lowering(Context(), (False,), upserts, 0x1234_5678_9ABC, True))
 
 
 def windows_of(window: Any, ts: int) -> list[tuple[int, int]]:
@@ -61,6 +63,8 @@ def windows_of(window: Any, ts: int) -> list[tuple[int, int]]:
 
 def twin(window: Any, rows: list[Row], lateness: int) -> tuple[Counter[Any], int]:
     """Return the table of results at the end, and how many rows were late."""
+    if isinstance(window, Session):
+        return twin_of_sessions(window.gap_ms, rows, lateness)
     held: dict[Any, list[str]] = {}
     late, mark = 0, NO_MARK
     for k, s, ts in rows:
@@ -71,6 +75,29 @@ def twin(window: Any, rows: list[Row], lateness: int) -> tuple[Counter[Any], int
         mark = max(mark, ts)
     out = ((k, len(x), max(x), ",".join(x), start, end) for (k, start, end), x in held.items())
     return Counter(out), late
+
+
+def twin_of_sessions(gap: int, rows: list[Row], lateness: int) -> tuple[Counter[Any], int]:
+    """The same for sessions, which are open until the mark is ``lateness`` past their end."""
+    held: list[tuple[str, int, int, list[int]]] = []
+    late, mark = 0, NO_MARK
+    for at, (k, _, ts) in enumerate(rows):
+        start, end, mine = ts, ts + gap, [at]
+        for one in list(held):
+            kept = one[2] + lateness > mark
+            if one[0] == k and kept and one[1] <= ts + gap and one[2] >= ts:
+                held.remove(one)
+                start, end, mine = min(start, one[1]), max(end, one[2]), [*mine, *one[3]]
+        if len(mine) == 1 and end + lateness <= mark:
+            late += 1
+        else:
+            held.append((k, start, end, mine))
+        mark = max(mark, ts)
+    out: Counter[Any] = Counter()
+    for k, start, end, mine in held:
+        texts = [rows[at][1] for at in sorted(mine)]
+        out[(k, len(texts), max(texts), ",".join(texts), start, end)] += 1
+    return out, late
 
 
 def frame_of(rows: list[Row], mark: int) -> pl.DataFrame:
@@ -91,8 +118,8 @@ def folded(frames: list[pl.DataFrame], *, upserts: bool) -> Counter[Any]:
         bounds = pl.col("window_start", "window_end").to_physical()
         for *row, op in frame.with_columns(bounds).rows():
             key = (row[0], *row[-2:])
-            if op == Op.UPDATE_BEFORE:
-                assert not upserts, "a reader of upserts is not sent old rows"
+            if op in (Op.UPDATE_BEFORE, Op.DELETE):
+                assert op == Op.DELETE or not upserts, "a reader of upserts is not sent old rows"
                 assert table.pop(key) == row, "another row is taken back than the one given"
             else:
                 assert upserts or key not in table, "a second row without taking the first back"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from millstream.errors import PlanError, TypeMismatch
+from millstream.errors import TypeMismatch
 from millstream.expr.tree import AggCall, Expr, Named
 from millstream.plan.facts import Facts, Key, StateBound, Tables
 from millstream.plan.node import Node, Unary, read_by
@@ -181,12 +181,6 @@ class WindowAggregate(Unary):
 
     def __post_init__(self) -> None:
         assert all(isinstance(a.expr, AggCall) for a in self.aggs), "only AggCall below Aggregate"
-        if self.emit is not None and isinstance(self.window, Session):
-            raise PlanError(
-                "Early and late results of SESSION windows: a session that grows or joins another "
-                "one would take its results back under other bounds.",
-                hint="Use TUMBLE, HOP or CUMULATE with them, or leave table.exec.emit out.",
-            )
         _ = self._schema
 
     @property
@@ -256,9 +250,9 @@ class WindowAggregate(Unary):
         found: list[Key] = []
         if start is not None and end is not None:
             found.append((*self.keys, start, end))
-        if end is not None and not isinstance(self.window, Attached):
+        if end is not None and not isinstance(self.window, Attached | Session):
             found.append((*self.keys, end))
-        if start is not None and isinstance(self.window, Tumble | Hop):
+        if start is not None and isinstance(self.window, Tumble | Hop | Session):
             found.append((*self.keys, start))
         return tuple(found)
 

@@ -8,7 +8,8 @@ Header keys, each at the start of a ``-- key  text`` line; lines that begin with
 ``--`` continue the key above::
 
     why       one or more lines
-    input     name: columns[; watermark col - 5s][; key a, b][; changes | upsert][; endless]
+    input     name [at time]: columns[; watermark col - 5s][; key a, b]
+              [; changes | upsert][; endless]
               then rows; ``+`` or ``-`` before a row of a changing input
     input     name[@split] [at time] more rows of a table, read after those above, at that time
     tick      time                   the clock comes so far without rows
@@ -42,7 +43,7 @@ KEYS = (
 )
 _KEY = re.compile(rf"-- ({'|'.join(KEYS)})(?:\s+(.*))?$")
 _NAME = re.compile(r"(\w+)(?:@(\w+))?\s*(?::\s*(.*))?$")
-_READ_AT = re.compile(r"(\w+)(?:@(\w+))?\s+at\s+(\S.*)$")
+_READ_AT = re.compile(r"(\w+)(?:@(\w+))?\s+at\s+(\S.*?)(?::\s+(.*))?$")
 _WATERMARK = re.compile(r"watermark\s+(\w+)\s*-\s*(.+)$")
 _GAP = re.compile(r"\b(flink|spark)\s+gap:")
 
@@ -214,7 +215,7 @@ def _take_input(case: Case, section: _Section) -> None:
     found = clocked or _NAME.match(section.head)
     if found is None:
         raise CaseError(f"'{section.head}' names no table.", hint="-- input  name: columns")
-    name, split, said = found[1], found[2] or "0", None if clocked else found[3]
+    name, split, said = found[1], found[2] or "0", found[4] if clocked else found[3]
     read_at_ms = 0 if clocked is None else _instant(clocked[3])
     if said is not None:
         case.inputs[name] = _input(name, said)

@@ -24,6 +24,7 @@ from millstream.columns.physical import polars_schema, polars_type
 from millstream.engine.aggregates.arguments import Arguments
 from millstream.engine.aggregates.group import Aggregates
 from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
+from millstream.engine.marks import LOWEST_MS
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
 from millstream.engine.operators.window_spec import datetimes, milliseconds, with_time
 from millstream.engine.state.arena import Arena
@@ -45,13 +46,14 @@ ROW = "$row"
 class SessionWindow(Operator):
     """One running GROUP BY over sessions."""
 
-    def __init__(self, node: WindowAggregate, lowering: Lowering) -> None:
+    def __init__(self, node: WindowAggregate, lowering: Lowering, own_words: int = 0) -> None:
         assert isinstance(node.window, Session), "other windows have operators of their own"
         assert not lowering.changes_in[0], "a session's rows never change"
         given = node.input.schema
         self.uid = node.uid
         self._node = node
-        self._timing = Timing(given.type_of(node.time), node.time, lowering)
+        kept_ms = 0 if node.emit is None else node.emit.lateness_ms
+        self._timing = Timing(given.type_of(node.time), node.time, lowering, kept_ms)
         self._arguments = Arguments.of(
             node.aggs,
             tuple(dict.fromkeys((*node.keys, node.time, ROW))),
@@ -65,10 +67,14 @@ class SessionWindow(Operator):
         schema = polars_schema(given)
         names = {f"k{i}": schema[key] for i, key in enumerate(node.keys)}
         self._sessions = Sessions(
-            names, lowering.seed, self._arena, self._aggs.words, node.window.gap_ms
+            names, lowering.seed, self._arena, own_words + self._aggs.words, node.window.gap_ms
         )
         self._aggs.settle(
-            self._arena, self._sessions.heap, self._sessions.cells, CELL_WORDS, lowering.seed
+            self._arena,
+            self._sessions.heap,
+            self._sessions.cells,
+            CELL_WORDS + own_words,
+            lowering.seed,
         )
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
@@ -98,10 +104,15 @@ class SessionWindow(Operator):
                 behind = given[behind[ROW].to_numpy()].drop(ROW)
             late = (behind,)
         self._fold(frame, assigned)
+        out = self._joined(assigned)
         rejected = (*rejected, *self._aggs.rejected(self.uid))
         self._aggs.drop(assigned.merges[1])
         self._sessions.settle(assigned, self._timing.ends_by(batch.mark_ms))
-        return Outputs(late=late, rejected=rejected) if late or rejected else NOTHING
+        return Outputs(out=out, late=late, rejected=rejected)
+
+    def _joined(self, assigned: Assigned) -> tuple[pl.DataFrame, ...]:
+        """Hear which sessions got rows, before those that were joined to others are forgotten."""
+        return ()
 
     def _fold(self, frame: pl.DataFrame, assigned: Assigned) -> None:
         """Fold rows and merge cells, stage by stage."""
@@ -138,12 +149,17 @@ class SessionWindow(Operator):
         return Outputs(out=(out,))
 
     def _frame(self, cells: np.ndarray) -> pl.DataFrame:
+        starts, ends = self._sessions.bounds(cells)
+        return self._shown(cells, self._aggs.results(cells), starts, ends)
+
+    def _shown(
+        self, cells: np.ndarray, results: list[pl.Series], starts: np.ndarray, ends: np.ndarray
+    ) -> pl.DataFrame:
         """Return result rows, in the order of the plan node's columns."""
         node = self._node
         keys = self._sessions.keys.keys(self._sessions.keys_of(cells))
         made = [c.alias(n) for c, n in zip(keys.get_columns(), node.keys, strict=True)]
-        made += self._aggs.results(cells)
-        starts, ends = self._sessions.bounds(cells)
+        made += results
         names = (node.window_start, node.window_end, node.window_time)
         made += [c for c in self._timing.columns(starts, ends, names) if c is not None]
         return pl.DataFrame(made)
@@ -158,8 +174,13 @@ class SessionWindow(Operator):
         return Snapshot(tables, facts)
 
     def restore(self, snapshot: Snapshot) -> None:
+        self._take_back(snapshot)
+
+    def _take_back(self, snapshot: Snapshot) -> np.ndarray:
+        """Restore sessions and aggregates; returns the cells in the order of the snapshot."""
         cells = restored_sessions(self._sessions, snapshot.tables["sessions"])
         self._aggs.load(cells, snapshot.tables, snapshot.facts)
+        return cells
 
     @property
     def state_bytes(self) -> int:
@@ -171,9 +192,15 @@ class SessionWindow(Operator):
 
 
 class Timing:
-    """The time of sessions: what rows say, when they end, how their bounds are shown."""
+    """The time of sessions: what rows say, when they end, how their bounds are shown.
 
-    def __init__(self, kind: LogicalType, column: str, lowering: Lowering) -> None:
+    ``kept_ms``: for so long after its end a session takes rows in.
+    """
+
+    def __init__(
+        self, kind: LogicalType, column: str, lowering: Lowering, kept_ms: int = 0
+    ) -> None:
+        self._kept_ms = kept_ms
         zone = lowering.ctx.time_zone
         self._column = column
         self._by_clock = lowering.by_clock
@@ -183,11 +210,19 @@ class Timing:
     def of(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return the times of rows and the marks they came under."""
         times = face(milliseconds(frame[self._column]))
-        return times, face(frame[MARK].to_numpy()) if MARK in frame.columns else NO_WORDS
+        if MARK not in frame.columns:
+            return times, NO_WORDS
+        marks = frame[MARK].to_numpy()
+        return times, face(np.where(marks == LOWEST_MS, marks, marks - self._kept_ms))
 
     def ends_by(self, mark_ms: int | None) -> int:
-        """Return the last end that a mark closes."""
-        if mark_ms is None:
+        """Return the last end whose session a mark closes for good."""
+        reached = self.reaches(mark_ms)
+        return reached if reached in (NO_MARK, FINAL_MARK_MS) else reached - self._kept_ms
+
+    def reaches(self, mark_ms: int | None) -> int:
+        """Return the last end that a mark reaches."""
+        if mark_ms is None or mark_ms == LOWEST_MS:
             return NO_MARK
         return mark_ms + 1 if self._by_clock and mark_ms < FINAL_MARK_MS else mark_ms
 

@@ -9,6 +9,10 @@ from millstream.plan.windows import Session
 
 @lowers(WindowAggregate)
 def _(node: WindowAggregate, lowering: Lowering) -> Operator:
+    if node.emit is not None and isinstance(node.window, Session):
+        from millstream.engine.operators.emit_session import EmitSession
+
+        return EmitSession(node, lowering)
     if node.emit is not None:
         from millstream.engine.operators.emit_window import EmitWindow
 
