@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
@@ -86,3 +88,56 @@ def any_number(_: str) -> int:
 
 def not_a_function(*_: Any) -> Any:
     return None
+
+
+@ms.process_function(gives="ROW<event STRING, n INT>")
+class Visits:
+    """Counts a key's rows until it is quiet for a while; a value below zero is refused."""
+
+    def __init__(self, gap: dt.timedelta = dt.timedelta(seconds=10)) -> None:
+        self._gap = gap
+
+    def on_row(self, row: dict[str, Any], state: dict[str, Any], ctx: Any) -> Iterator[Any]:
+        if row["v"] < 0:
+            state["n"] = 1000
+            raise ValueError(f"{row['v']} is below zero")
+        if ctx.is_late:
+            ctx.late()
+            return
+        state["n"] = state.get("n", 0) + 1
+        if "until" in state:
+            ctx.cancel(state["until"])
+        state["until"] = ctx.time + self._gap
+        ctx.timer(state["until"])
+        yield "row", state["n"]
+
+    def on_timer(self, _: dt.datetime, state: dict[str, Any], ctx: Any) -> Iterator[Any]:
+        yield {"event": "quiet", "n": state["n"]}
+        ctx.clear()
+
+
+class Numbered:
+    """Numbers the rows of a key; the state holds values of several types."""
+
+    gives: ClassVar = {"nth": "INT", "seen": "STRING"}
+
+    def on_row(self, row: dict[str, Any], state: dict[str, Any], _: Any) -> tuple[int, str]:
+        state["nth"] = state.get("nth", 0) + 1
+        state.setdefault("seen", []).append((row["v"], Decimal(row["v"]) / 4))
+        return state["nth"], " ".join(str(part) for _, part in state["seen"])
+
+
+@ms.process_function(gives="INT")
+class TickTock:
+    """Sets timers for ever, and at the end of the input too if it is told so."""
+
+    def __init__(self, endless: bool = False) -> None:
+        self._endless = endless
+
+    def on_row(self, _: dict[str, Any], __: dict[str, Any], ctx: Any) -> None:
+        ctx.timer(dt.timedelta(seconds=10))
+
+    def on_timer(self, t: dt.datetime, _: dict[str, Any], ctx: Any) -> int:
+        if self._endless or not ctx.is_ended:
+            ctx.timer(dt.timedelta(seconds=10))
+        return t.second

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from millstream.frame.functions import coalesce, col, count, lit, when
     from millstream.frame.group import GroupBy
     from millstream.frame.pattern import Pattern, match_time, pattern, var
+    from millstream.frame.process import process_function
     from millstream.frame.read import (
         from_polars,
         read_csv,
@@ -74,6 +75,7 @@ _HOMES = {
     "frame.functions": ("coalesce", "col", "count", "lit", "when"),
     "frame.group": ("GroupBy",),
     "frame.pattern": ("Pattern", "match_time", "pattern", "var"),
+    "frame.process": ("process_function",),
     "frame.read": (
         "from_polars", "read_csv", "read_datagen", "read_duckdb", "read_files", "read_json",
         "read_kafka", "read_memory", "read_parquet", "read_postgres", "read_replay", "read_socket",
@@ -128,6 +130,7 @@ __all__ = [
     "lit",
     "match_time",
     "pattern",
+    "process_function",
     "read_csv",
     "read_datagen",
     "read_duckdb",
@@ -149,6 +152,7 @@ __all__ = [
     "start",
     "test",
     "tumble",
+    "udaf",
     "udf",
     "udtf",
     "var",

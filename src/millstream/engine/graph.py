@@ -90,8 +90,13 @@ class Graph:
     stages: list[ScanStage]
     scans: list[int]
     sinks: list[int]
+    cut_scans: frozenset[int] = frozenset()
+    """Scans whose batches are cut wherever the mark moves: a step above asks for it and reads the
+    results of a step between, which do not say under which mark they came."""
     on_rejected: Callable[[pl.DataFrame], None] | None = None
     _now_ms: int = 0
+    _marks: dict[int, int] = field(default_factory=dict)
+    """The mark behind a part of a batch, by scan."""
     _waiting: dict[int, dict[int, list[pl.DataFrame]]] = field(default_factory=dict)
     _delivered: list[Delivery] = field(default_factory=list)
 
@@ -109,10 +114,21 @@ class Graph:
         self, scan: int, batch: Batch, rejected: Iterable[pl.DataFrame] = ()
     ) -> list[Delivery]:
         """Push one batch of the ``scan``-th scan through everything it reaches."""
+        if scan not in self.cut_scans or MARK not in batch.frame.columns:
+            return self._turn(scan, batch, rejected)
+        delivered: list[Delivery] = []
+        for part, mark_ms in _parts_by_mark(batch, self.stages[scan].mark_ms):
+            self._marks[scan] = mark_ms
+            delivered += self._turn(scan, part, rejected)
+            rejected = ()
+        del self._marks[scan]
+        return delivered
+
+    def _turn(self, scan: int, batch: Batch, rejected: Iterable[pl.DataFrame]) -> list[Delivery]:
         self._begin()
         head = self.steps[self.scans[scan]]
         head.count.rows_in += len(batch)
-        head.mark_ms = self.stages[scan].mark_ms
+        head.mark_ms = self._given(scan)
         self._emit(head, Outputs(out=(batch.frame,), rejected=tuple(rejected)))
         for index, step in enumerate(self.steps):
             if scan in step.reach and index != self.scans[scan]:
@@ -230,7 +246,9 @@ class Graph:
 
     def _given(self, scan: int) -> int:
         """Return the mark that a scan, or a step that asks, has given out."""
-        return self.stages[scan].mark_ms if scan >= 0 else self.steps[~scan].passed_ms
+        if scan < 0:
+            return self.steps[~scan].passed_ms
+        return self._marks.get(scan, self.stages[scan].mark_ms)
 
     def _let_pass(self, step: Step, operator: Asking) -> None:
         """Give out the marks of a step before which every ask is answered."""
@@ -316,6 +334,16 @@ class Graph:
             self._delivered.append(Delivery(self.sinks.index(index), frame))
             return
         step.count.rows_out += self._send(step.out, (frame.select(step.node.schema.names),))
+
+
+def _parts_by_mark(batch: Batch, last_ms: int) -> Iterable[tuple[Batch, int]]:
+    """Cut a batch into runs of rows that came under one mark; yield each with the mark after it."""
+    marks = batch.frame[MARK].to_numpy()
+    starts = [0, *(np.flatnonzero(marks[1:] != marks[:-1]) + 1).tolist()]
+    # A loop over marks: as slow as single rows where each row moves the mark.
+    for start, stop in zip(starts, [*starts[1:], len(batch)], strict=True):
+        after = last_ms if stop == len(batch) else int(marks[stop])
+        yield replace(batch, frame=batch.frame[start:stop], mark_ms=after), after
 
 
 def later(mark_ms: int, by_ms: int) -> int:

@@ -14,7 +14,7 @@ from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Asking, Lowering, Operator, operator_for
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
-from millstream.plan import changelog, expand, joins, match, ranks, table_function
+from millstream.plan import changelog, expand, joins, match, process, ranks, table_function
 from millstream.plan import nodes as n
 from millstream.plan.derive import Derived, StateBound, Upsert, late_node
 from millstream.plan.stages import chains
@@ -43,8 +43,15 @@ OPERATOR_MODULES: dict[type[n.Node], str] = {
     changelog.FromChanges: "changelog",
     expand.Expand: "expand",
     table_function.CallTable: "table_function",
+    process.Process: "process",
 }
 """Which file of ``engine/operators`` runs a node; loaded when a plan needs it."""
+
+
+_PASS_MARKS = (
+    n.Scan, n.Filter, n.Project, n.Union, n.MapBatches, expand.Expand, table_function.CallTable,
+)  # fmt: skip
+"""Steps whose rows come under the marks of the rows they are made of."""
 
 
 @dataclass
@@ -56,6 +63,8 @@ class _Builder:
     places: bool
     chains: dict[int, tuple[n.Node, ...]]
     told: set[int]
+    marked: dict[int, bool]
+    """The scans whose rows say their marks; True: their batches are cut by them."""
     steps: list[Step] = field(default_factory=list)
     stages: list[ScanStage] = field(default_factory=list)
     scans: list[int] = field(default_factory=list)
@@ -69,12 +78,17 @@ def lower(derived: Derived, ctx: Context, *, seed: int, ttl_ms: int = 0) -> Grap
     runs = chains(order)
     inner = {id(link) for run in runs.values() for link in run[:-1]}
     places = any(isinstance(node, n.RejectedRows) for node in order)
-    builder = _Builder(derived, ctx, seed, ttl_ms, places, runs, _told(derived, order))
+    builder = _Builder(
+        derived, ctx, seed, ttl_ms, places, runs, _told(derived, order), _marked(derived, order)
+    )
     for node in order:
         if id(node) not in inner:
             _add(builder, node)
     sinks = [builder.at[id(sink)] for sink in derived.plan.sinks]
-    return Graph(builder.steps, builder.stages, builder.scans, sinks)
+    cut = frozenset(
+        i for i, at in enumerate(builder.scans) if builder.marked.get(id(builder.steps[at].node))
+    )
+    return Graph(builder.steps, builder.stages, builder.scans, sinks, cut_scans=cut)
 
 
 def _add(builder: _Builder, node: n.Node) -> None:
@@ -88,7 +102,13 @@ def _add(builder: _Builder, node: n.Node) -> None:
         own = {len(builder.stages): 0}
         builder.scans.append(index)
         builder.stages.append(
-            ScanStage(node, builder.ctx, seed=builder.seed, places=builder.places)
+            ScanStage(
+                node,
+                builder.ctx,
+                seed=builder.seed,
+                places=builder.places,
+                marks=id(node) in builder.marked,
+            )
         )
         builder.steps.append(Step(node.uid, node, label, None, own, frozenset(own)))
         return
@@ -146,6 +166,25 @@ def _operator(builder: _Builder, node: n.Node, chain: tuple[n.Node, ...]) -> Ope
         ),
     )
     return _one_by_one(node, made) if id(node) in builder.told else made
+
+
+def _marked(derived: Derived, order: list[n.Node]) -> dict[int, bool]:
+    """Return the scans below steps that ask for the marks of rows.
+
+    True where what is between gives rows of its own, which do not say under which mark they came.
+    """
+    found: dict[int, bool] = {}
+
+    def visit(node: n.Node, passed: bool) -> None:
+        if isinstance(node, n.Scan):
+            found[id(node)] = found.get(id(node), False) or not passed
+        for child in node.inputs:
+            visit(child, passed and isinstance(node, _PASS_MARKS))
+
+    for node in order:
+        if node.wants_marks and not derived.by_clock(node):
+            visit(node.inputs[0], passed=True)
+    return found
 
 
 def _told(derived: Derived, order: list[n.Node]) -> set[int]:

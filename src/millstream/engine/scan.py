@@ -48,14 +48,20 @@ class Scanned:
 
 
 class ScanStage:
-    """Turns blocks into batches; one per Scan of the plan."""
+    """Turns blocks into batches; one per Scan of the plan.
 
-    def __init__(self, node: Scan, ctx: Context, *, seed: int, places: bool) -> None:
+    ``marks``: rows always say under which mark they came.
+    """
+
+    def __init__(
+        self, node: Scan, ctx: Context, *, seed: int, places: bool, marks: bool = False
+    ) -> None:
         self.uid = node.uid
         self.table = node.table
         self.marks = SplitMarks()
         self.final = False
         self._places = places
+        self._gives_marks = marks
         wanted = node.schema.names
         self._compute = _computed(node, ctx, seed)
         watermark = node.table.watermark
@@ -95,7 +101,7 @@ class ScanStage:
         if not frames:
             return Scanned(self._batch(pl.DataFrame(), read_at_ms), ())
         whole = frames[0] if len(frames) == 1 else pl.concat(frames)
-        if self._time is not None and not behind:
+        if self._time is not None and not behind and not self._gives_marks:
             whole = whole.drop(MARK)
         return Scanned(self._batch(whole, read_at_ms), tuple(rejected))
 

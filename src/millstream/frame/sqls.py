@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from millstream.errors import PlanError, SqlError
+from millstream.frame.process import ProcessFunction
 from millstream.frame.results import kept, view_of
 from millstream.frame.sink import Sink
 from millstream.frame.stream import Stream
@@ -98,7 +99,7 @@ def session_of(streams: Mapping[str, Any], options: Mapping[str, Any] | None = N
     for name, value in streams.items():
         if isinstance(value, Stream):
             catalog.views[name] = View(value.node, None)
-        elif isinstance(value, Function | TableFunction | AggregateFunction):
+        elif isinstance(value, Function | TableFunction | AggregateFunction | ProcessFunction):
             catalog.functions[name.upper()] = value.udf
         else:
             raise PlanError(

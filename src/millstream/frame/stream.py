@@ -18,6 +18,7 @@ from millstream.frame.expression import Expr, to_tree
 from millstream.frame.flat_map import called
 from millstream.frame.group import GroupBy
 from millstream.frame.pattern import matched
+from millstream.frame.process import processed
 from millstream.frame.where import here
 from millstream.frame.writes import Writes
 from millstream.plan import build, changelog, ranking
@@ -27,6 +28,7 @@ from millstream.types import LogicalType, Schema, parse_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     import polars as pl
 
@@ -379,6 +381,60 @@ class Stream(Writes):
         [('to be', 'to'), ('to be', 'be'), ('', None)]
         """
         return Stream(called(self._node, function, args, outer=outer, names=names or ()))
+
+    def process(
+        self,
+        fn: Any,
+        *,
+        key: str | Sequence[str],
+        gives: SchemaLike = None,
+        time: str | None = None,
+        keep_time: str | None = None,
+        ttl: str | timedelta | None = None,
+        **args: Any,
+    ) -> Stream:
+        """Call a class of yours for each row of each key, with state and timers.
+
+        ``on_row(self, row, state, ctx)`` gives rows: it yields tuples, dicts or, for one column,
+        values. ``row`` is a dict of the columns, ``state`` a dict of your own that belongs to the
+        key; it holds plain values (numbers, texts, datetimes, lists, dicts …) and is in every
+        checkpoint. ``ctx`` has ``key``, ``time``, ``mark`` (the watermark), ``timer(at)``,
+        ``cancel(at)``, ``late()``, ``clear()``. ``on_timer(self, t, state, ctx)`` is called when
+        the watermark comes to ``t``, before the row that comes next, and at the end of the input.
+        If a call raises, its row is rejected and what it gave is dropped.
+
+        Args:
+            fn: the class, or what :func:`process_function` made of it.
+            key: the columns whose rows have one state; ``()`` for one state of all.
+            gives: the columns it gives behind those of the key.
+            time: the event or processing time that timers run by; the stream's event time
+                without, the clock where it has none.
+            keep_time: the name of a column with the time of each row given, for windows above.
+            ttl: the state of a key that nothing happens to for so long is forgotten.
+            args: arguments of the class.
+
+        Returns:
+            the stream of the key's columns and what the function gives.
+
+        Raises:
+            PlanError: at start, if the input changes rows.
+
+        >>> import millstream as ms
+        >>> class Changes:
+        ...     gives = {"before": "INT", "now": "INT"}
+        ...
+        ...     def on_row(self, row, state, ctx):
+        ...         if row["level"] != state.get("level"):
+        ...             yield state.get("level"), row["level"]
+        ...         state["level"] = row["level"]
+        >>> levels = ms.read_memory([{"id": "a", "level": v} for v in (1, 1, 3)])
+        >>> levels.process(Changes, key="id").collect().rows()
+        [('a', None, 1), ('a', 1, 3)]
+        """
+        made = processed(
+            self._node, fn, key, gives=gives, time=time, keep_time=keep_time, ttl=ttl, args=args
+        )
+        return Stream(made)
 
     # ------------------------------------------------------------------ changes
     def to_changelog(

@@ -148,7 +148,7 @@ def udf(  # noqa: PLR0913 (settings by name, most of them of async functions)
     waits = _waits(timeout, tries, retry_after, concurrency)
 
     def make(fn: Callable[..., Any]) -> Function:
-        with _Placed():
+        with Placed():
             made = udf_of(
                 fn, args=args, result=result, vectorised=vectorised, name=name, waits=waits
             )
@@ -212,7 +212,7 @@ def udtf(
     """
 
     def make(fn: Callable[..., Any]) -> TableFunction:
-        with _Placed():
+        with Placed():
             made = table_udf_of(fn, args=args, result=result, vectorised=vectorised, name=name)
         return TableFunction(replace(made, deterministic=deterministic, nulls_call=nulls_call))
 
@@ -278,7 +278,7 @@ def udaf(
     """
 
     def make(cls: Callable[[], Any]) -> AggregateFunction:
-        with _Placed():
+        with Placed():
             made = agg_udf_of(cls, args=args, result=result, name=name)
         return AggregateFunction(replace(made, nulls_call=nulls_call))
 
@@ -306,7 +306,7 @@ def _waits(
     return made
 
 
-class _Placed:
+class Placed:
     """Gives an error of the plan the place in the user's program."""
 
     def __enter__(self) -> None: ...

@@ -90,6 +90,8 @@ class Derived:
 
     def by_clock(self, node: n.Node) -> bool:
         """Tell whether a step runs by processing time instead of watermarks."""
+        if node.by_clock_alone:
+            return True
         used = [(self.facts(node.inputs[port]), column) for port, column in node.time_columns]
         return bool(used) and all(
             column in f.clocks or (f.by_clock and f.bounds is not None and column in f.bounds)

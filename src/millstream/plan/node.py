@@ -88,6 +88,16 @@ class Node:
         return ()
 
     @property
+    def by_clock_alone(self) -> bool:
+        """Whether the step runs by processing time though no column says it."""
+        return False
+
+    @property
+    def wants_marks(self) -> bool:
+        """Whether the step asks under which mark each row came, also where none is late."""
+        return False
+
+    @property
     def drops_late(self) -> bool:
         """Whether rows can come too late for the step."""
         return False

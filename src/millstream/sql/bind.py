@@ -28,6 +28,7 @@ from millstream.sql.match import MatchOf, matched
 from millstream.sql.meaning import placed
 from millstream.sql.ordering import output_key
 from millstream.sql.outer import equated
+from millstream.sql.process_calls import ProcessFn, process_node
 from millstream.sql.scope import Scope
 from millstream.sql.select import Selected, bind_select
 from millstream.sql.subquery import Sub
@@ -153,6 +154,10 @@ class Binder:
             case ChangelogFn():
                 data = self.relation(relation.data).joined()
                 node = placed(lambda: changelog_node(relation, data.node), relation.place)
+                return Scope.of(node, relation.alias or data.alias)
+            case ProcessFn():
+                data = self.relation(relation.data).joined()
+                node = placed(lambda: process_node(relation, data.node), relation.place)
                 return Scope.of(node, relation.alias or data.alias)
             case MatchOf():
                 data = self.relation(relation.data).joined()

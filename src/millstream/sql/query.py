@@ -19,6 +19,7 @@ from millstream.sql.grouping_sets import Sets, read_group
 from millstream.sql.joined import AsOf, Joined, JoinReader, check_join_hints, read_hints
 from millstream.sql.match import MatchOf, read_match
 from millstream.sql.over import Spec, read_windows
+from millstream.sql.process_calls import ProcessFn, ProcessReader
 from millstream.sql.tokens import RESERVED, Cursor, Kind
 from millstream.sql.windows import WINDOWS, WindowFn, WindowReader
 
@@ -64,7 +65,7 @@ class SubQuery:
     place: Place
 
 
-Relation = TableName | SubQuery | WindowFn | ChangelogFn | MatchOf | Joined
+Relation = TableName | SubQuery | WindowFn | ChangelogFn | ProcessFn | MatchOf | Joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class QueryReader:
         self.scalar = ExpressionReader(cursor, udfs)
         self._windows = WindowReader(cursor, self.scalar, self._data)
         self._changelogs = ChangelogReader(cursor, self.scalar, self._data)
+        self._processes = ProcessReader(cursor, self.scalar, self._data, self.scalar.udfs)
         self._joins = JoinReader(cursor, self.scalar, self._relation, self._naming)
         self.scalar.queries = self.query
         self._depth = 0
@@ -384,13 +386,21 @@ class QueryReader:
             options |= hint.options
         return options
 
-    def _function(self) -> WindowFn | ChangelogFn | None:
+    def _function(self) -> WindowFn | ChangelogFn | ProcessFn | None:
+        if self._processes.starts():
+            return self._processes.function(self.cursor.here)
         if self._windows.starts():
             return self._windows.window(self.cursor.here)
         return self._changelogs.function(self.cursor.here) if self._changelogs.starts() else None
 
-    def _refuse_function(self) -> WindowFn | ChangelogFn:
+    def _refuse_function(self) -> WindowFn | ChangelogFn | ProcessFn:
         token = self.cursor.here
+        if token.upper in self.scalar.udfs:
+            raise self.cursor.error(
+                f"{token.text} does not stand in FROM like this.",
+                hint=f"Write LATERAL TABLE({token.text}(…)) for a table function; other functions "
+                "stand in SELECT.",
+            )
         raise self.cursor.unsupported(
             f"The table function {token.text}",
             hint=f"Functions in FROM are {', '.join((*WINDOWS, *FUNCTIONS))}.",
@@ -416,7 +426,7 @@ class QueryReader:
             return SubQuery(query, alias, columns, found.place)
         if alias is None:
             return found
-        assert isinstance(found, WindowFn | ChangelogFn), "only functions come here"
+        assert isinstance(found, WindowFn | ChangelogFn | ProcessFn), "only functions come here"
         return replace(found, alias=alias)
 
     def _naming(self) -> tuple[str | None, tuple[str, ...]]:

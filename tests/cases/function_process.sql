@@ -1,0 +1,24 @@
+-- why     a process function keeps state and timers per key; a timer fires when the mark comes to it,
+--         behind the row that moves the mark; what a failing call did is undone
+-- input   t: k STRING, v INT, ts TIMESTAMP(3); watermark ts - 0s
+--         a,1,00:00:00
+--         b,1,00:00:03
+--         a,2,00:00:05
+--         a,-3,00:00:06
+--         b,2,00:00:30
+--         a,9,00:00:02
+--         a,1,00:00:40
+-- expect  k,event,n
+--         a,row,1
+--         b,row,1
+--         a,row,2
+--         a,quiet,2
+--         b,row,2
+--         a,row,1
+--         b,quiet,2
+--         a,quiet,1
+-- late    a,9,00:00:02
+-- rejected below zero | "v":-3
+-- targets flink gap: a Python function
+CREATE FUNCTION visits AS 'tests.functions.Visits' LANGUAGE PYTHON;
+SELECT * FROM visits(TABLE t PARTITION BY k)
