@@ -29,11 +29,12 @@ from millstream.plan import build
 from millstream.plan import nodes as n
 from millstream.plan.joining import conjuncts, renamed_in
 from millstream.sql import query as q
+from millstream.sql.decorrelate import paired, single_part
 from millstream.sql.grouped import grouped
 from millstream.sql.grouping_sets import Sets
 from millstream.sql.meaning import condition, fresh, keep, resolved
 from millstream.sql.ordering import order_expr, sort_keys
-from millstream.sql.outer import no_outside, reads_outside
+from millstream.sql.outer import OuterColumn, no_outside, reads_outside
 from millstream.sql.over import has_over, with_overs, with_windows
 from millstream.sql.scope import Scope, named, own_name, star, unique
 from millstream.sql.subquery import BoundQuery, Sub, bind_inner
@@ -139,6 +140,8 @@ def bind_select(
     node = scope.node
     empty: tuple[Expr | None, ...] = ()
     if clauses.is_grouped:
+        if scope.outer is not None:
+            node, lifted = _paired(node, scope.outer, lifted)
         lifted = _lifted_to_keys(lifted, clauses)
         if lifted and not select.group and select.having is None:
             node, empty = _group(node, clauses, select)
@@ -218,25 +221,39 @@ def _unless_null(expr: Expr) -> Expr | None:
     return None if isinstance(expr, Literal) and expr.value is None else expr
 
 
+def _paired(node: n.Node, outer: Scope, lifted: list[Expr]) -> tuple[n.Node, list[Expr]]:
+    """Make equations of what a grouped sub-query says of the query around by more than =."""
+    if all(_sides(part) is not None for part in lifted):
+        return node, lifted
+    read = {x.name for part in lifted for x in part.walk() if isinstance(x, OuterColumn)}
+    around = single_part(outer.parts, read)
+    if around is None:
+        raise Unsupported(
+            "A grouped sub-query that compares with several tables of the query around by more "
+            "than =.",
+            where=lifted[0].place,
+            hint="Join those tables in a query of their own first.",
+        )
+    met, equal = paired(node, lifted, around, {name: Column(name=name) for name in read})
+    return met, list(equal)
+
+
+def _sides(part: Expr) -> tuple[Expr, Expr] | None:
+    """Return the (outer, inner) sides of an equation between the two."""
+    if not isinstance(part, Call) or part.function != "=":
+        return None
+    for a, b in (part.args, part.args[::-1]):
+        if reads_outside(a) and not columns_of(a) and not reads_outside(b):
+            return a, b
+    return None
+
+
 def _lifted_to_keys(lifted: list[Expr], clauses: _Clauses) -> list[Expr]:
     """Make what a grouped sub-query equates with the query around it keys of its groups."""
     found: list[Expr] = []
     for part in lifted:
-        sides = part.args if isinstance(part, Call) and part.function == "=" else ()
-        pair = next(
-            (
-                (a, b)
-                for a, b in ((sides, sides[::-1]) if sides else ())
-                if reads_outside(a) and not columns_of(a) and not reads_outside(b)
-            ),
-            None,
-        )
-        if pair is None:
-            raise Unsupported(
-                f"A grouped sub-query that compares with the query around it by {part}.",
-                where=part.place,
-                hint="Compare by = there, or JOIN the rows first and group then.",
-            )
+        pair = _sides(part)
+        assert pair is not None, "other conditions were paired"
         clauses.groups.append(pair[1])
         clauses.outside.append(pair[1])
         found.append(pair[0])

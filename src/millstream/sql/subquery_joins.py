@@ -13,7 +13,7 @@ nothing: the anti-join looks for rows whose comparison IS NOT FALSE.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from millstream import types as t
 from millstream.errors import Unsupported
@@ -25,6 +25,7 @@ from millstream.plan.derive import Tables, Upwards
 from millstream.plan.facts import covers_key
 from millstream.plan.joining import all_of, apart, conjuncts, filtered, join
 from millstream.plan.joins import JoinKind
+from millstream.sql.decorrelate import is_equated, paired
 from millstream.sql.inner import Asks
 from millstream.sql.meaning import fresh, resolved
 from millstream.sql.outer import equated
@@ -147,13 +148,14 @@ def _value(node: n.Node, query: BoundQuery) -> tuple[n.Node, Expr]:
 
 
 def _scalar(node: n.Node, query: BoundQuery) -> tuple[n.Node, Expr]:
+    query = _equating(node, query)
     sub = query.bound
     value = sub.node.schema.names[0]
-    keys = equated(query.bound.lifted)
+    keys = equated(sub.lifted)
     facts = Upwards(Tables()).of(sub.node)
     right, many = sub.node, None
     if not covers_key(keys, facts.keys):
-        right, many = _single(sub.node, value, _all_equated(query, keys), query)
+        right, many = _single(sub.node, value, keys, query)
     empty = sub.empty[0] if sub.empty else None
     found = None
     if empty is not None:
@@ -191,8 +193,8 @@ def _single(
 
 
 def _exists(node: n.Node, query: BoundQuery) -> tuple[n.Node, Expr]:
-    keys = _all_equated(query, equated(query.bound.lifted))
-    right, found = _marked(query.bound.node, keys)
+    query = _equating(node, query)
+    right, found = _marked(query.bound.node, equated(query.bound.lifted))
     other = _Other.beside(node, query, right)
     made = join(node, other.node, JoinKind.LEFT, all_of(other.conditions))
     return made, Call("IS TRUE", (Column(other.names[found]),), place=query.place)
@@ -200,8 +202,9 @@ def _exists(node: n.Node, query: BoundQuery) -> tuple[n.Node, Expr]:
 
 def _among(node: n.Node, query: BoundQuery) -> tuple[n.Node, Expr]:
     """Return whether the arguments are among the rows: TRUE, FALSE, or UNKNOWN for a NULL."""
+    query = _equating(node, query)
     sub, place = query.bound, query.place
-    keys = _all_equated(query, equated(query.bound.lifted))
+    keys = equated(sub.lifted)
     values = sub.node.schema.names[: sub.width]
     right, found = _marked(sub.node, (*values, *(k for k in keys if k not in values)))
     other = _Other.beside(node, query, right)
@@ -260,15 +263,14 @@ def _marked(node: n.Node, keys: tuple[str, ...]) -> tuple[n.Node, str]:
     return _with_column(once, Named(found, _TRUE)), found
 
 
-def _all_equated(query: BoundQuery, keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ``keys`` where the condition says nothing else."""
-    if len(keys) == len(query.bound.lifted):
-        return keys
-    raise Unsupported(
-        "A correlated sub-query here that compares with the query around it by more than =.",
-        where=query.place,
-        hint="Use it as a condition of its own in WHERE, or write a JOIN.",
-    )
+def _equating(node: n.Node, query: BoundQuery) -> BoundQuery:
+    """Return the sub-query with equations alone between it and the query around."""
+    sub = query.bound
+    if is_equated(sub.lifted):
+        return query
+    values = dict(zip(query.names, query.params, strict=True))
+    met, equal = paired(sub.node, sub.lifted, node, values)
+    return replace(query, sub=replace(sub, node=met, lifted=equal))
 
 
 def _with_column(node: n.Node, column: Named) -> n.Node:

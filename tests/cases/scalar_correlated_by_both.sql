@@ -1,0 +1,19 @@
+-- why     an equation and a comparison pick the rows
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v,s
+--         1,5,9
+--         1,5,9
+--         2,6,NULL
+--         3,7,1
+--         NULL,8,NULL
+SELECT id, v, (SELECT SUM(w) FROM b WHERE b.id = a.id AND b.w <> a.v) AS s FROM a

@@ -1,0 +1,19 @@
+-- why     an aggregate of the rows that a comparison picks, for each row around
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v,n
+--         1,5,1
+--         1,5,1
+--         2,6,2
+--         3,7,3
+--         NULL,8,3
+SELECT id, v, (SELECT COUNT(*) FROM b WHERE b.w < a.v) AS n FROM a

@@ -1,0 +1,18 @@
+-- why     in WHERE; a NULL around meets nothing
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,k
+--         1,x
+--         1,x
+--         2,y
+--         3,NULL
+SELECT id, k FROM a WHERE v > (SELECT MIN(w) FROM b WHERE b.id >= a.id)

@@ -1,0 +1,19 @@
+-- why     a comparison of columns of one table around, computed
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v,m
+--         1,5,5
+--         1,5,5
+--         2,6,6
+--         3,7,9
+--         NULL,8,NULL
+SELECT id, v, (SELECT MAX(w) FROM b WHERE b.w < a.id + a.v) AS m FROM a

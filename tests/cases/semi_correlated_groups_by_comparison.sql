@@ -1,0 +1,17 @@
+-- why     IN of groups of the rows a comparison picks
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v
+--         1,5
+--         1,5
+--         2,6
+SELECT id, v FROM a WHERE v IN (SELECT MAX(w) FROM b WHERE b.w <= a.v GROUP BY b.k)

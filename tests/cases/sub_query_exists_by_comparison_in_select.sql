@@ -1,0 +1,19 @@
+-- why     EXISTS by a comparison as a column
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v,x
+--         1,5,TRUE
+--         1,5,TRUE
+--         2,6,TRUE
+--         3,7,TRUE
+--         NULL,8,FALSE
+SELECT id, v, EXISTS (SELECT 1 FROM b WHERE b.w > a.v AND b.id <> a.id) AS x FROM a

@@ -1,0 +1,19 @@
+-- why     IN of the rows a comparison picks as a column
+-- input   a: id INT, k STRING, v INT
+--         1,x,5
+--         2,y,6
+--         3,NULL,7
+--         NULL,z,8
+--         1,x,5
+-- input   b: id INT, k STRING, w INT
+--         1,x,5
+--         1,y,9
+--         4,z,6
+--         3,NULL,1
+-- expect  id,v,x
+--         1,5,TRUE
+--         1,5,TRUE
+--         2,6,FALSE
+--         3,7,FALSE
+--         NULL,8,NULL
+SELECT id, v, id IN (SELECT id FROM b WHERE b.w > a.v) AS x FROM a
