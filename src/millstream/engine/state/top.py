@@ -63,11 +63,13 @@ def push(array: np.ndarray, size: int, value: int) -> np.ndarray:
 
 
 @kernel
-def note(array: np.ndarray, size: int, node: int, rank: int, paired: bool) -> np.ndarray:
-    """Append three words."""
-    array = push(array, size, node)
-    array = push(array, size + 1, rank)
-    return push(array, size + 2, int(paired))
+def with_room(array: np.ndarray, size: int, more: int) -> np.ndarray:
+    """Return the array, or a larger one with the same words, for ``more`` words behind ``size``."""
+    if size + more <= array.size:
+        return array
+    grown = np.empty(2 * array.size + more, dtype=np.int64)
+    grown[:size] = array[:size]
+    return grown
 
 
 @kernel
@@ -220,23 +222,25 @@ def tell_row(
     p = node * rows.width
     was, had = rows.words[p + GIVEN], rows.words[p + COPIES]
     low, copies = ranks
+    old = with_room(old, o, 3 * had)
+    new = with_room(new, n, 3 * copies)
     if wanted.kind == ROW_NUMBER and wanted.numbered:
-        for c in range(had):
-            if not low <= was + c < low + copies:
-                old = note(old, o, node, was + c, was + c <= top[1])
+        for rank in range(was, was + had):
+            if not low <= rank < low + copies:
+                old[o], old[o + 1], old[o + 2] = node, rank, int(rank <= top[1])
                 o += 3
-        for c in range(copies):
-            if not was <= low + c < was + had:
-                new = note(new, n, node, low + c, low + c <= top[0])
+        for rank in range(low, low + copies):
+            if not was <= rank < was + had:
+                new[n], new[n + 1], new[n + 2] = node, rank, int(rank <= top[0])
                 n += 3
     else:
         same = 0 if wanted.numbered and was != low else min(had, copies)
         paired = wanted.kind == ROW_NUMBER and wanted.last == 1
         for _ in range(had - same):
-            old = note(old, o, node, was, paired and top[1] > 0)
+            old[o], old[o + 1], old[o + 2] = node, was, int(paired and top[1] > 0)
             o += 3
         for _ in range(copies - same):
-            new = note(new, n, node, low, paired and top[0] > 0)
+            new[n], new[n + 1], new[n + 2] = node, low, int(paired and top[0] > 0)
             n += 3
     rows.words[p + GIVEN] = low
     rows.words[p + COPIES] = copies
