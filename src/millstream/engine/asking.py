@@ -102,7 +102,8 @@ class Asker:
                         return None
                     del line.asked[at]
                     return Reply(index, asked.ask.number, asked.future.result())
-                self._check_time(asked)
+                if not line.resolver.waits_itself:
+                    self._check_time(asked)
                 if self._ordered:
                     break
         return None

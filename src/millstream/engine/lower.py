@@ -14,7 +14,16 @@ from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Asking, Lowering, Operator, operator_for
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
-from millstream.plan import changelog, expand, joins, match, process, ranks, table_function
+from millstream.plan import (
+    async_call,
+    changelog,
+    expand,
+    joins,
+    match,
+    process,
+    ranks,
+    table_function,
+)
 from millstream.plan import nodes as n
 from millstream.plan.derive import Derived, StateBound, Upsert, late_node
 from millstream.plan.stages import chains
@@ -44,12 +53,14 @@ OPERATOR_MODULES: dict[type[n.Node], str] = {
     expand.Expand: "expand",
     table_function.CallTable: "table_function",
     process.Process: "process",
+    async_call.AsyncCall: "async_call",
 }
 """Which file of ``engine/operators`` runs a node; loaded when a plan needs it."""
 
 
 _PASS_MARKS = (
     n.Scan, n.Filter, n.Project, n.Union, n.MapBatches, expand.Expand, table_function.CallTable,
+    async_call.AsyncCall,
 )  # fmt: skip
 """Steps whose rows come under the marks of the rows they are made of."""
 

@@ -121,6 +121,9 @@ class Resolver(ABC):
     A resolver holds what costs time or memory to have: connections, caches. None of it is state.
     """
 
+    waits_itself = False
+    """Whether it ends what takes too long by itself, so that the driver need not."""
+
     @property
     def asks_max(self) -> int | None:
         """How many asks may be under way at a time; None = as many as the settings allow."""

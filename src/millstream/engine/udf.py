@@ -19,6 +19,7 @@ import polars as pl
 from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered, Turn
 from millstream.engine.functions.series import equally_long, is_constant
+from millstream.errors import PlanError
 from millstream.expr.tree import Udf, UdfCall
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ REASON_CHARS_MAX = 200
 def lower_udf(call: UdfCall, args: tuple[Lowered, ...], ctx: Context) -> Lowered:
     """Return the call as a Polars expression with the rows it fails on."""
     udf, dtype = call.udf, polars_type(call.udf.result)
+    if udf.waits is not None:
+        raise PlanError(
+            f"{udf.name} is async, and cannot stand here.",
+            where=call.place,
+            hint="Async functions stand in SELECT and WHERE, not in the columns of a table.",
+        )
     below = tuple(f for a in args for f in a.fails)
     # A row that already failed below must not reach the user's function with a made-up value.
     given = [a.value for a in args]

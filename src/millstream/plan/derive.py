@@ -106,8 +106,10 @@ def derive(plan: n.Plan, tables: Tables) -> Derived:
 
 def complete(plan: n.Plan, tables: Tables) -> n.Plan:
     """Check the plan and return it with Normalize wherever old rows are missing but needed."""
+    from millstream.plan.async_call import separated
     from millstream.plan.legality import check
 
+    plan = separated(plan)
     derived = Derived(plan, tables)
     check(derived)
     missing = {

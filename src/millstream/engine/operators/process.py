@@ -4,13 +4,13 @@ in      append-only batches; rows come to the function in the order they arrive,
 state   per key a dict of plain values (MessagePack in checkpoints, never a pickle) and its timers
 out     the key's columns, what the function gives, perhaps the time of the row or timer
 timers  by event time a timer at T fires when the mark comes to T: before the row that arrived
-        under that mark, whatever the cuts. By the clock it fires before the rows read after T. At the
-        end of the input all that is set fires
+        under that mark, whatever the cuts. By the clock it fires before the rows read after T.
+        At the end of the input all that is set fires
 late    what the function gives to ``ctx.late()``
 reject  a row for which the function raises: what that call gave, its timers and what it put
-        into the state itself are undone; lists and dicts inside the state are as they were left. For a timer
-        that fails the key and the time stand there instead of a row. A row for which a value of
-        another type was given is rejected too; the state is as the function left it
+        into the state itself are undone; lists and dicts inside the state are as they were left.
+        For a timer that fails the key and the time stand there instead of a row. A row for which
+        a value of another type was given is rejected too; the state is as the function left it
 ttl     the state and timers of a key without rows or timers for so long are forgotten
 cost    a Python call per row: this is the user's code
 """
