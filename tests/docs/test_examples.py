@@ -76,9 +76,10 @@ def test_sql_on_a_page_runs(block, tmp_path):
     """The same for SQL, with the command the page names."""
     file = tmp_path / "example.sql"
     file.write_text(block.code)
-    done = run("-m", "millstream", "sql", "-f", str(file))
+    command = ("check", str(file)) if block.looked_at else ("sql", "-f", str(file))
+    done = run("-m", "millstream", *command)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert done.stdout.strip() or block.looked_at
 
 
 def test_the_readme_shows_both_commands_first_and_has_examples():

@@ -29,10 +29,13 @@ CHANGELOG_FORMATS = """
 Documents that tell of changes, as tools that read the logs of databases write them. With such a
 `format` (in Kafka also as `value.format`) a table gives and takes inserts, updates and deletes:
 
+<!-- looked at, not run: it needs servers -->
 ```sql
 CREATE TABLE customers (id BIGINT, name STRING, PRIMARY KEY (id) NOT ENFORCED) WITH (
   'connector' = 'kafka', 'topic' = 'shop.customers', 'format' = 'debezium-json',
-  'properties.bootstrap.servers' = 'localhost:9092', 'scan.startup.mode' = 'earliest-offset')
+  'properties.bootstrap.servers' = 'localhost:9092', 'scan.startup.mode' = 'earliest-offset');
+CREATE TABLE shown (id BIGINT, name STRING) WITH ('connector' = 'print');
+INSERT INTO shown SELECT * FROM customers;
 ```
 
 * **Read**: an insert gives `+I`, an update `-U` with the old row and `+U` with the new one, a
@@ -51,12 +54,16 @@ LOOKUPS = """
 A table that is joined `FOR SYSTEM_TIME AS OF` a processing time is asked for the rows of each key,
 as they are at that moment:
 
+<!-- looked at, not run: it needs servers -->
 ```sql
+CREATE TABLE orders (id INT, user_id INT, pt AS PROCTIME()) WITH ('connector' = 'datagen');
 CREATE TABLE users (id INT, name STRING) WITH (
   'connector' = 'http', 'url' = 'http://users.example/{id}', 'lookup.cache' = 'PARTIAL',
   'lookup.partial-cache.expire-after-write' = '10min');
+CREATE TABLE named (id INT, name STRING) WITH ('connector' = 'print');
+INSERT INTO named
 SELECT o.id, u.name FROM orders AS o
-LEFT JOIN users FOR SYSTEM_TIME AS OF o.pt AS u ON u.id = o.user_id
+LEFT JOIN users FOR SYSTEM_TIME AS OF o.pt AS u ON u.id = o.user_id;
 ```
 
 * Connectors that say "look up" above are asked by key: a batch of rows is one question with its

@@ -104,6 +104,7 @@ class Driver:
         self._reasons_lock = threading.Lock()
         self._graph.on_rejected = self._rejected
         self._asker = Asker(self._graph, self._inbox, settings)
+        self._answers = 0
 
     def stop(self, *, drain: bool = False) -> None:
         """Ask the pipeline to end; may be called from any thread or a signal handler."""
@@ -201,9 +202,11 @@ class Driver:
         while self._delivered:
             self._obey(EpochDelivered(self._delivered.pop(0)))
         self._end_scans()
-        rows = self._answered()
+        self._answered()
+        rows = 0
         if not self._coordinator.paused and not self._asker.is_full:
-            rows += self._push()
+            rows = self._push()
+        rows, self._answers = rows + self._answers, 0
         if self._ask is not None:
             return self._obey(self._ask)
         if self._all_ended() and not self._graph.is_waiting:
@@ -227,8 +230,8 @@ class Driver:
                             self._run_batch(index, stage, ())
                     while self._graph.is_waiting:
                         self._check()
-                        if not self._answered():
-                            self._inbox.wait(IDLE_WAIT_S)
+                        self._answered()
+                        self._inbox.wait(IDLE_WAIT_S)
                 case CloseEpoch(epoch=epoch):
                     self._close_epoch(epoch)
                 case Finish():
@@ -299,14 +302,12 @@ class Driver:
         self._hand_out(self._graph.turn(index, scanned.batch, scanned.rejected))
         self._answered()
 
-    def _answered(self) -> int:
-        """Go on with the rows whose answers have come; returns how many answers these were."""
-        answers = 0
+    def _answered(self) -> None:
+        """Go on with the rows whose answers have come; an answer counts as news, as a row does."""
         for reply in self._asker.replies(self._clock()):
-            answers += 1
+            self._answers += 1
             now_ms = self._graph.stamp(self._clock())
             self._hand_out(self._graph.reply(reply.step, reply.number, reply.frame, now_ms))
-        return answers
 
     def _blocks(self, index: int, reading: Reading, taken: _Taken) -> Iterator[Block]:
         """Yield chunks of one scan until the batch is full or the next row is another's."""

@@ -56,6 +56,12 @@ def counts(source: Node) -> WindowAggregate:
     )
 
 
+def warmed_up() -> None:
+    """Compile the kernels of windows, which would take longer than a test is patient."""
+    out = Collected()
+    Job(Plan((write(counts(looked_up(events(Script({"0": rows(1)})), Answers())), out),))).run()
+
+
 def settings(tmp_path: Path | None = None, **more: Any) -> Settings:
     """Each row a batch of its own, so that several are under way."""
     folder = None if tmp_path is None else str(tmp_path)
@@ -94,6 +100,7 @@ def test_rows_may_overtake_where_that_is_allowed() -> None:
 
 def test_windows_wait_for_the_rows_before_the_mark() -> None:
     """A watermark that overtook a waiting row would close the row's window without it."""
+    warmed_up()
     out, answers = Collected(), Answers(gates=gates(1))
     script = Script({"0": rows(1, 2, 60)}, bounded=False)
     plan = Plan((write(counts(looked_up(events(script), answers)), out),))
@@ -157,6 +164,7 @@ def test_a_stop_between_ask_and_answer_asks_again(tmp_path: Path) -> None:
 
 def test_a_drain_waits_for_answers() -> None:
     """``drain`` promises that everything read is given."""
+    warmed_up()
     out, answers = Collected(), Answers(gates=gates(2))
     script = Script({"0": rows(1, 2, 3)}, bounded=False)
     plan = Plan((write(counts(looked_up(events(script), answers)), out),))
