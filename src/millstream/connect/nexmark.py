@@ -331,5 +331,6 @@ CONNECTOR = Connector(
     config=NexmarkConfig,
     source=_source,
     bounded=_bounded,
+    narrows=True,
     guarantee="exactly once: an event is a function of its number, which is in the checkpoint",
 )

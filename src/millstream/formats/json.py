@@ -109,4 +109,5 @@ FORMAT = Format(
     config=JsonConfig,
     decoder=_decoder,
     encoder=_encoder,
+    narrows=True,
 )

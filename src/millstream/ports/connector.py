@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+FINAL_MARK_MS = 2**63 - 1
+"""The mark at the end of bounded input: no more rows will come."""
+
+
 class Delivery(Enum):
     """What a connector guarantees, from weakest to strongest."""
 
@@ -151,6 +155,13 @@ class Sink(ABC):
         """Wait until everything written is acknowledged."""
         return Delivered(0)
 
+    def passed(self, mark_ms: int) -> None:  # noqa: B027 (most systems know no event time)
+        """Take note that the watermark has passed so far for everything written or delivered.
+
+        Also called now and then while nothing comes, and again after a restart: it must be
+        idempotent. ``FINAL_MARK_MS`` at the end of bounded input.
+        """
+
     def close(self) -> None:  # noqa: B027
         """Free everything; may be called twice. Rows written but not flushed may be lost."""
 
@@ -201,6 +212,7 @@ class Connector:
 
     metadata  key → SQL type text of the metadata columns a source can fill
     bounded   tells from the config alone whether the source ends, without connecting
+    narrows   whether its source can leave out fields of a ROW column
     partitions  whether PARTITIONED BY means something to it
     filters   tells whether its source makes use of conditions for a table
     payload   True where rows travel as payloads in a ``format``
@@ -220,6 +232,7 @@ class Connector:
     metadata: Mapping[str, str] = field(default_factory=dict)
     bounded: Callable[[Any], bool] = lambda _: False
     payload: bool = False
+    narrows: bool = False
     partitions: bool = False
     filters: Callable[[Table], bool] = lambda _: False
     guarantee: str = ""

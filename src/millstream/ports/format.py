@@ -58,6 +58,7 @@ class Format:
 
     ``decoder(schema, config)`` and ``encoder(schema, config)``; None = not offered. ``positional``
     tells that fields are found by place, so that a decoder needs every column that is stored.
+    ``narrows`` tells that the decoder can leave out fields of a ROW column.
     ``changelog`` tells that documents are changes: a decoder gives ``$op`` with old and new rows,
     an encoder takes it, and a table with this format gives and takes any changes.
     """
@@ -70,6 +71,7 @@ class Format:
     extra: str | None = None
     positional: bool = False
     changelog: bool = False
+    narrows: bool = False
 
 
 class PartDecoder(Decoder):

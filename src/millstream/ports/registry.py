@@ -125,6 +125,13 @@ def changes_of(table: Table) -> tuple[Changes, Changes]:
     return found.gives, found.takes
 
 
+def narrows(table: Table) -> bool:
+    """Tell whether the source of a table can leave out fields of its ROW columns."""
+    found = connector(table.connector)
+    name = table.options.get("value.format", table.options.get("format"))
+    return found.narrows or (name is not None and format_named(str(name)).narrows)
+
+
 def source_for(
     table: Table,
     wanted: tuple[str, ...] | None = None,

@@ -15,6 +15,7 @@ from millstream.rewrite.fold_constants import fold_constants
 from millstream.rewrite.merge_filters import merge_filters
 from millstream.rewrite.merge_projects import merge_projects
 from millstream.rewrite.prune_columns import prune_columns
+from millstream.rewrite.prune_fields import prune_fields
 from millstream.rewrite.push_conditions import push_conditions
 from millstream.rewrite.push_filters import push_filters
 from millstream.rewrite.share_subplans import share_subplans
@@ -30,6 +31,7 @@ RULES: tuple[Callable[[Plan], Plan], ...] = (
     push_filters,
     merge_filters,
     prune_columns,
+    prune_fields,
     merge_projects,
     push_conditions,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "merge_filters",
     "merge_projects",
     "prune_columns",
+    "prune_fields",
     "push_conditions",
     "push_filters",
     "rewrite",

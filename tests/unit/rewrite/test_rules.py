@@ -13,6 +13,7 @@ from millstream.plan.derive import complete
 from millstream.plan.explain import explain
 from millstream.plan.ids import assign
 from millstream.plan.joins import Join, JoinKind
+from millstream.plan.table import Physical, Table
 from millstream.plan.windows import Tumble
 from millstream.rewrite import (
     RULES,
@@ -20,13 +21,14 @@ from millstream.rewrite import (
     merge_filters,
     merge_projects,
     prune_columns,
+    prune_fields,
     push_filters,
     rewrite,
     share_subplans,
 )
 from millstream.rewrite.fold_constants import fold
 from millstream.rewrite.reading import never_fails
-from millstream.types import STRING, BigInt, Boolean, Double, Int, TinyInt
+from millstream.types import STRING, BigInt, Boolean, Double, Int, TinyInt, parse_type
 from tests.unit.plan import build as b
 
 
@@ -414,3 +416,48 @@ def test_a_filter_that_passes_everything_goes() -> None:
     """WHERE 1 = 1 is how generated SQL begins."""
     top = n.Filter(input=b.scan(), predicate=b.call("=", b.number(1), b.number(1)))
     assert steps(fold_constants(b.plan(top))) == ["Scan orders [kafka]"]
+
+
+# ------------------------------------------------------------------------------ prune_fields
+
+
+def documents(format_: str) -> n.Scan:
+    row = parse_type("ROW<a INT, b ROW<c INT, d STRING>, e STRING>")
+    columns = (Physical("id", Int()), Physical("doc", row))
+    return n.Scan(table=Table("docs", columns, "kafka", {"format": format_}))
+
+
+def field(row: Expr, name: str, gives: str) -> Expr:
+    key = Literal(value=name, type=STRING)
+    return b.call("FIELD", row, key, gives=parse_type(gives))
+
+
+def doc_type(plan: n.Plan) -> str:
+    (scan,) = (x for x in prune_fields(plan).walk() if isinstance(x, n.Scan))
+    return str(scan.schema.type_of("doc"))
+
+
+def test_fields_that_nobody_reads_are_not_decoded() -> None:
+    """A document of fifty fields of which a query reads two is decoded for these two."""
+    scan = documents("json")
+    inner = field(field(b.col(scan, "doc"), "b", "ROW<c INT, d STRING>"), "c", "INT")
+    kept = n.Filter(input=scan, predicate=b.call(">", inner, b.number(0)))
+    top = b.project(kept, e=field(b.col(kept, "doc"), "e", "STRING"))
+    assert doc_type(b.plan(top)) == "ROW<`b` ROW<`c` INT>, `e` STRING>"
+
+
+def test_a_row_that_is_passed_on_keeps_its_fields() -> None:
+    """Whoever reads it later may want any of them."""
+    whole = "ROW<`a` INT, `b` ROW<`c` INT, `d` STRING>, `e` STRING>"
+    scan = documents("json")
+    both = b.project(scan, "doc", a=field(b.col(scan, "doc"), "a", "INT"))
+    assert doc_type(b.plan(both)) == whole
+    alone = b.project(scan, a=field(b.col(scan, "doc"), "a", "INT"))
+    assert doc_type(b.plan(alone, scan)) == whole
+
+
+def test_a_format_by_place_keeps_its_fields() -> None:
+    """Where fields are found by their place, none can be left out."""
+    scan = documents("csv")
+    top = b.project(scan, a=field(b.col(scan, "doc"), "a", "INT"))
+    assert doc_type(b.plan(top)).count(" INT") == 2
