@@ -19,6 +19,7 @@ from millstream.engine.driver import Driver, Parts
 from millstream.engine.functions import Context
 from millstream.engine.graph import Graph
 from millstream.engine.lower import lower
+from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Inbox, Reading
 from millstream.errors import CheckpointError, PlanError
 from millstream.plan.derive import Derived
@@ -171,10 +172,11 @@ def _catch_up(epoch: Epoch, workers: list[SinkWorker], last: dict[str, int | Non
         if not worker.exactly_once:
             continue
         have = last[worker.sink_name]
-        if have == number:
-            continue
-        if have == number - 1 or (have is None and (number == 1 or _is_new(epoch, worker))):
+        late = have == number - 1 or (have is None and (number == 1 or _is_new(epoch, worker)))
+        if late:
             worker.sink.deliver(number, epoch.outputs.get(worker.sink_name, []))
+        if late or have == number:
+            worker.resume(epoch.state.marks.get(worker.sink_name, LOWEST_MS))
             continue
         raise CheckpointError(
             f"The sink '{worker.sink_name}' is at epoch {have}, the checkpoint at {number}.",

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.ports.connector import FINAL_MARK_MS
 
 MARK = "$mark"
 SPLIT = "$split"
@@ -25,9 +26,6 @@ OFFSET = "$offset"
 HIDDEN = (OP, MARK, SPLIT, OFFSET)
 
 __all__ = ["FINAL_MARK_MS", "HIDDEN", "MARK", "OFFSET", "OP", "SPLIT", "Batch", "Op"]
-
-FINAL_MARK_MS = 2**63 - 1
-"""The mark at the end of bounded input: no more rows will come."""
 
 
 @dataclass(frozen=True, slots=True)

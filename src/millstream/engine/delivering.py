@@ -2,6 +2,7 @@
 
 A :class:`SinkWorker` owns one sink. At-least-once rows go to ``write`` as they come and are
 flushed before the epoch that read their input is written; exactly-once rows wait for their epoch.
+Behind the rows comes the mark that has passed them; while nothing comes it is said again.
 The :class:`EpochWriter` does, per epoch: flush at-least-once sinks → write and sync the checkpoint
 (the decision point) → deliver to exactly-once sinks → tell the sources what they may forget.
 source  reliability.md §2.2 A
@@ -18,10 +19,13 @@ from typing import Any
 import polars as pl
 
 from millstream.engine.checkpoint import CheckpointStore, Epoch
+from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Inbox, Reading
 from millstream.ports.connector import Delivered, Sink
 
 COMMANDS_WAITING_MAX = 8
+QUIET_S = 1.0
+"""After so long without rows a sink is told the mark again: some of its work goes by the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,15 @@ class _Deliver:
     done: threading.Event
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    mark_ms: int
+
+
 class _Stop: ...
 
 
-_Command = _Write | _Flush | _Deliver | _Stop
+_Command = _Write | _Flush | _Deliver | _Passed | _Stop
 
 
 @dataclass
@@ -72,6 +81,9 @@ class SinkWorker(threading.Thread):
         self.sink = sink
         self.exactly_once = exactly_once
         self.count = SinkCount()
+        self.mark_ms = LOWEST_MS
+        """The mark its rows have passed, as far as it was queued."""
+        self._told_ms = LOWEST_MS
         self._inbox = inbox
         self._commands: queue.Queue[_Command] = queue.Queue(COMMANDS_WAITING_MAX)
         self._on_refused = on_refused
@@ -92,9 +104,20 @@ class SinkWorker(threading.Thread):
         self._put(_Deliver(epoch, frames, done))
         return done
 
+    def resume(self, mark_ms: int) -> None:
+        """Say before the start which mark the rows of earlier runs have passed."""
+        self.mark_ms = self._told_ms = mark_ms
+
+    def passed(self, mark_ms: int) -> None:
+        """Queue a mark behind the rows that are queued."""
+        if mark_ms > self.mark_ms:
+            self.mark_ms = mark_ms
+            self._put(_Passed(mark_ms))
+
     def run(self) -> None:
         try:
-            while not isinstance(command := self._commands.get(), _Stop):
+            self._do(_Passed(self._told_ms))
+            while not isinstance(command := self._next(), _Stop):
                 self._do(command)
         except BaseException as error:  # noqa: BLE001 (raised again in the compute thread)
             self._inbox.fail(error)
@@ -119,8 +142,17 @@ class SinkWorker(threading.Thread):
             command.done.set()  # the failure that ended the thread is in the inbox
         return None
 
+    def _next(self) -> _Command:
+        try:
+            return self._commands.get(timeout=QUIET_S)
+        except queue.Empty:
+            return _Passed(self._told_ms)
+
     def _do(self, command: _Command) -> None:
         match command:
+            case _Passed(mark_ms=mark_ms):
+                self._told_ms = mark_ms
+                self.sink.passed(mark_ms)
             case _Write(frame=frame):
                 self._took(self.sink.write(frame))
             case _Flush(done=done):
@@ -198,13 +230,16 @@ class EpochWriter(threading.Thread):
 
     def deliver(self, epoch: Epoch, only: set[str] | None = None) -> None:
         """Give an epoch's output to the exactly-once sinks and wait until they have it."""
-        pending = [
-            worker.deliver(epoch.number, epoch.outputs.get(worker.sink_name, []))
+        workers = [
+            worker
             for worker in self._workers
             if worker.exactly_once and (only is None or worker.sink_name in only)
         ]
+        pending = [w.deliver(epoch.number, epoch.outputs.get(w.sink_name, [])) for w in workers]
         for event in pending:
             self._wait(event)
+        for worker in workers:
+            worker.passed(epoch.state.marks.get(worker.sink_name, LOWEST_MS))
 
     def _wait(self, event: threading.Event) -> None:
         while not event.wait(0.5):

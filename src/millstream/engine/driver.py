@@ -404,6 +404,9 @@ class Driver:
                 self._pending_bytes += int(item.frame.estimated_size())
             else:
                 worker.write(item.frame)
+        for index, worker in zip(self._graph.sinks, self.parts.workers, strict=True):
+            if not worker.exactly_once:
+                worker.passed(self._graph.steps[index].mark_ms)
 
     def _close_epoch(self, number: int) -> None:
         assert self._epochs is not None, "epochs are closed only where checkpoints are kept"

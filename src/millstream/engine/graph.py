@@ -202,6 +202,7 @@ class Graph:
     def _pass(self, index: int, step: Step, scan: int, batch: Batch) -> None:
         if step.operator is None:
             self._tap(index, step)
+            step.mark_ms = max(step.mark_ms, self._mark_at(step))
             return
         if step.by_clock:
             self._by_clock(index, step, batch)
