@@ -110,7 +110,9 @@ class ProcessRows(Operator):
         return Outputs(out=out, late=late, rejected=tuple(rejected))
 
     def on_mark(self, mark_ms: int) -> Outputs:
-        self._fire(mark_ms)
+        # A timer set in the past waits for the mark to move, however the rows were cut.
+        if mark_ms > self._mark_ms:
+            self._fire(mark_ms)
         if not self._made and not self._rejected:
             return NOTHING
         out = self._given({})

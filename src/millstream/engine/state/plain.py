@@ -20,6 +20,8 @@ from millstream.errors import DataError
 
 _AS_THEY_ARE = frozenset({type(None), bool, float, str, bytes})
 _KEYS = frozenset({type(None), bool, float, str, bytes})
+_FOLD = "~"
+"""Behind a time that comes twice when clocks go back: the second one."""
 _SMALLEST, _BIGGEST = -(2**63), 2**63 - 1
 HINT = (
     "Keep plain values: numbers, texts, bytes, Decimal, date, time, datetime, timedelta, and "
@@ -72,13 +74,24 @@ def _instant(value: dt.datetime) -> str:
     zone = value.tzinfo
     if isinstance(zone, ZoneInfo) and zone.key is not None:
         return f"{value.astimezone(dt.UTC).isoformat()} {zone.key}"
-    return value.isoformat()
+    return value.isoformat() + _FOLD * value.fold
 
 
 def _instant_of(text: str) -> dt.datetime:
     said, _, zone = text.partition(" ")
-    found = dt.datetime.fromisoformat(said)
-    return found.astimezone(ZoneInfo(zone)) if zone else found
+    found = dt.datetime.fromisoformat(said.removesuffix(_FOLD))
+    if zone:
+        return found.astimezone(ZoneInfo(zone))
+    return found.replace(fold=int(said.endswith(_FOLD)))
+
+
+def _clock(value: dt.time) -> str:
+    return value.isoformat() + _FOLD * value.fold
+
+
+def _clock_of(text: str) -> dt.time:
+    found = dt.time.fromisoformat(text.removesuffix(_FOLD))
+    return found.replace(fold=int(text.endswith(_FOLD)))
 
 
 def _span(value: dt.timedelta) -> tuple[int, int, int]:
@@ -93,7 +106,7 @@ _SAVED: dict[type, tuple[int, Callable[[Any], Any]]] = {
     frozenset: (_FROZEN, list),
     Decimal: (_DECIMAL, str),
     dt.date: (_DATE, dt.date.isoformat),
-    dt.time: (_TIME, dt.time.isoformat),
+    dt.time: (_TIME, _clock),
     dt.datetime: (_INSTANT, _instant),
     dt.timedelta: (_SPAN, _span),
 }
@@ -105,7 +118,7 @@ _LOADED: dict[int, Callable[[Any], Any]] = {
     _FROZEN: frozenset,
     _DECIMAL: Decimal,
     _DATE: dt.date.fromisoformat,
-    _TIME: dt.time.fromisoformat,
+    _TIME: _clock_of,
     _INSTANT: _instant_of,
     _SPAN: lambda parts: dt.timedelta(parts[0], parts[1], parts[2]),
 }
