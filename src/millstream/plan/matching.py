@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TypeVar
 
 from millstream import types as t
@@ -122,6 +123,15 @@ def _check_pattern(said: Said) -> None:
             where=said.pattern[0].place or said.place,
             hint="At least one variable must take a row: A+ instead of A*.",
         )
+    for greedy, following in pairwise(said.pattern):
+        # So does Flink; {0,n} behind a greedy one it takes.
+        if greedy.swallows and following.least == 0 and following.most in (None, 1):
+            raise Unsupported(
+                f"'{following}', which may take no row, behind the greedy '{greedy}'.",
+                where=following.place,
+                hint=f"Write {greedy}? to take as few rows as possible, or let {following.name} "
+                "take at least one row.",
+            )
     last = said.pattern[-1]
     if last.swallows:
         raise Unsupported(

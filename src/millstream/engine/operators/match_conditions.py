@@ -57,6 +57,11 @@ class Conditions:
         self.always = frozenset(range(len(names))) - set(self.flags) - set(self._others)
 
     @property
+    def of_rows_alone(self) -> bool:
+        """Whether every condition speaks of the row in question alone."""
+        return not self._others
+
+    @property
     def computed(self) -> tuple[Named, ...]:
         """What is to be computed of each row."""
         return tuple(Named(f"{FLAG}{place}", expr) for place, expr in self.flags.items())

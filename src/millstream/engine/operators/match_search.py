@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from millstream.engine.operators import match_simple as simple
 from millstream.engine.operators.match_conditions import Conditions
 from millstream.engine.operators.match_nfa import FINAL, Automaton
 from millstream.engine.operators.match_values import Partials, Rows, spread
@@ -91,6 +92,8 @@ class Search:
         self._variables = len(variables)
         self._within_ms = within_ms
         self._ahead = AHEAD_ROWS
+        alone = conditions.of_rows_alone and len(variables) <= simple.VARIABLES_MAX
+        self._table = simple.table(automaton) if alone else None
 
     def run(
         self, rows: Rows, places: Places, live: Partials, waiting: Partials, until_ms: int
@@ -101,6 +104,8 @@ class Search:
         settled, and (row, reason) of conditions that could not be computed.
         """
         flags = self._conditions.flags_of(rows.values)
+        if self._table is not None:
+            return self._run_alone(self._table, rows, flags, places, live, until_ms)
         fates = self._fates(rows, places, live, waiting)
         found: list[Matches] = []
         failed: list[tuple[int, str]] = []
@@ -120,6 +125,32 @@ class Search:
             np.concatenate([m.known for m in found]),
         )
         return matches, live, self._waiting(rows, places, fates), failed
+
+    def _run_alone(
+        self,
+        table: simple.Table,
+        rows: Rows,
+        flags: dict[int, np.ndarray],
+        places: Places,
+        live: Partials,
+        until_ms: int,
+    ) -> tuple[Matches, Partials, Partials, list[tuple[int, str]]]:
+        """Search where conditions speak of single rows: nothing waits, and nothing fails."""
+        accepts = np.full(rows.times.size, sum(1 << v for v in self._conditions.always))
+        for variable, flag in flags.items():
+            accepts |= flag[:-1].astype(np.int64) << variable  # without the row of NULLs
+        asked = simple.Asked(
+            self._within_ms or 0, until_ms, simple.SKIPS[self._skip.to], self._skip_variable
+        )
+        begun = simple.Frontier(live.start, live.at, live.state, live.taken)
+        of = np.searchsorted(live.start, np.append(rows.first, rows.times.size))
+        start, taken, known, left, stuck = simple.search(
+            table, asked, (accepts, rows.times, rows.end), places.at, places.begun, begun, of
+        )
+        if stuck >= 0:
+            raise StuckSkip(stuck)
+        none = Partials.none(self._variables)
+        return Matches(start, taken, known), Partials(*left), none, []
 
     def _waiting(self, rows: Rows, places: Places, fates: Fates) -> Partials:
         """Return what waits until an earlier row is settled: matches and failures."""
