@@ -1,7 +1,8 @@
 // Runs a query on Apache Flink and writes the rows that are left when its changes are folded.
 //
 // in      pairs of arguments: a script (CREATE statements, then one INSERT INTO), and the place of
-//         the column that is the key of its result, or -1 where every change names its old row
+//         the column that is the key of its result, or -1 where every change names its old row, or
+//         batch where Flink answers in its batch mode only
 // out     beside each script a file .rows: a row a line, columns separated by U+0001, unordered
 // source  Flink's collect() gives some updates by key only (q9: +I, +U without -U)
 import java.math.BigDecimal;
@@ -27,13 +28,19 @@ public class Ask {
   public static void main(String[] args) throws Exception {
     for (int i = 0; i < args.length; i += 2) {
       Path script = Path.of(args[i]);
-      TableEnvironment flink = TableEnvironment.create(EnvironmentSettings.inStreamingMode());
+      boolean batch = args[i + 1].equals("batch");
+      int key = batch ? -1 : Integer.parseInt(args[i + 1]);
+      TableEnvironment flink =
+          TableEnvironment.create(
+              batch
+                  ? EnvironmentSettings.inBatchMode()
+                  : EnvironmentSettings.inStreamingMode());
       flink.getConfig().set("parallelism.default", "1");
       String text = Files.readString(script).replaceAll("(?m)--.*$", "");
       for (String statement : text.split(";")) {
         String said = statement.strip();
         if (said.startsWith("INSERT INTO")) {
-          List<String> rows = rows(flink, said, Integer.parseInt(args[i + 1]));
+          List<String> rows = rows(flink, said, key);
           String name = script.toString().replaceFirst("sql$", "rows");
           Files.writeString(Path.of(name), rows.stream().map(r -> r + "\n").collect(Collectors.joining()));
         } else if (!said.isEmpty()) {
