@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from millstream.engine.harness import Harness
@@ -287,6 +287,7 @@ QUESTIONS = st.integers(2, 4).flatmap(
 ).filter(lambda asked: asked.is_legal)  # fmt: skip
 
 
+@settings(max_examples=60)
 @given(
     QUESTIONS,
     ROWS,

@@ -66,7 +66,8 @@ def match(node: n.Node, said: Said, typed: Typed = resolve) -> n.Node:
             raise UnknownName(
                 "pattern variable", defined.name, available=names, where=defined.expr.place
             )
-    reader = _Reader(node, tuple(names), said.order[0].column, typed)
+    by_clock = said.order[0].column not in below.times
+    reader = _Reader(node, tuple(names), said.order[0].column, by_clock, typed)
     defines = tuple(Named(d.name, reader.condition(d.expr, d.name)) for d in said.defines)
     clocks = [m.name for m in said.measures if _is_proctime(m.expr)]
     measures = tuple(
@@ -206,6 +207,7 @@ class _Reader:
     node: n.Node
     variables: tuple[str, ...]
     time: str
+    by_clock: bool
     typed: Typed
     looks: list[Look] = field(default_factory=list)
     folds: list[Fold] = field(default_factory=list)
@@ -273,6 +275,13 @@ class _Reader:
         return expr.with_children(tuple(self._values(c, asked) for c in children))
 
     def _rowtime(self, said: Expr, args: tuple[Expr, ...], asked: str | None) -> Expr:
+        if self.by_clock:
+            raise PlanError(
+                f"MATCH_ROWTIME is an event time, but rows are ordered by '{self.time}', a "
+                "processing time.",
+                where=said.place,
+                hint="Write MATCH_PROCTIME().",
+            )
         if args and not (len(args) == 1 and isinstance(args[0], Column)
                          and args[0].name == self.time):  # fmt: skip
             raise PlanError(
