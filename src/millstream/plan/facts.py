@@ -96,7 +96,8 @@ class Facts:
     by_clock those windows are of processing time
     updates  rows given before may be changed
     before   the old row of a change can be given too (not so behind an upsert source)
-    keys     the upsert keys: at most one row per key stands; () is a single row
+    keys     the upsert keys: at most one row per key stands; () is a single row. Where changes are
+             told by key (mode ``Upsert``) it is the first, and only its old values are told
     """
 
     bounded: bool
@@ -149,6 +150,12 @@ def projected(columns: tuple[Named, ...], below: Facts) -> Facts:
         bounds=bounds,
         keys=tuple(islice(keys, KEY_SPELLINGS_MAX)),
     )
+
+
+def passes_key(columns: tuple[Named, ...], below: Facts) -> bool:
+    """Tell whether a projection keeps the key by which the changes below are told."""
+    kept = {c.expr.name for c in columns if isinstance(c.expr, Column)}
+    return bool(below.keys) and set(below.keys[0]) <= kept
 
 
 def is_clock(expr: object) -> bool:

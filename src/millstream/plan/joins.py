@@ -123,7 +123,12 @@ class _Joined(Binary):
             found.extend(left.keys)
         if covers_key(own[0], left.keys) and not self.kind.fills_right:
             found.extend(right.keys)
-        found.extend((*a, *b) for a in left.keys for b in right.keys)
+        # Where both sides are filled, a row of one and a row of the other, both alone, may agree
+        # on a key whose columns are all NULL.
+        full = self.kind is JoinKind.FULL
+        sure = {f.name for side in self.inputs for f in side.schema if not f.type.nullable}
+        pairs = ((*a, *b) for a in left.keys for b in right.keys)
+        found.extend(pair for pair in pairs if not full or not sure.isdisjoint(pair))
         return tuple(dict.fromkeys(found))
 
 
@@ -294,7 +299,7 @@ class TemporalJoin(_Joined):
     ) -> bool:
         # A version is replaced by the next one of its key: what it replaced is of no interest.
         key = tuple(b for _, b in self.keys)
-        return port == 0 or not covers_key(key, below.keys)
+        return port == 0 or not covers_key(key, below.keys[:1])
 
     def state(self, inputs: tuple[Facts, ...]) -> StateBound:
         return StateBound.KEYS

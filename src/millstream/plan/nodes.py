@@ -27,6 +27,7 @@ from millstream.plan.facts import (
     Takes,
     Upsert,
     is_clock,
+    passes_key,
     projected,
     same_key,
 )
@@ -166,8 +167,8 @@ class Filter(Unary):
     def wants_old_rows(
         self, port: int, below: Facts, own: Facts, above: bool, tables: Tables
     ) -> bool:
-        read = columns_of(self.predicate)
-        return above or not any(read <= set(key) for key in below.keys)
+        # Only what is told of changes by key counts: the old values of another key are lost.
+        return above or not any(columns_of(self.predicate) <= set(key) for key in below.keys[:1])
 
     def reads(self, port: int, kept: set[str]) -> set[str]:
         return kept | columns_of(self.predicate)
@@ -205,7 +206,7 @@ class Project(Unary):
     def wants_old_rows(
         self, port: int, below: Facts, own: Facts, above: bool, tables: Tables
     ) -> bool:
-        return above or not own.keys
+        return above or not passes_key(self.columns, below)
 
     def reads(self, port: int, kept: set[str]) -> set[str]:
         return read_by(c for c in self.columns if c.name in kept)
@@ -410,7 +411,7 @@ class Normalize(Unary):
     def wants_old_rows(
         self, port: int, below: Facts, own: Facts, above: bool, tables: Tables
     ) -> bool:
-        return not same_key(self.key, below.keys)
+        return not same_key(self.key, below.keys[:1])
 
     def state(self, inputs: tuple[Facts, ...]) -> StateBound:
         return StateBound.KEYS
@@ -497,7 +498,7 @@ class Write(Unary):
     ) -> bool:
         if tables.sink_takes(self.table) is not Takes.UPSERT:
             return True
-        return not same_key(self.key, below.keys)
+        return not same_key(self.key, below.keys[:1])
 
 
 @dataclass(frozen=True, slots=True)

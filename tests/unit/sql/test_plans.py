@@ -238,7 +238,7 @@ def test_order_and_limit_become_one_sort(session: Session) -> None:
         ("SELECT * FROM bids /*+ WISH('a') */", Unsupported, "WISH", 24),
         ("SELECT k FROM bids INTERSECT SELECT k, v FROM bids", SqlError, "1 and 2 columns", 1),
         ("SELECT * FROM bids FOR SYSTEM_TIME AS OF ts", SqlError, "behind JOIN", 20),
-        ("SELECT * FROM bids MATCH_RECOGNIZE (x)", Unsupported, "MATCH_RECOGNIZE", 20),
+        ("SELECT * FROM bids MATCH_RECOGNIZE (x)", SqlError, "Expected PATTERN", 37),
         ("SELECT v FROM bids GROUP BY CUBE (k)", SqlError, "neither grouped", 8),
         ("SELECT * FROM TUMBLE(TABLE bids, DESCRIPTOR(ts))", SqlError, "needs its size", 15),
         (

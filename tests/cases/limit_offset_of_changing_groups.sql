@@ -1,0 +1,13 @@
+-- why     a group that falls behind both bounds of LIMIT … OFFSET makes room for the next one
+-- input   t: k STRING, v INT
+--         a,1
+--         b,5
+--         a,9
+--         c,5
+--         d,7
+--         d,-7
+-- expect  k,s
+--         b,5
+--         c,5
+-- targets flink gap: it keeps what fell out of the top behind an OFFSET
+SELECT k, SUM(v) AS s FROM t GROUP BY k ORDER BY s DESC, k LIMIT 2 OFFSET 1;
