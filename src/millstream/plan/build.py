@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from millstream.errors import PlanError, TypeMismatch
-from millstream.expr.coerce import implicit
+from millstream.errors import Place, PlanError, TypeMismatch
+from millstream.expr.coerce import common_type, implicit
 from millstream.expr.resolve import cast_to
 from millstream.expr.tree import Column, Expr, Literal, Named, columns_of
 from millstream.plan import nodes as n
@@ -19,7 +19,7 @@ from millstream.plan.derive import Tables, Upwards
 from millstream.plan.joining import apart, join
 from millstream.plan.table import Table
 from millstream.plan.windows import Attached, Session
-from millstream.types import Schema
+from millstream.types import Field, Schema
 
 WINDOW_COLUMNS = n.WINDOW_COLUMNS
 
@@ -232,4 +232,22 @@ def retyped(node: n.Node, wanted: Schema) -> n.Node:
     return _projected(node, columns)
 
 
-__all__ = ["apart", "distinct", "group", "join", "renamed", "retyped", "write"]
+def met(parts: Sequence[n.Node], what: str, place: Place | None) -> list[n.Node]:
+    """Return nodes of equally many columns with each column, by position, in the common type.
+
+    Raises:
+        TypeMismatch: if types have none; ``what`` says what was to be done with the nodes.
+    """
+    wanted: list[Field] = []
+    for same in zip(*(part.schema for part in parts), strict=True):
+        kind = common_type([f.type for f in same])
+        if kind is None:
+            raise TypeMismatch(
+                f"{what} of {' and '.join(map(str, same))}.", where=place, hint="CAST one of them."
+            )
+        wanted.append(Field(same[0].name, kind))
+    schema = Schema(tuple(wanted))
+    return [retyped(part, schema) for part in parts]
+
+
+__all__ = ["apart", "distinct", "group", "join", "met", "renamed", "retyped", "write"]

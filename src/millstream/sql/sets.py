@@ -27,14 +27,14 @@ _DUMMY = Schema((t.Field("_nothing", t.Boolean()),))
 
 def united(parts: list[n.Node], place: Place) -> n.Node:
     """Return UNION ALL of nodes with equally many columns."""
-    return n.Union(parts=tuple(_met(parts, "UNION", place)))
+    return n.Union(parts=tuple(build.met(parts, "UNION", place)))
 
 
 def set_operation(left: n.Node, right: n.Node, said: q.SetOf) -> n.Node:
     """Return INTERSECT or EXCEPT of two nodes."""
     word = said.kind.value
     check_width(left, right, word, said.place)
-    a, b = _met([left, right], word, said.place)
+    a, b = build.met([left, right], word, said.place)
     return SetOperation(left=a, right=b, kind=said.kind, every=said.all)
 
 
@@ -46,20 +46,6 @@ def check_width(left: n.Node, right: n.Node, word: str, place: Place) -> None:
             where=place,
             hint=f"Left: ({left.schema}). Right: ({right.schema}).",
         )
-
-
-def _met(parts: list[n.Node], word: str, place: Place) -> list[n.Node]:
-    """Return the nodes with each column cast to the common type."""
-    wanted: list[t.Field] = []
-    for same in zip(*(part.schema for part in parts), strict=True):
-        met = common_type([f.type for f in same])
-        if met is None:
-            raise TypeMismatch(
-                f"{word} of {' and '.join(map(str, same))}.", where=place, hint="CAST one of them."
-            )
-        wanted.append(t.Field(same[0].name, met))
-    schema = Schema(tuple(wanted))
-    return [build.retyped(part, schema) for part in parts]
 
 
 def values(body: q.Rows) -> n.Node:
