@@ -23,6 +23,32 @@ What a table can be read from and written to. In SQL an option stands in `WITH`,
 keyword (`scan_startup_mode` for `scan.startup.mode`). `millstream connectors NAME` shows the same.
 
 """
+FOLDERS = """
+# Folders by column values
+
+A table of the connector `filesystem` that is `PARTITIONED BY` columns keeps its rows in folders
+named after their values, as Hive, Spark and Flink do: `dt=2026-01-05/hm=10%3A30/`.
+
+<!-- looked at, not run: it names a folder of its own -->
+```sql
+CREATE TABLE log (line STRING, dt STRING, hm STRING) PARTITIONED BY (dt, hm) WITH (
+  'connector' = 'filesystem', 'path' = '/data/log', 'format' = 'csv',
+  'sink.partition-commit.trigger' = 'partition-time',
+  'sink.partition-commit.delay' = '1 min',
+  'sink.partition-commit.policy.kind' = 'success-file',
+  'partition.time-extractor.timestamp-pattern' = '$dt $hm:00')
+```
+
+* **Write**: the columns are not in the files, only in the path. Characters with a meaning in paths
+  are written as `%XX`; NULL and the empty text as `partition.default-name`, read back as NULL.
+* **Complete**: with the policy `success-file` an empty `_SUCCESS` tells that a folder is complete:
+  when the watermark is past the folder's time plus the delay (`partition-time`), or so long after
+  its first row (`process-time`), and at the end of the input. A folder that gets late rows is
+  marked anew. Which folders are still open is kept in `.millstream`, over crashes and restarts.
+* **Read**: the values come from the path, cast to the columns' types. A `WHERE` that compares such
+  a column with a constant leaves out whole folders before any file is opened.
+
+"""
 CHANGELOG_FORMATS = """
 # Changelog formats
 
@@ -92,7 +118,7 @@ def list_connectors(name: str | None, shape: str) -> Exit:
     if shape == "markdown":
         names = registry.connector_names() if name is None else [name]
         pages = [_markdown(describe(registry.connector(n))) for n in names]
-        tail = _lookups() + _changelog_formats()
+        tail = FOLDERS + _lookups() + _changelog_formats()
         head, tail = (CONNECTORS_HEAD, tail) if name is None else ("", "")
         print(head + "\n".join(pages) + tail, end="")
         return Exit.OK

@@ -8,18 +8,19 @@ bad row    the line goes to ``rejected`` with the byte it begins at; Parquet has
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from millstream.connect.files_commit import commit_of
 from millstream.connect.files_list import files_at, must_exist, pattern_of, plain_path
+from millstream.connect.files_options import FilesConfig
+from millstream.connect.files_partitions import partitions_of
 from millstream.connect.files_read import Files, FilesReader
 from millstream.connect.files_write import FileRules, FilesSink
 from millstream.errors import OptionError
 from millstream.formats.lines import line_rules
 from millstream.ports.connector import Connector, Reader, SinkSpec, Source, SourceSpec
 from millstream.ports.registry import decoder_for, encoder_for, format_of
-from millstream.settings import option
 
 SPLIT = "files"
 _SUFFIXES = {
@@ -31,40 +32,6 @@ _SUFFIXES = {
     "debezium-json": ".json",
     "maxwell-json": ".json",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilesConfig:
-    """Where files are, and when they are looked for and finished."""
-
-    path: str = option("path", "A file, a folder or a glob; the sink takes a folder.")
-    pattern: str | None = option(
-        "source.path.regex-pattern", "Only files whose whole path matches.", default=None
-    )
-    monitor_interval_ms: int | None = option(
-        "source.monitor-interval",
-        "Follow the path: look for new files and added lines this often; read once without.",
-        default=None,
-        kind="duration_ms",
-    )
-    header: bool = option(
-        "header",
-        "CSV only: the first line of each file names its columns.",
-        default=False,
-        kind="bool",
-    )
-    file_bytes_max: int = option(
-        "sink.rolling-policy.file-size",
-        "At least once: a file becomes visible when it is this large.",
-        default=128 << 20,
-        kind="bytes",
-    )
-    file_age_ms_max: int = option(
-        "sink.rolling-policy.rollover-interval",
-        "At least once: a file becomes visible when it is this old.",
-        default=30 * 60_000,
-        kind="duration_ms",
-    )
 
 
 class FilesSource(Source):
@@ -95,12 +62,19 @@ def _source(spec: SourceSpec) -> FilesSource:
     config: FilesConfig = spec.config
     found, _ = format_of(spec.formats, where)
     _check_header(config, found.name, where)
+    parts = partitions_of(spec.table, config.partition_default, where)
+    stored, whole = spec.physical, spec.table.physical
+    if parts is not None:
+        stored, whole = parts.without(stored), parts.without(whole)
     if found.name != "parquet":
         line_rules(spec.formats, where)
-        decoder_for(spec.physical, spec.formats, owner=where, whole=spec.table.physical)
+        decoder_for(stored, spec.formats, owner=where, whole=whole)
     return FilesSource(
         Files(
             spec=spec,
+            stored=stored,
+            whole=whole,
+            partitions=parts,
             path=plain_path(config.path),
             pattern=pattern_of(config.pattern),
             header=config.header,
@@ -117,16 +91,21 @@ def _sink(spec: SinkSpec) -> FilesSink:
     found, format_config = format_of(spec.formats, where)
     _check_header(config, found.name, where)
     parquet = found.name == "parquet"
+    parts = partitions_of(spec.table, config.partition_default, where)
+    stored = spec.writable if parts is None else parts.without(spec.writable)
     return FilesSink(
         FileRules(
             table=spec.table.name,
             folder=Path(plain_path(config.path)),
             suffix=_SUFFIXES.get(found.name, f".{found.name}"),
-            encoder=None if parquet else encoder_for(spec.writable, spec.formats, owner=where),
+            encoder=None if parquet else encoder_for(stored, spec.formats, owner=where),
             parquet=format_config if parquet else None,
             header=config.header,
             file_bytes_max=config.file_bytes_max,
             file_age_ms_max=config.file_age_ms_max,
+            look_interval_ms=config.look_interval_ms,
+            partitions=parts,
+            commit=commit_of(config, parts, where),
         )
     )
 
@@ -146,7 +125,7 @@ CONNECTOR = Connector(
     config=FilesConfig,
     source=_source,
     sink=_sink,
-    filters=lambda table: table.options.get("format") == "parquet",
+    filters=lambda table: table.options.get("format") == "parquet" or bool(table.partitions),
     metadata={
         "file.path": "STRING NOT NULL",
         "file.name": "STRING NOT NULL",
@@ -155,6 +134,8 @@ CONNECTOR = Connector(
     },
     bounded=lambda config: config.monitor_interval_ms is None,
     payload=True,
-    guarantee="exactly once: place of each file in the checkpoint; one visible file an epoch",
+    partitions=True,
+    guarantee="exactly once: place of each file in the checkpoint; one visible file an epoch "
+    "and folder",
     aliases=("files",),
 )

@@ -17,7 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+import polars as pl
+
+from millstream.columns.physical import polars_type
 from millstream.errors import ConnectorError, OptionError
+from millstream.plan.table import Metadata
 
 _GLOB = re.compile(r"[*?\[]")
 
@@ -82,6 +86,24 @@ def _below(folder: str) -> list[str]:
 def is_compressed(path: str) -> bool:
     """Tell whether a file is compressed, by its name."""
     return Path(path).suffix in _OPENERS
+
+
+def metadata_value(path: str, column: Metadata) -> pl.Series:
+    """Return one metadata value of a file."""
+    stat = Path(path).stat()
+    value: Any
+    match column.key:
+        case "file.path":
+            value = path
+        case "file.name":
+            value = Path(path).name
+        case "file.size":
+            value = stat.st_size
+        case _:
+            assert column.key == "file.modification-time", f"no metadata '{column.key}'"
+            changed = pl.Series([stat.st_mtime_ns // 1_000_000], dtype=pl.Int64)
+            return changed.cast(pl.Datetime("ms", "UTC")).cast(polars_type(column.type))
+    return pl.Series([value], dtype=polars_type(column.type))
 
 
 def open_file(path: str) -> IO[bytes]:

@@ -22,14 +22,19 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
-from millstream.columns.physical import polars_type
 from millstream.connect.chunks import Part, one_chunk, part_of_lines
-from millstream.connect.files_list import files_at, is_compressed, open_file, read_errors
+from millstream.connect.files_list import (
+    files_at,
+    is_compressed,
+    metadata_value,
+    open_file,
+    read_errors,
+)
+from millstream.connect.files_partitions import Partitions
 from millstream.errors import ConnectorError, Retry
 from millstream.formats.csv import CsvDecoder, rules_of
 from millstream.formats.lines import LineBuffer, line_rules
 from millstream.formats.parquet import ParquetRows
-from millstream.plan.table import Metadata
 from millstream.ports.connector import Chunk, End, Reader, SourceSpec
 from millstream.ports.format import Decoder, PartDecoder
 from millstream.ports.registry import decoder_for, format_of
@@ -41,9 +46,16 @@ _FINISHED = -1
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What is read, and how."""
+    """What is read, and how.
+
+    ``stored`` are the wanted columns that are in the files, ``whole`` all that are there; the
+    wanted columns of ``partitions`` come from the path.
+    """
 
     spec: SourceSpec
+    stored: Schema
+    whole: Schema
+    partitions: Partitions | None
     path: str
     pattern: Any
     header: bool
@@ -67,8 +79,11 @@ class Files:
         return _LinesFile(self, path, start)
 
     def paths(self) -> list[str]:
-        """Return the files there are now."""
-        return files_at(self.path, self.pattern)
+        """Return the files there are now, without folders that hold nothing that is asked for."""
+        found, parts = files_at(self.path, self.pattern), self.partitions
+        if parts is None or not self.spec.conditions:
+            return found
+        return [path for path in found if parts.meets(path, self.spec.conditions)]
 
 
 class _OpenFile:
@@ -172,7 +187,10 @@ class _LinesFile(_OpenFile):
         if self._decoder is None:
             spec = self._files.spec
             self._decoder = decoder_for(
-                spec.physical, spec.formats, owner=self._files.where, whole=spec.table.physical
+                self._files.stored,
+                spec.formats,
+                owner=self._files.where,
+                whole=self._files.whole,
             )
         return self._decoder
 
@@ -196,9 +214,7 @@ class _ParquetFile(_OpenFile):
     def __init__(self, files: Files, path: str, start: int) -> None:
         self.path = path
         self.place = start
-        self._rows = ParquetRows(
-            path, files.spec.physical, start=start, conditions=files.spec.conditions
-        )
+        self._rows = ParquetRows(path, files.stored, start=start, conditions=files.spec.conditions)
 
     def take(self, rows_max: int, *, final: bool) -> Part | None:
         found = self._rows.take(rows_max)
@@ -226,14 +242,14 @@ def _by_names(files: Files, path: str, header: pl.Series) -> Decoder:
     texts = Schema.of({f"c{i}": "STRING" for i in range(cells)})
     first = CsvDecoder(texts, rules).decode(header)
     names = [str(cell).lstrip("\ufeff").strip() for cell in first.frame.row(0) if cell is not None]
-    missing = [f.name for f in spec.physical if f.name not in names]
+    missing = [f.name for f in files.stored if f.name not in names]
     if missing:
         raise ConnectorError(
             f"The header has no column '{missing[0]}'.",
             where=path,
             hint=f"It has: {', '.join(names)}.",
         )
-    known = {f.name: f.type for f in spec.table.physical}
+    known = {f.name: f.type for f in files.whole}
     fields: dict[str, t.LogicalType] = {}
     for i, name in enumerate(names):
         if name in known and name not in fields:
@@ -241,7 +257,7 @@ def _by_names(files: Files, path: str, header: pl.Series) -> Decoder:
         else:  # a field that nobody asked for still has its place in the line
             fields[f"\0{i}"] = t.VarChar()
     decoder = CsvDecoder(Schema.of(fields), rules)
-    return PartDecoder(decoder, spec.physical.names)
+    return PartDecoder(decoder, files.stored.names)
 
 
 class FilesReader(Reader):
@@ -261,7 +277,7 @@ class FilesReader(Reader):
             self._resume_once(str(resume["file"]), int(resume["place"]))
         elif not self._followed:
             self._queue = files.paths()
-            if not self._queue and not Path(files.path).is_dir():
+            if not Path(files.path).is_dir() and not files_at(files.path, files.pattern):
                 raise ConnectorError(
                     f"No file matches '{files.path}'.",
                     where=files.where,
@@ -302,7 +318,7 @@ class FilesReader(Reader):
             part = file.take(rows_max, final=final)
             self._done[file.path] = file.place
             if part is not None:
-                return self._with_metadata(part, file.path)
+                return self._completed(part, file.path)
             if self._followed and self._is_whole(file.path):
                 self._done[file.path] = _FINISHED
             file.close()
@@ -380,31 +396,22 @@ class FilesReader(Reader):
             return None
         return waiting // 100
 
-    def _with_metadata(self, part: Part, path: str) -> Part:
-        wanted = self._files.spec.metadata
-        if not wanted:
+    def _completed(self, part: Part, path: str) -> Part:
+        """Add what the path says, in the table's order, and the metadata behind it."""
+        spec, parts = self._files.spec, self._files.partitions
+        if not spec.metadata and (parts is None or len(spec.physical) == len(self._files.stored)):
             return part
-        height = part.frame.height
-        columns = [metadata_value(path, m).new_from_index(0, height).alias(m.name) for m in wanted]
-        return part.with_frame(pl.DataFrame([*part.frame.get_columns(), *columns]))
-
-
-def metadata_value(path: str, column: Metadata) -> pl.Series:
-    """Return one metadata value of a file."""
-    stat = Path(path).stat()
-    value: Any
-    match column.key:
-        case "file.path":
-            value = path
-        case "file.name":
-            value = Path(path).name
-        case "file.size":
-            value = stat.st_size
-        case _:
-            assert column.key == "file.modification-time", f"no metadata '{column.key}'"
-            changed = pl.Series([stat.st_mtime_ns // 1_000_000], dtype=pl.Int64)
-            return changed.cast(pl.Datetime("ms", "UTC")).cast(polars_type(column.type))
-    return pl.Series([value], dtype=polars_type(column.type))
+        frame, height = part.frame, part.frame.height
+        columns = [
+            parts.value_of(path, f.name).new_from_index(0, height)
+            if parts is not None and f.name in parts.schema
+            else frame[f.name]
+            for f in spec.physical
+        ]
+        columns += [
+            metadata_value(path, m).new_from_index(0, height).alias(m.name) for m in spec.metadata
+        ]
+        return part.with_frame(pl.DataFrame(columns))
 
 
 def _unreadable(path: str, where: str, error: Exception) -> ConnectorError:

@@ -1,11 +1,14 @@
 """Writes files into a folder; what has a visible name is complete and never changes.
 
-delivery  exactly once: one file an epoch, named after pipeline, table and epoch, so that a repeated
-          epoch writes the same name again; the last epoch and the owner are kept in ``.millstream``
-          at least once: a hidden file grows and becomes visible when it is large or old enough, or
-          at the end; after a crash the next start makes it visible as far as its lines are whole
+delivery  exactly once: one file an epoch and folder, named after pipeline, table and epoch, so that
+          a repeated epoch writes the same names again; the last epoch and the owner are kept in
+          ``.millstream``
+          at least once: a hidden file a folder grows and becomes visible when it is large or old
+          enough, or at the end; after a crash the next start makes it visible as far as its lines
+          are whole
 steps     hidden file → fsync → rename → fsync of the folder → epoch noted, likewise
-state     ``.millstream/<pipeline>.<table>.json``; a lock beside it keeps two processes apart
+state     ``.millstream/<pipeline>.<table>.json``, with the partitions that are not complete yet;
+          a lock beside it keeps two processes apart
 bad       what the system refuses is a ConnectorError; the hidden file is removed
 """
 
@@ -17,7 +20,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -26,6 +29,16 @@ from urllib.parse import quote
 import polars as pl
 
 from millstream.connect.epochs import fenced, skipped
+from millstream.connect.files_commit import Commit
+from millstream.connect.files_disk import (
+    IN_PROGRESS,
+    LiveFile,
+    make_folder,
+    put,
+    sync_folder,
+    whole_lines,
+)
+from millstream.connect.files_partitions import Partitions
 from millstream.errors import ConnectorError
 from millstream.formats.csv import CsvEncoder
 from millstream.formats.lines import joined_lines
@@ -36,7 +49,8 @@ from millstream.ports.format import Encoder
 Result = TypeVar("Result")
 
 STATE_FOLDER = ".millstream"
-_IN_PROGRESS = ".inprogress"
+LIVE_FILES_MAX = 64
+"""At least once: so many folders have an open file; the one not written longest is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +65,9 @@ class FileRules:
     header: bool
     file_bytes_max: int
     file_age_ms_max: int
+    look_interval_ms: int
+    partitions: Partitions | None = None
+    commit: Commit | None = None
 
 
 class FilesSink(Sink):
@@ -62,8 +79,14 @@ class FilesSink(Sink):
         self._pipeline = ""
         self._incarnation = 0
         self._run = ""
-        self._live: _LiveFile | None = None
+        self._live: dict[str, LiveFile] = {}
+        """The open file of each folder, in the order of their last rows."""
         self._sequence = 0
+        self._looked_s = time.monotonic()
+        self._begun: dict[str, int] = {}
+        """When each folder that is not complete was begun."""
+        self._forgettable = False
+        """Some of these are not noted on the disk yet."""
 
     def open(self, pipeline: str, incarnation: int) -> int | None:
         """Take the folder over, and finish what a crashed start left."""
@@ -77,75 +100,112 @@ class FilesSink(Sink):
                 state = self._state()
                 if state is not None and state["incarnation"] > incarnation:
                     raise fenced(pipeline, self._rules.table, incarnation, state["incarnation"])
-                last: int | None = None if state is None else state["epoch"]
+                last: int | None = None
+                if state is not None:
+                    last, self._begun = state["epoch"], dict(state["partitions"])
+                left = self._left_over()
+                self._begin(self._folder_of(path) for path in left)
                 self._note(last)
-                self._clean_up()
+                self._clean_up(left)
             return last
 
         return self._guarded(take_over)
 
     def deliver(self, epoch: int, frames: Sequence[pl.DataFrame]) -> Delivered:
-        """Make one file of the epoch visible, once."""
+        """Make one file of the epoch visible in each folder, once."""
 
         def once() -> Delivered:
             with self._locked():
-                state = self._state()
-                assert state is not None, "deliver comes after open"
-                last, owner = state["epoch"], state["incarnation"]
-                if owner != self._incarnation:
-                    raise fenced(self._pipeline, self._rules.table, self._incarnation, owner)
+                last = self._owned()["epoch"]
                 if last == epoch:
                     return Delivered(0)
                 if last is not None and epoch < last:
                     raise skipped(self._pipeline, self._rules.table, epoch, last)
-                full = [f for f in frames if f.height]
-                if full:
-                    self._put(self._name(f"{epoch:012d}"), lambda file: self._write_all(full, file))
+                parts: dict[str, list[pl.DataFrame]] = {}
+                for frame in frames:
+                    for folder, part in self._parted(frame):
+                        parts.setdefault(folder, []).append(part)
+                name = self._name(f"{epoch:012d}")
+                for folder, full in parts.items():
+                    path = self._made(folder) / name
+                    put(path, lambda file, full=full: self._write_all(full, file))  # type: ignore[misc]
+                self._begin(parts)
                 self._note(epoch)
-            return Delivered(sum(f.height for f in full))
+            return Delivered(sum(f.height for f in frames))
 
         return self._guarded(once)
 
     def write(self, frame: pl.DataFrame) -> Delivered:
-        """Add rows to the hidden file."""
-        if not frame.height:
-            return Delivered(0)
+        """Add rows to the hidden files of their folders."""
 
         def add() -> Delivered:
-            if self._live is None:
-                self._sequence += 1
-                name = self._name(f"live-{self._run}-{self._sequence:06d}")
-                self._live = _LiveFile(self._hidden(name), name)
-                if self._rules.header:
-                    self._live.file.write(self._header())
-            if self._rules.encoder is None:
-                self._live.frames.append(frame)
-            else:
-                self._live.file.write(joined_lines(self._rules.encoder.encode(frame)))
+            for folder, part in self._parted(frame):
+                live = self._live.pop(folder, None) or self._new_live(folder)
+                self._live[folder] = live
+                self._begin((folder,))
+                if self._rules.encoder is None:
+                    live.add(part)
+                else:
+                    live.file.write(joined_lines(self._rules.encoder.encode(part)))
+                if live.size_bytes >= self._rules.file_bytes_max:
+                    self._show(folder)
+            while len(self._live) > LIVE_FILES_MAX:
+                self._show(next(iter(self._live)))
             return Delivered(frame.height)
 
         return self._guarded(add)
 
     def flush(self) -> Delivered:
-        """Bring everything written to the disk; make the file visible if it is due."""
+        """Bring everything written to the disk; make the files visible that are due."""
 
         def sync() -> Delivered:
-            live = self._live
-            if live is not None:
-                live.file.flush()
-                os.fsync(live.file.fileno())
-                aged_ms = (time.monotonic() - live.since_s) * 1000
-                large = live.file.tell() >= self._rules.file_bytes_max
+            self._remember()
+            for folder, live in list(self._live.items()):
+                live.sync()
                 # Parquet cannot be continued after a crash, so it never waits.
-                if large or aged_ms >= self._rules.file_age_ms_max or live.frames:
-                    self._show()
+                if live.frames or self._is_due(live):
+                    self._show(folder)
             return Delivered(0)
 
         return self._guarded(sync)
 
+    def passed(self, mark_ms: int) -> None:
+        """Make old files visible, and mark the folders that are complete."""
+
+        def look() -> None:
+            if (time.monotonic() - self._looked_s) * 1000 >= self._rules.look_interval_ms:
+                self._looked_s = time.monotonic()
+                for folder in [f for f, live in self._live.items() if self._is_due(live)]:
+                    self._show(folder)
+            if self._rules.commit is None or not self._begun:
+                return
+            due = self._rules.commit.due(self._begun, _now_ms(), mark_ms)
+            if not due:
+                return
+            for folder in due:
+                self._show(folder)
+            with self._locked():
+                last = self._owned()["epoch"]
+                for folder in due:
+                    path = self._rules.folder / folder
+                    if path.is_dir():  # somebody may have taken it away whole
+                        put(path / self._rules.commit.success_name, lambda _: None)
+                    del self._begun[folder]
+                self._note(last, complete=due)
+
+        self._guarded(look)
+
     def close(self) -> None:
-        """Make the file visible."""
-        self._guarded(self._show)
+        """Make the files visible."""
+
+        def show() -> None:
+            # Who is shut out has told so already; its rows are shown all the same.
+            with contextlib.suppress(ConnectorError):
+                self._remember()
+            for folder in list(self._live):
+                self._show(folder, noted=True)
+
+        self._guarded(show)
 
     def test(self) -> None:
         """Try to create the folder and write to it."""
@@ -160,32 +220,41 @@ class FilesSink(Sink):
 
     # ------------------------------------------------------------------ the steps
 
-    def _put(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
-        """Write a file under its hidden name, bring it to the disk and show it."""
-        hidden = self._hidden(name)
-        try:
-            with hidden.open("wb") as file:
-                fill(file)
-                file.flush()
-                os.fsync(file.fileno())
-            hidden.rename(hidden.parent / name)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                hidden.unlink(missing_ok=True)
-            raise
-        _sync_folder(hidden.parent)
+    def _parted(self, frame: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+        """Return rows by the folder below ours that they belong to."""
+        if not frame.height:
+            return []
+        if self._rules.partitions is None:
+            return [("", frame)]
+        return self._rules.partitions.parted(frame)
 
-    def _show(self) -> None:
-        live, self._live = self._live, None
+    def _made(self, folder: str) -> Path:
+        path = self._rules.folder / folder
+        make_folder(path, self._rules.folder)
+        return path
+
+    def _new_live(self, folder: str) -> LiveFile:
+        self._sequence += 1
+        name = self._name(f"live-{self._run}-{self._sequence:06d}")
+        live = LiveFile(self._made(folder), name)
+        if self._rules.header:
+            live.file.write(self._header())
+        return live
+
+    def _is_due(self, live: LiveFile) -> bool:
+        large = live.size_bytes >= self._rules.file_bytes_max
+        return large or live.age_ms >= self._rules.file_age_ms_max
+
+    def _show(self, folder: str, *, noted: bool = False) -> None:
+        """Show the open file of a folder; that the folder is begun must be on the disk before."""
+        if not noted:
+            self._remember()
+        live = self._live.pop(folder, None)
         if live is None:
             return
-        with live.file as file:
-            if live.frames:
-                self._write_all(live.frames, file)
-            file.flush()
-            os.fsync(file.fileno())
-        live.path.rename(self._rules.folder / live.name)
-        _sync_folder(self._rules.folder)
+        if live.frames:
+            self._write_all(live.frames, live.file)
+        live.show()
 
     def _write_all(self, frames: Sequence[pl.DataFrame], file: IO[bytes]) -> None:
         if self._rules.encoder is None:
@@ -205,23 +274,50 @@ class FilesSink(Sink):
         pipeline, table = quote(self._pipeline, safe=""), quote(self._rules.table, safe="")
         return f"part-{pipeline}+{table}+{middle}{self._rules.suffix}"
 
-    def _hidden(self, name: str) -> Path:
-        return self._rules.folder / f".{name}{_IN_PROGRESS}"
-
-    def _clean_up(self) -> None:
-        """Finish the hidden files of older starts of this pipeline: lines are shown, others go."""
+    def _left_over(self) -> list[Path]:
+        """Return the hidden files of older starts of this pipeline."""
         mine = "." + self._name("").removesuffix(self._rules.suffix)
-        for path in sorted(self._rules.folder.iterdir()):
-            if not (path.name.startswith(mine) and path.name.endswith(_IN_PROGRESS)):
-                continue
-            name = path.name[1 : -len(_IN_PROGRESS)]
-            whole = _whole_lines(path) if "+live-" in name and self._rules.encoder else 0
+        found: list[Path] = []
+        for base, folders, names in os.walk(self._rules.folder):
+            # Without partitions folders below are not ours.
+            folders[:] = [f for f in folders if self._rules.partitions and not f.startswith(".")]
+            found += [
+                Path(base) / n for n in names if n.startswith(mine) and n.endswith(IN_PROGRESS)
+            ]
+        return sorted(found)
+
+    def _clean_up(self, left: Sequence[Path]) -> None:
+        """Finish what older starts left: lines are shown, the rest goes."""
+        for path in left:
+            name = path.name[1 : -len(IN_PROGRESS)]
+            whole = whole_lines(path) if "+live-" in name and self._rules.encoder else 0
             if whole:
                 os.truncate(path, whole)
-                path.rename(self._rules.folder / name)
+                path.rename(path.parent / name)
             else:
                 path.unlink(missing_ok=True)
-        _sync_folder(self._rules.folder)
+        for folder in {self._rules.folder, *(path.parent for path in left)}:
+            sync_folder(folder)
+
+    def _folder_of(self, path: Path) -> str:
+        return path.parent.relative_to(self._rules.folder).as_posix()
+
+    # ------------------------------------------------------------------ what is not complete
+
+    def _begin(self, folders: Iterable[str]) -> None:
+        """Take note of folders that got rows; they are complete later, perhaps again."""
+        if self._rules.commit is None:
+            return
+        for folder in folders:
+            if folder not in self._begun:
+                self._begun[folder] = _now_ms()
+                self._forgettable = True
+
+    def _remember(self) -> None:
+        """Bring to the disk which folders are begun, where this is news."""
+        if self._forgettable:
+            with self._locked():
+                self._note(self._owned()["epoch"])
 
     # ------------------------------------------------------------------ whose it is
 
@@ -233,10 +329,14 @@ class FilesSink(Sink):
         path = self._state_path()
         try:
             found = json.loads(path.read_bytes())
-            return {"epoch": found["epoch"], "incarnation": int(found["incarnation"])}
+            return {
+                "epoch": found["epoch"],
+                "incarnation": int(found["incarnation"]),
+                "partitions": {str(f): int(ms) for f, ms in found.get("partitions", {}).items()},
+            }
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ConnectorError(
                 f"The state of the sink is damaged: {path}.",
                 where=self._where,
@@ -244,8 +344,23 @@ class FilesSink(Sink):
                 "write the state anew, or use a new folder.",
             ) from None
 
-    def _note(self, epoch: int | None) -> None:
-        text = json.dumps({"epoch": epoch, "incarnation": self._incarnation})
+    def _owned(self) -> dict[str, Any]:
+        """Return the state, which nobody else has taken over."""
+        state = self._state()
+        assert state is not None, "rows come after open"
+        owner = state["incarnation"]
+        if owner != self._incarnation:
+            raise fenced(self._pipeline, self._rules.table, self._incarnation, owner)
+        return state
+
+    def _note(self, epoch: int | None, complete: Sequence[str] = ()) -> None:
+        facts: dict[str, Any] = {"epoch": epoch, "incarnation": self._incarnation}
+        if self._rules.commit is not None:
+            # Without checkpoints two starts may write at a time; each adds and takes its own.
+            others = (self._state() or {"partitions": {}})["partitions"]
+            begun = {**others, **self._begun}
+            facts["partitions"] = {f: ms for f, ms in begun.items() if f not in complete}
+        text = json.dumps(facts)
         path = self._state_path()
         draft = path.with_suffix(".draft")
         with draft.open("w") as file:
@@ -253,7 +368,8 @@ class FilesSink(Sink):
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
+        self._forgettable = False
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -272,34 +388,5 @@ class FilesSink(Sink):
             ) from None
 
 
-class _LiveFile:
-    """The hidden file that rows are added to."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.path = path
-        self.name = name
-        self.since_s = time.monotonic()
-        self.frames: list[pl.DataFrame] = []
-        self.file = path.open("wb")
-
-
-def _whole_lines(path: Path) -> int:
-    """Return how many bytes of a file are whole lines."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        while size > 0:
-            begin = max(0, size - (1 << 16))
-            file.seek(begin)
-            last = file.read(size - begin).rfind(b"\n")
-            if last >= 0:
-                return begin + last + 1
-            size = begin
-    return 0
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
