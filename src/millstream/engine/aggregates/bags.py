@@ -25,13 +25,13 @@ class Bagged(Accumulator):
     merges_in_order = False
 
     def __init__(self, dtype: pl.DataType, sign: int = 0) -> None:
-        self._dtype = dtype
+        self.dtype = dtype
         self._sign = sign
 
     def settle(self, home: Home) -> None:
         super().settle(home)
         self.bag = Bag(
-            self._dtype,
+            self.dtype,
             home.seed,
             arena=home.arena,
             heap=home.heap,

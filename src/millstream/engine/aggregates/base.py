@@ -10,12 +10,13 @@ out     one value per slot; NULL or 0 where nothing was folded, as SQL says
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from millstream.engine.state.arena import Arena
+from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.slots import Rows, SlotRows, gather_words
@@ -25,13 +26,15 @@ from millstream.engine.state.slots import Rows, SlotRows, gather_words
 class Fold:
     """Rows to fold, in arrival order.
 
-    ``weights`` is empty where all are +1; ``values`` is None for COUNT(*).
+    ``weights`` is empty where all are +1; ``values`` is None for COUNT(*). ``bits`` tells, where
+    several calls share an accumulator, for which of them a row counts; else it is empty.
     """
 
     slots: np.ndarray
     values: pl.Series | None
     weights: np.ndarray
     arrived: np.ndarray
+    bits: np.ndarray = field(default_factory=lambda: NO_WORDS)
 
     def where(self, mask: np.ndarray) -> Fold:
         """Return the rows that ``mask`` keeps."""
@@ -41,6 +44,7 @@ class Fold:
             None if self.values is None else self.values.filter(pl.Series(mask)),
             self.weights[rows] if self.weights.size else self.weights,
             self.arrived[rows],
+            self.bits[rows] if self.bits.size else self.bits,
         )
 
     @property

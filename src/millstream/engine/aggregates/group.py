@@ -2,7 +2,8 @@
 
 in      slots, the frame of the rows and their weights; arguments and filters are columns or
         expressions over the frame
-state   the words of every accumulator behind the owner's own; the number of rows ever seen
+state   the words of every accumulator behind the owner's own; the number of rows ever seen.
+        DISTINCT aggregates of one argument have one accumulator (:mod:`.shared`)
 out     result columns by slot; state as frames
 """
 
@@ -17,13 +18,14 @@ from millstream.columns.physical import polars_type
 from millstream.engine.aggregates.bags import Distinct
 from millstream.engine.aggregates.base import Accumulator, Fold, Home
 from millstream.engine.aggregates.build import accumulator_for
+from millstream.engine.aggregates.shared import share
 from millstream.engine.aggregates.user import UserFold
 from millstream.engine.rejects import rejected_rows
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.slots import SlotRows
-from millstream.expr.tree import AggCall, Column, Named
+from millstream.expr.tree import AggCall, Column, Expr, Named
 
 ROWS = "rows_seen"
 
@@ -33,17 +35,20 @@ class Aggregates:
 
     def __init__(self, aggs: tuple[Named, ...], *, changes: bool, panes: bool = False) -> None:
         self.names = tuple(agg.name for agg in aggs)
-        self._calls: list[AggCall] = []
-        self.parts: list[Accumulator] = []
+        calls: list[AggCall] = []
         for agg in aggs:
             assert isinstance(agg.expr, AggCall), "only AggCall below an aggregate"
-            self._calls.append(agg.expr)
-            self.parts.append(accumulator_for(agg.expr, changes=changes, panes=panes))
-        self._dtypes = [polars_type(call.typed) for call in self._calls]
+            calls.append(agg.expr)
+        built = [accumulator_for(call, changes=changes, panes=panes) for call in calls]
+        shared = share(built, calls, shrinks=changes or panes)
+        self.parts: list[Accumulator] = [part for part, _ in shared]
+        self._places = [places for _, places in shared]
+        self._calls = calls
+        self._dtypes = [polars_type(call.typed) for call in calls]
         self.words = sum(part.words for part in self.parts)
         self._rows_seen = 0
-        parts = [p.inner if isinstance(p, Distinct) else p for p in self.parts]
-        self._users = [part for part in parts if isinstance(part, UserFold)]
+        plain = [p.inner if isinstance(p, Distinct) else p for p in built]
+        self._users = [part for part in plain if isinstance(part, UserFold)]
         self._given: list[tuple[np.ndarray, pl.DataFrame]] = []
 
     def settle(self, arena: Arena, heap: ByteHeap, rows: SlotRows, at: int, seed: int) -> None:
@@ -65,16 +70,26 @@ class Aggregates:
         out: list[Fold] = []
         if self._users:
             self._given.append((arrived, frame))
-        for call, part in zip(self._calls, self.parts, strict=True):
-            values = _values(call, frame)
+        passes: dict[object, np.ndarray] = {}
+        for part, places in zip(self.parts, self._places, strict=True):
+            calls = [self._calls[place] for place in places]
+            values = _values(calls[0], frame)
             mask = None
             if values is not None and values.null_count() and not part.keeps_nulls:
-                mask = values.is_not_null()
-            if call.filter is not None:
-                keep = frame[_column(call.filter)].fill_null(value=False)
+                mask = values.is_not_null().to_numpy()
+            bits = NO_WORDS
+            if len(calls) > 1:
+                filters = tuple(call.filter for call in calls)
+                if filters not in passes:
+                    passes[filters] = _bits(filters, frame)
+                bits = passes[filters]
+                if None not in filters:
+                    mask = bits != 0 if mask is None else mask & (bits != 0)
+            elif calls[0].filter is not None:
+                keep = _keeps(calls[0].filter, frame)
                 mask = keep if mask is None else mask & keep
-            fold = Fold(slots, values, weights, arrived)
-            out.append(fold if mask is None else fold.where(mask.to_numpy()))
+            fold = Fold(slots, values, weights, arrived, bits)
+            out.append(fold if mask is None else fold.where(mask))
         return out
 
     def fold(self, frame: pl.DataFrame, slots: np.ndarray, weights: np.ndarray) -> None:
@@ -108,11 +123,16 @@ class Aggregates:
 
     def results_of(self, slots: list[np.ndarray]) -> list[pl.Series]:
         """Return the result columns, each accumulator's from its own slots."""
-        out = []
-        for name, part, dtype, call, where in zip(
-            self.names, self.parts, self._dtypes, self._calls, slots, strict=True
-        ):
+        found: dict[int, pl.Series] = {}
+        for part, places, where in zip(self.parts, self._places, slots, strict=True):
             values = part.result(where)
+            fields = [values] if len(places) == 1 else values.struct.unnest().get_columns()
+            found.update(zip(places, fields, strict=True))
+        out = []
+        for place, (name, dtype, call) in enumerate(
+            zip(self.names, self._dtypes, self._calls, strict=True)
+        ):
+            values = found[place]
             values = values if values.dtype == dtype else values.cast(dtype)
             out.append((values.fill_null(0) if call.function == "$SUM0" else values).alias(name))
         return out
@@ -145,6 +165,21 @@ def _values(call: AggCall, frame: pl.DataFrame) -> pl.Series | None:
         return frame[_column(call.args[0])] if call.args else None
     columns = [frame[_column(arg)].alias(str(i)) for i, arg in enumerate(call.args)]
     return pl.DataFrame(columns).to_struct("values")
+
+
+def _keeps(condition: Expr, frame: pl.DataFrame) -> np.ndarray:
+    """Return which rows pass a filter."""
+    return frame[_column(condition)].fill_null(value=False).to_numpy()
+
+
+def _bits(filters: tuple[Expr | None, ...], frame: pl.DataFrame) -> np.ndarray:
+    """Return for each row the filters it passes, as bits."""
+    every = sum(1 << place for place, condition in enumerate(filters) if condition is None)
+    bits = np.full(frame.height, every, dtype=np.int64)
+    for place, condition in enumerate(filters):
+        if condition is not None:
+            bits |= _keeps(condition, frame).astype(np.int64) << place
+    return bits
 
 
 def _column(expr: Any) -> str:
