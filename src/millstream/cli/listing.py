@@ -36,7 +36,8 @@ CREATE TABLE log (line STRING, dt STRING, hm STRING) PARTITIONED BY (dt, hm) WIT
   'sink.partition-commit.trigger' = 'partition-time',
   'sink.partition-commit.delay' = '1 min',
   'sink.partition-commit.policy.kind' = 'success-file',
-  'partition.time-extractor.timestamp-pattern' = '$dt $hm:00')
+  'partition.time-extractor.timestamp-pattern' = '$dt $hm:00');
+INSERT INTO log VALUES ('started', '2026-01-05', '10:30');
 ```
 
 * **Write**: the columns are not in the files, only in the path. Characters with a meaning in paths
