@@ -8,7 +8,7 @@ bad     every verb checks itself at once: UnknownName, TypeMismatch, PlanError m
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from millstream.errors import PlanError, UnknownName
 from millstream.expr import tree
@@ -17,6 +17,7 @@ from millstream.frame.bind import bind_row
 from millstream.frame.expression import Expr, to_tree
 from millstream.frame.flat_map import called
 from millstream.frame.group import GroupBy
+from millstream.frame.meets import Meets
 from millstream.frame.pattern import matched
 from millstream.frame.process import processed
 from millstream.frame.where import here
@@ -41,7 +42,7 @@ SchemaLike = Any
 """A Schema, or a mapping of column names to SQL types (text or LogicalType)."""
 
 
-class Stream(Writes):
+class Stream(Meets, Writes):
     """Rows that come over time; endless or bounded. Made by ``ms.read_…`` or ``ms.sql``.
 
     A stream is a description: it holds no rows and can be used any number of times.
@@ -161,33 +162,6 @@ class Stream(Writes):
         return self._project(
             [tree.Named(names.get(c, c), tree.Column(c)) for c in self.columns], "rename"
         )
-
-    def union(self, *others: Stream) -> Stream:
-        """Put streams with the same columns together; all rows stay (UNION ALL).
-
-        Args:
-            others: streams with the same column names (in any order) and types.
-
-        Raises:
-            UnknownName: if a column is missing on one side.
-            TypeMismatch: if types differ.
-
-        >>> import millstream as ms
-        >>> a, b = ms.read_memory([{"x": 1}]), ms.read_memory([{"x": 2}])
-        >>> sorted(a.union(b).collect().rows())
-        [(1,), (2,)]
-        """
-        if not others:
-            return self
-        parts: list[n.Node] = [self._node]
-        for other in others:
-            more = [c for c in other.columns if c not in self.schema]
-            if more:
-                raise UnknownName("column", more[0], available=self.columns, where=here())
-            parts.append(
-                (other if other.columns == self.columns else other.select(*self.columns)).node
-            )
-        return Stream(n.Union(parts=tuple(parts)))
 
     def distinct(self) -> Stream:
         """Keep each different row once; its state grows with the number of different rows.
@@ -542,6 +516,9 @@ class Stream(Writes):
         return Stream(replace(self._node, name=name))
 
     # ------------------------------------------------------------------ helpers
+    def _over(self, node: n.Node) -> Self:
+        return type(self)(node)
+
     def _project(self, columns: list[tree.Named], what: str) -> Stream:
         bound = [bind_row(c.expr, self.schema, what) for c in columns]
         node, exprs = ranking.with_overs(self._node, bound)
