@@ -243,7 +243,7 @@ def test_places_are_those_of_the_users_text(text: str, line: int, column: int, l
         ("LISTAGG(a) WITHIN GROUP (ORDER BY a)", Unsupported, "WITHIN GROUP", 12),
         ("MAP['a']", SqlError, "without a value", 1),
         ("a OVERLAPS b", SqlError, "pairs", 1),
-        ("{a}", SqlError, "means nothing", 1),
+        ("{a}", SqlError, "Expected an expression", 1),
         ("JSON_VALUE(a, '$' NULL ON ERROR NULL ON EMPTY)", SqlError, "once each", 33),
     ],
 )
