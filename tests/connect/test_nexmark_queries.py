@@ -152,6 +152,33 @@ def test_a_query_gives_what_duckdb_and_flink_give(
         assert digest(map(line, found)) == tuple(FLINK[f"q{query}"])
 
 
+def test_the_folders_of_q10_hold_what_duckdb_and_flink_give(
+    duck: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """The same folders must mean the same rows to DuckDB's reader, to ours, and to the query."""
+    text = script(10, source=generator(EVENTS, RATE), sink="", folder=tmp_path)
+    assert ms.run(*ms.script(text)).progress.rows_rejected == 0
+    query = f"SELECT auction, bidder, price, dateTime, extra, {_DAY}, {_MINUTE} FROM bid"
+    wanted = duck.execute(query).fetchall()
+    kinds = "'auction': BIGINT, 'bidder': BIGINT, 'price': BIGINT, 'dateTime': TIMESTAMP"
+    read_there = f"""SELECT auction, bidder, price, dateTime, extra, dt, hm FROM read_csv(
+        '{tmp_path}/q10/*/*/*.csv', columns = {{{kinds}, 'extra': VARCHAR}}, auto_detect = false,
+        quote = '"', escape = '"', hive_partitioning = true,
+        hive_types = {{'dt': VARCHAR, 'hm': VARCHAR}})"""
+    assert Counter(duck.execute(read_there).fetchall()) == Counter(wanted)
+    target = collected("back")
+    target.clear()
+    table = text[text.index("CREATE TABLE q10") : text.index("INSERT INTO q10")]
+    columns = table[table.index("(") : table.index("PARTITIONED BY")]
+    table += f"CREATE TABLE back {columns} WITH ('connector' = 'memory');"
+    ms.run(*ms.script(table + "INSERT INTO back SELECT * FROM q10;"))
+    found = target.frame().rows()
+    assert Counter(found) == Counter(wanted)
+    assert digest(map(line, found)) == tuple(FLINK["q10"])
+    files = list((tmp_path / "q10").rglob("_SUCCESS"))
+    assert len(files) == len({row[5:] for row in wanted})
+
+
 def test_windows_by_the_clock_hold_every_bid(tmp_path: Path) -> None:
     """The rows of q12 depend on the speed of the run, the sum of its counts does not."""
     rows = answer(12, tmp_path)
