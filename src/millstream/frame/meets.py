@@ -72,7 +72,8 @@ class Meets:
 
         Every row meets every other, whenever it comes, so that both sides are kept. Bounds that
         time sets let rows be forgotten: ``within``, or the keys ``window_start`` and
-        ``window_end`` of both sides, whose windows are then joined when they close.
+        ``window_end`` of both sides, whose windows are then joined when they close. Semi and
+        anti joins keep their rows in spite of ``within``.
 
         Args:
             other: the right side.
