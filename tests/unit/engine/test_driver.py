@@ -37,7 +37,7 @@ from tests.unit.engine.scripted import Script
 
 START = dt.datetime(2026, 1, 1)  # noqa: DTZ001 (event time has no zone)
 EVENTS = Schema.of({"k": "STRING", "v": "INT", "ts": "TIMESTAMP(3)"})
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(autouse=True)
