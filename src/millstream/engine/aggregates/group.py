@@ -70,6 +70,10 @@ class Aggregates:
         out: list[Fold] = []
         if self._users:
             self._given.append((arrived, frame))
+        keeps: dict[Expr, np.ndarray] = {}
+        for call in self._calls:
+            if call.filter is not None and call.filter not in keeps:
+                keeps[call.filter] = _keeps(call.filter, frame)
         passes: dict[object, np.ndarray] = {}
         for part, places in zip(self.parts, self._places, strict=True):
             calls = [self._calls[place] for place in places]
@@ -81,12 +85,12 @@ class Aggregates:
             if len(calls) > 1:
                 filters = tuple(call.filter for call in calls)
                 if filters not in passes:
-                    passes[filters] = _bits(filters, frame)
+                    passes[filters] = _bits(filters, keeps, frame.height)
                 bits = passes[filters]
                 if None not in filters:
                     mask = bits != 0 if mask is None else mask & (bits != 0)
             elif calls[0].filter is not None:
-                keep = _keeps(calls[0].filter, frame)
+                keep = keeps[calls[0].filter]
                 mask = keep if mask is None else mask & keep
             fold = Fold(slots, values, weights, arrived, bits)
             out.append(fold if mask is None else fold.where(mask))
@@ -169,16 +173,18 @@ def _values(call: AggCall, frame: pl.DataFrame) -> pl.Series | None:
 
 def _keeps(condition: Expr, frame: pl.DataFrame) -> np.ndarray:
     """Return which rows pass a filter."""
-    return frame[_column(condition)].fill_null(value=False).to_numpy()
+    column = frame[_column(condition)]
+    # Filling goes through Polars' query engine, which costs more than looking.
+    return (column.fill_null(value=False) if column.null_count() else column).to_numpy()
 
 
-def _bits(filters: tuple[Expr | None, ...], frame: pl.DataFrame) -> np.ndarray:
+def _bits(filters: tuple[Expr | None, ...], keeps: dict[Expr, np.ndarray], rows: int) -> np.ndarray:
     """Return for each row the filters it passes, as bits."""
     every = sum(1 << place for place, condition in enumerate(filters) if condition is None)
-    bits = np.full(frame.height, every, dtype=np.int64)
+    bits = np.full(rows, every, dtype=np.int64)
     for place, condition in enumerate(filters):
         if condition is not None:
-            bits |= _keeps(condition, frame).astype(np.int64) << place
+            bits |= keeps[condition].astype(np.int64) << place
     return bits
 
 
