@@ -4,8 +4,8 @@ write   rows are parted by the values of the partition columns, which are not in
 read    the values come from the path, cast to the columns' types; a condition on them leaves out
         whole folders
 names   as Hive and Flink write them: characters with a meaning in paths as %XX, NULL and the empty
-        text as ``partition.default-name``, values as CAST(… AS STRING) says them (booleans in
-        lower case, instants with a Z)
+        text as ``partition.default-name``, values as Java shows them (true, 1.0E7,
+        2026-01-05T10:30); but dates and times as such, where Flink writes numbers of days and ms
 bad     a path that does not say a column, or says what its type does not know, is a ConnectorError
 """
 
@@ -25,12 +25,12 @@ from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.columns.text import Style, text_of
 from millstream.errors import ConnectorError, OptionError
-from millstream.formats.coerce import SQL_TIMES, Failures, Spans, column
+from millstream.formats.coerce import ISO_TIMES, SQL_TIMES, Failures, Spans, column
 from millstream.formats.json_scan import TEXT
 from millstream.plan.table import Condition, Table
 from millstream.types import LogicalType, Schema
 
-_RISKY = re.compile(r'[\x00-\x1f"#%\'*/:=?\\\x7f{\[\]^]')
+_RISKY = re.compile(r'[\x00-\x1f"#%\'*/:=?\\\x7f{}\[\]^]')
 _ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -149,20 +149,20 @@ def _unescaped(text: str) -> str:
 
 
 def _text(kind: LogicalType, value: pl.Expr) -> pl.Expr:
-    if isinstance(kind, t.Boolean):
-        return text_of(value, kind, style=Style.PRINT)
     if isinstance(kind, t.IntervalDay):
         return value.dt.total_milliseconds().cast(pl.String)
     if isinstance(kind, t.IntervalYear):
         return value.cast(pl.String)
-    text = text_of(value, kind)
-    return text + "Z" if isinstance(kind, t.TimestampLtz) else text
+    return text_of(value, kind, style=Style.SQL if isinstance(kind, t.Time) else Style.PRINT)
 
 
 def _typed(text: str | None, kind: LogicalType, name: str, path: str) -> pl.Series:
-    """Return a text as a value of its type, read as the CSV format reads a field."""
+    """Return a text as a value of its type; times as SQL writes them, or with a T."""
     if text is None or isinstance(kind, t.Char | t.VarChar):
         return pl.Series(name, [text], dtype=polars_type(kind))
+    if isinstance(kind, t.TimestampLtz) and not text.endswith("Z"):
+        text += "Z"
+    times = ISO_TIMES if "T" in text else SQL_TIMES
     data = text.encode("utf-8", "surrogateescape")
     failures = Failures()
     spans = Spans(
@@ -172,7 +172,7 @@ def _typed(text: str | None, kind: LogicalType, name: str, path: str) -> pl.Seri
         np.full(1, TEXT, np.uint8),
         np.zeros(1, np.int64),
     )
-    found = column(spans, kind, name, failures, SQL_TIMES)
+    found = column(spans, kind, name, failures, times)
     if failures.reasons:
         raise ConnectorError(
             f"The value in the path cannot be read: {failures.reasons[0]}.",
