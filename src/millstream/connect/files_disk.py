@@ -82,9 +82,8 @@ def put(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
 
 def make_folder(folder: Path, below: Path) -> None:
     """Make a folder and those between, so that a crash does not take them away again."""
-    if folder.is_dir():
-        return
     folder.mkdir(parents=True, exist_ok=True)
+    # Also where it is there: who made it may have died before its name was on the disk.
     while folder != below:
         folder = folder.parent
         sync_folder(folder)

@@ -21,8 +21,8 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
-from millstream import types as t
 from millstream.connect.chunks import Part, one_chunk, part_of_lines
+from millstream.connect.files_header import by_names
 from millstream.connect.files_list import (
     files_at,
     is_compressed,
@@ -32,11 +32,10 @@ from millstream.connect.files_list import (
 )
 from millstream.connect.files_partitions import Partitions
 from millstream.errors import ConnectorError, Retry
-from millstream.formats.csv import CsvDecoder, rules_of
 from millstream.formats.lines import LineBuffer, line_rules
 from millstream.formats.parquet import ParquetRows
 from millstream.ports.connector import Chunk, End, Reader, SourceSpec
-from millstream.ports.format import Decoder, PartDecoder
+from millstream.ports.format import Decoder
 from millstream.ports.registry import decoder_for, format_of
 from millstream.types import Schema
 
@@ -207,7 +206,11 @@ class _LinesFile(_OpenFile):
                 lines = buffer.take(1)
         if not len(lines.payloads):
             return None, 0
-        return _by_names(self._files, self.path, lines.payloads), lines.after
+        files = self._files
+        decoder = by_names(
+            lines.payloads, files.stored, files.whole, files.spec.formats, files.where, self.path
+        )
+        return decoder, lines.after
 
 
 class _ParquetFile(_OpenFile):
@@ -231,33 +234,6 @@ class _ParquetFile(_OpenFile):
 
     def close(self) -> None:
         self._rows.close()
-
-
-def _by_names(files: Files, path: str, header: pl.Series) -> Decoder:
-    """Return a decoder for a CSV file whose first line names its fields."""
-    spec = files.spec
-    _, config = format_of(spec.formats, files.where)
-    rules = rules_of(config)
-    cells = header.cast(pl.String)[0].count(chr(rules.delimiter)) + 1
-    texts = Schema.of({f"c{i}": "STRING" for i in range(cells)})
-    first = CsvDecoder(texts, rules).decode(header)
-    names = [str(cell).lstrip("\ufeff").strip() for cell in first.frame.row(0) if cell is not None]
-    missing = [f.name for f in files.stored if f.name not in names]
-    if missing:
-        raise ConnectorError(
-            f"The header has no column '{missing[0]}'.",
-            where=path,
-            hint=f"It has: {', '.join(names)}.",
-        )
-    known = {f.name: f.type for f in files.whole}
-    fields: dict[str, t.LogicalType] = {}
-    for i, name in enumerate(names):
-        if name in known and name not in fields:
-            fields[name] = known[name]
-        else:  # a field that nobody asked for still has its place in the line
-            fields[f"\0{i}"] = t.VarChar()
-    decoder = CsvDecoder(Schema.of(fields), rules)
-    return PartDecoder(decoder, files.stored.names)
 
 
 class FilesReader(Reader):

@@ -85,8 +85,8 @@ class FilesSink(Sink):
         self._looked_s = time.monotonic()
         self._begun: dict[str, int] = {}
         """When each folder that is not complete was begun."""
-        self._forgettable = False
-        """Some of these are not noted on the disk yet."""
+        self._is_news = False
+        """Some of these are not on the disk yet."""
 
     def open(self, pipeline: str, incarnation: int) -> int | None:
         """Take the folder over, and finish what a crashed start left."""
@@ -311,11 +311,11 @@ class FilesSink(Sink):
         for folder in folders:
             if folder not in self._begun:
                 self._begun[folder] = _now_ms()
-                self._forgettable = True
+                self._is_news = True
 
     def _remember(self) -> None:
         """Bring to the disk which folders are begun, where this is news."""
-        if self._forgettable:
+        if self._is_news:
             with self._locked():
                 self._note(self._owned()["epoch"])
 
@@ -369,7 +369,7 @@ class FilesSink(Sink):
             os.fsync(file.fileno())
         draft.rename(path)
         sync_folder(path.parent)
-        self._forgettable = False
+        self._is_news = False
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
