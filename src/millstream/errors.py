@@ -105,6 +105,10 @@ class SqlError(PlanError):
 class Unsupported(SqlError):
     """Valid SQL that this version cannot run; the hint says what to write instead."""
 
+    def __init__(self, fact: str, *, where: str | Place | None = None, hint: str | None = None):
+        # The facts are often no more than the words that stand there.
+        super().__init__(f"Not supported: {fact}", where=where, hint=hint)
+
 
 class UnknownName(PlanError):
     """A name that does not exist, with the nearest ones that do."""

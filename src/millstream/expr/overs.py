@@ -48,7 +48,10 @@ def _resolved(call: OverCall) -> OverCall:
     if call.distinct or call.filter is not None:
         raise TypeMismatch(f"{name} takes neither DISTINCT nor FILTER.")
     if not call.order:
-        raise TypeMismatch(f"{name} needs an ORDER BY in its OVER (…).")
+        raise TypeMismatch(
+            f"{name} needs an ORDER BY in its OVER (…).",
+            hint=f"Say what makes a row the first: {name}() OVER (PARTITION BY k ORDER BY ts).",
+        )
     if name in SHIFTS:
         return _shift(replace(call, function=name))
     if name == "NTILE":

@@ -30,7 +30,7 @@ def with_legacy_window(
     """Turn ``GROUP BY TUMBLE(ts, INTERVAL …)`` into a window table and its columns."""
     found = [g for g in groups if isinstance(g, Call) and g.function in _LENGTHS]
     if not found:
-        _refuse_parts(exprs)
+        refuse_parts(exprs)
         return node, groups, exprs
     call = found[0]
     if any(other != call for other in found):
@@ -52,7 +52,7 @@ def with_legacy_window(
         lambda: n.WindowTable(input=below, window=window, time=time, partition=names), call.place
     )
     changed = [e.rewrite(lambda x: _part(x, call, by_clock=by_clock)) for e in exprs]
-    _refuse_parts(changed)
+    refuse_parts(changed)
     bounds: list[Expr] = [Column(name="window_start"), Column(name="window_end")]
     if any(isinstance(x, Column) and x.name == "window_time" for e in changed for x in e.walk()):
         bounds.append(Column(name="window_time"))
@@ -133,7 +133,8 @@ def _part(x: Expr, call: Call, *, by_clock: bool) -> Expr:
     return Column(name="window_time", place=x.place)
 
 
-def _refuse_parts(exprs: list[Expr]) -> None:
+def refuse_parts(exprs: list[Expr]) -> None:
+    """Raise where the bounds of a window are asked for and no such window is in GROUP BY."""
     for expr in exprs:
         for x in expr.walk():
             if isinstance(x, Call) and x.function in _CALLS:

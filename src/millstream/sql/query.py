@@ -437,6 +437,12 @@ class QueryReader:
         if cursor.accept("AS"):
             return cursor.name(what).text
         here = cursor.here
+        if here.upper in _TURNS and cursor.ahead(1).upper == "(":
+            raise cursor.unsupported(
+                f"{here.upper} (…)",
+                hint="Write one aggregate per column, SUM(v) FILTER (WHERE k = 'a') AS a, or one "
+                "SELECT per row with UNION ALL.",
+            )
         if here.kind is Kind.NAME or (here.kind is Kind.WORD and here.upper not in _ENDS):
             return cursor.take().text
         return None
@@ -452,4 +458,5 @@ class QueryReader:
         return tuple(names)
 
 
+_TURNS = frozenset({"PIVOT", "UNPIVOT"})
 _ENDS = RESERVED | {"TABLESAMPLE", "SESSION", "END", "EMIT"}

@@ -165,7 +165,9 @@ def _stray(source: Source, found: str, at: int) -> SqlError:
                 hint="Put a name in backticks: `name`; put a text in single quotes: 'text'.",
             )
         case "`":
-            return SqlError("This name in backticks has no end.", where=where)
+            return SqlError(
+                "This name in backticks has no end.", where=where, hint="Close it with `."
+            )
         case "/*":
             return SqlError("This comment has no end.", where=where, hint="Close it with */.")
         case _:

@@ -32,6 +32,7 @@ from millstream.sql import query as q
 from millstream.sql.decorrelate import paired, single_part
 from millstream.sql.grouped import grouped
 from millstream.sql.grouping_sets import Sets
+from millstream.sql.legacy_windows import refuse_parts
 from millstream.sql.meaning import condition, fresh, keep, resolved
 from millstream.sql.ordering import order_expr, sort_keys
 from millstream.sql.outer import OuterColumn, no_outside, reads_outside
@@ -147,6 +148,8 @@ def bind_select(
             node, empty = _group(node, clauses, select)
         else:
             node, _ = _group(node, clauses, select)
+    else:
+        refuse_parts(clauses.everything())
     node, exprs = with_values(node, clauses.everything())
     clauses.replaced(exprs)
     if clauses.having is not None:

@@ -99,7 +99,9 @@ def _bound(said: InnerQuery, scope: Scope, sub: Callable[[Query, Scope], Sub]) -
                 f"A sub-query of {made.width} columns where {wanted} "
                 f"{'is' if wanted == 1 else 'are'} compared.",
                 where=said.place,
-                hint="Select as many columns as stand before it.",
+                hint="Select as many columns as stand before it."
+                if said.args
+                else "As a value it has one column.",
             )
     outside = {x.name: x for part in made.lifted for x in part.walk() if isinstance(x, OuterColumn)}
     params = tuple(Column(x.name, place=x.place) for x in outside.values())
