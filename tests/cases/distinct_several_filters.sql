@@ -7,10 +7,10 @@
 --         b,7,1,00:00:09
 --         a,8,2,00:00:10
 --         a,9,NULL,00:00:11
--- expect  k,every,low,high,high_sum,never
+-- expect  k,all_of_them,low,high,high_sum,never
 --         a,3,1,2,15,NULL
 --         b,1,1,0,NULL,NULL
-SELECT k, COUNT(DISTINCT v) AS every, COUNT(DISTINCT v) FILTER (WHERE p < 2) AS low,
+SELECT k, COUNT(DISTINCT v) AS all_of_them, COUNT(DISTINCT v) FILTER (WHERE p < 2) AS low,
   COUNT(DISTINCT v) FILTER (WHERE p >= 2) AS high, SUM(DISTINCT v) FILTER (WHERE p >= 2) AS high_sum,
   SUM(DISTINCT v) FILTER (WHERE p > 9) AS never
 FROM bids GROUP BY k

@@ -6,8 +6,8 @@
 --         - x,1
 --         + z,1
 --         - y,2
--- expect  every,low,high
+-- expect  all_of_them,low,high
 --         2,1,1
-SELECT COUNT(DISTINCT w) AS every, COUNT(DISTINCT w) FILTER (WHERE p = 1) AS low,
+SELECT COUNT(DISTINCT w) AS all_of_them, COUNT(DISTINCT w) FILTER (WHERE p = 1) AS low,
   COUNT(DISTINCT w) FILTER (WHERE p = 2) AS high
 FROM words
