@@ -167,8 +167,12 @@ class Filter(Unary):
     def wants_old_rows(
         self, port: int, below: Facts, own: Facts, above: bool, tables: Tables
     ) -> bool:
-        # Only what is told of changes by key counts: the old values of another key are lost.
-        return above or not any(columns_of(self.predicate) <= set(key) for key in below.keys[:1])
+        from millstream.plan.legality import is_deterministic
+
+        # Only what is told of changes by key counts: the old values of another key are lost. And
+        # a condition of chance would let the end of a row through or not, whatever it let before.
+        of_key = any(columns_of(self.predicate) <= set(key) for key in below.keys[:1])
+        return above or not of_key or not is_deterministic(self.predicate)
 
     def reads(self, port: int, kept: set[str]) -> set[str]:
         return kept | columns_of(self.predicate)
