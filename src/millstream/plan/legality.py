@@ -133,15 +133,15 @@ def _regular_join(node: n.Node) -> Join | None:
 
 
 def _check_sort(below: Facts, node: n.Sort) -> None:
-    if below.bounded:
+    if below.bounded or node.in_time(below):
         return
     by = ", ".join(map(str, node.by))
     what = f"ORDER BY {by}" if by else "LIMIT over results that change"
     raise PlanError(
         f"{what} needs input that ends, this input is endless.",
         where=_place(node),
-        hint="Leave it out and sort or cut where the results are read, or read a bounded part of "
-        "the source.",
+        hint="Leave it out and sort or cut where the results are read, read a bounded part of the "
+        "source, or order by the event time, ascending, first.",
     )
 
 
