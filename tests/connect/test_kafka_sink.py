@@ -30,7 +30,13 @@ pytestmark = pytest.mark.kafka
 
 
 def options(kafka: KafkaServer, topic: str, **more: Any) -> dict[str, Any]:
-    given = {"topic": topic, "properties.bootstrap.servers": kafka.plain, "format": "json"}
+    # Two tests at a time share the broker: one transactional id for both would fence one of them.
+    given = {
+        "topic": topic,
+        "properties.bootstrap.servers": kafka.plain,
+        "format": "json",
+        "sink.transactional-id-prefix": topic,
+    }
     # A progress topic of its own: the tests' pipelines all bear the same name.
     return {**given, "sink.progress-topic": f"_progress-{topic}", **more}
 
