@@ -35,10 +35,29 @@ NAMES_SHOWN_MAX = 24
 
 
 class Retry(Enum):
-    """What the driver may do after a connector error."""
+    """What may be done after a connector error: LATER = a restart can mend it."""
 
     NEVER = "never"
     LATER = "later"
+
+
+class Domain(Enum):
+    """What kind of trouble the outside world has, for people, metrics and alerts."""
+
+    NETWORK = "network"
+    """Unreachable, reset, timed out."""
+    AUTH = "auth"
+    """Who we are was refused, or what we may do."""
+    CONFIG = "config"
+    """A topic, table or file that is missing or does not fit."""
+    DATA = "data"
+    """Something sent or received that cannot be used."""
+    LIMIT = "limit"
+    """Full or throttled: a disk, a quota, a rate."""
+    FENCED = "fenced"
+    """Another start of this pipeline has taken over."""
+    SYSTEM = "system"
+    """Anything else the other side or the machine did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +185,11 @@ class ConnectorError(MillstreamError):
         where: str | Place | None = None,
         hint: str | None = None,
         retry: Retry = Retry.NEVER,
+        domain: Domain = Domain.SYSTEM,
     ):
         super().__init__(fact, where=where, hint=hint)
         self.retry = retry
+        self.domain = domain
 
 
 class DataError(MillstreamError):

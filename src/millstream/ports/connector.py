@@ -61,6 +61,8 @@ class Chunk:
     bytes     payload bytes read
     pending   rows known to wait behind this chunk, for the lag display; None = unknown
     skipped   documents that hold no row (tombstones behind a delete); they count as read
+    ids       each row's message id (String), from acknowledging sources, which may send a message
+              again; null = it has none
     """
 
     frame: pl.DataFrame
@@ -70,6 +72,7 @@ class Chunk:
     bytes: int = 0
     pending: int | None = None
     skipped: int = 0
+    ids: pl.Series | None = None
 
 
 class Reader(ABC):
@@ -95,10 +98,15 @@ class Source(ABC):
 
     ``bounded`` tells whether every split ends. ``splits`` may be asked again while running; new
     ids are opened then. A split id is stable over restarts.
+
+    An *acknowledging* system (a queue) forgets what it was told to by ``Reader.commit``, which
+    comes after the epoch is durable; what it sends again is known by its id (``Chunk.ids``) and
+    left out by the engine, within the window of ``source.deduplication-window``.
     """
 
     delivery: Delivery = Delivery.EXACTLY_ONCE
     bounded: bool = False
+    acknowledging: bool = False
     changes: Changes = Changes.APPEND
 
     @abstractmethod
@@ -127,10 +135,25 @@ class Delivered:
     refused: pl.DataFrame | None = None
 
 
+REASON = "$reason"
+"""The column that says why, beside the columns of a refused row."""
+
+
+def _refused_unheard(epoch: int | None, rows: pl.DataFrame) -> None:
+    raise AssertionError(f"a sink refused {rows.height} rows before anybody listened")
+
+
 class Sink(ABC):
-    """A table that can be written. Frames have the writable columns, plus ``$op`` if updating."""
+    """A table that can be written. Frames have the writable columns, plus ``$op`` if updating.
+
+    Rows the system refuses go to ``keep_refused(epoch, rows)``: the rows as they were given, with
+    ``$reason`` (String) beside them. ``deliver`` calls it *before* its commit, with the epoch, and
+    what it was called with is durable when it returns: a crash between the two gives the same call
+    again. ``write`` and ``flush`` call it with None. It may be called more than once per epoch.
+    """
 
     delivery: Delivery = Delivery.EXACTLY_ONCE
+    keep_refused: Callable[[int | None, pl.DataFrame], None] = staticmethod(_refused_unheard)
 
     @abstractmethod
     def open(self, pipeline: str, incarnation: int) -> int | None:
@@ -167,6 +190,29 @@ class Sink(ABC):
 
     def test(self) -> None:  # noqa: B027
         """Try the connection; raises ConnectorError saying what to do."""
+
+
+class Deciding(ABC):
+    """A sink whose own commit can be the decision on an epoch, so that its rows are written once.
+
+    Used where it is the only exactly-once sink of a pipeline. Per epoch, in one thread: ``stage``
+    as rows come, ``prepare(N)``, then the engine makes manifest N durable, marked as *prepared* by
+    this sink, then ``commit(N)``. After a restart ``open`` returns the last epoch committed; a
+    prepared manifest above it never happened and is dropped.
+    source  reliability.md §2.2 B
+    """
+
+    @abstractmethod
+    def stage(self, frame: pl.DataFrame) -> None:
+        """Send rows into the open transaction; nobody sees them yet."""
+
+    @abstractmethod
+    def prepare(self, epoch: int) -> Delivered:
+        """Wait until the system has all rows staged; what it refused is out of them."""
+
+    @abstractmethod
+    def commit(self, epoch: int) -> None:
+        """Make the epoch visible together with its number; ConnectorError if that is unknown."""
 
 
 class Viewable(ABC):
