@@ -18,6 +18,7 @@ from millstream.expr.tree import Column, Literal, Named
 from millstream.plan import matching
 from millstream.plan import nodes as n
 from millstream.plan.match import Skip, SkipTo, Variable
+from millstream.sql.phrases import direction
 from millstream.sql.tokens import Cursor, Kind
 from millstream.types import IntervalDay
 
@@ -125,15 +126,7 @@ def _order(cursor: Cursor) -> tuple[tuple[Column, bool, bool | None], ...]:
     found: list[tuple[Column, bool, bool | None]] = []
     while True:
         column = _column(cursor)
-        descending = cursor.accept("DESC")
-        if not descending:
-            cursor.accept("ASC")
-        nulls: bool | None = None
-        if cursor.accept("NULLS"):
-            nulls = cursor.accept("FIRST")
-            if not nulls:
-                cursor.expect("LAST", after="after NULLS")
-        found.append((column, descending, nulls))
+        found.append((column, *direction(cursor)))
         if not cursor.accept(","):
             return tuple(found)
 

@@ -15,6 +15,7 @@ from millstream.errors import Place, SqlError, UnknownName
 from millstream.expr.tree import AggCall, Column, Expr, Literal, OverCall
 from millstream.plan import ranking
 from millstream.sql.meaning import placed, resolved
+from millstream.sql.phrases import direction
 from millstream.types import IntervalDay
 from millstream.types.logical import Integer
 
@@ -118,15 +119,7 @@ def _spec(reader: ExpressionReader) -> Spec:
 def _order(reader: ExpressionReader) -> tuple[Expr, bool, bool | None]:
     cursor = reader.cursor
     expr = reader.expression()
-    descending = cursor.accept("DESC")
-    if not descending:
-        cursor.accept("ASC")
-    nulls: bool | None = None
-    if cursor.accept("NULLS"):
-        nulls = cursor.accept("FIRST")
-        if not nulls:
-            cursor.expect("LAST", after="after NULLS")
-    return expr, descending, nulls
+    return expr, *direction(cursor)
 
 
 def _frame(reader: ExpressionReader) -> tuple[bool, int | None]:

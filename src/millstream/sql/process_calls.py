@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from millstream.errors import Place, SqlError
 from millstream.expr.tree import Function, Literal, ProcessUdf
 from millstream.plan.process import ROWTIME, Process, process
+from millstream.sql.phrases import descriptor, partition_columns
 from millstream.types import IntervalDay
 
 if TYPE_CHECKING:
@@ -127,32 +128,14 @@ class ProcessReader:
                     )
                 data = self._data()
                 if self.cursor.accept("PARTITION", "BY"):
-                    found["partition"] = self._keys()
+                    found["partition"] = partition_columns(self.cursor)
                 return data
             case "on_time":
-                return self._descriptor()
+                return descriptor(self.cursor)
             case "uid":
                 return self.cursor.string("an id").text
             case _:
                 return self._constant(udf, word)
-
-    def _keys(self) -> tuple[str, ...]:
-        cursor = self.cursor
-        several = cursor.accept("(")
-        names = [cursor.name("a column of the key").text]
-        while several and cursor.accept(","):
-            names.append(cursor.name("a column of the key").text)
-        if several:
-            cursor.expect(")", after="to close PARTITION BY (")
-        return tuple(names)
-
-    def _descriptor(self) -> str:
-        cursor = self.cursor
-        cursor.expect("DESCRIPTOR", after="( column of the time )")
-        cursor.expect("(")
-        name = cursor.name("the column of the time").text
-        cursor.expect(")", after="to close DESCRIPTOR(")
-        return name
 
     def _constant(self, udf: ProcessUdf, word: str) -> Any:
         start = self.cursor.here

@@ -19,6 +19,7 @@ from millstream.sql.grouping_sets import Sets, read_group
 from millstream.sql.joined import AsOf, Joined, JoinReader, check_join_hints, read_hints
 from millstream.sql.match import MatchOf, read_match
 from millstream.sql.over import Spec, read_windows
+from millstream.sql.phrases import direction
 from millstream.sql.process_calls import ProcessFn, ProcessReader
 from millstream.sql.tokens import RESERVED, Cursor, Kind
 from millstream.sql.windows import WINDOWS, WindowFn, WindowReader
@@ -299,15 +300,7 @@ class QueryReader:
         found: list[Order] = []
         while True:
             expr = self.scalar.expression()
-            descending = cursor.accept("DESC")
-            if not descending:
-                cursor.accept("ASC")
-            nulls: bool | None = None
-            if cursor.accept("NULLS"):
-                nulls = cursor.accept("FIRST")
-                if not nulls:
-                    cursor.expect("LAST", after="after NULLS")
-            found.append(Order(expr, descending, nulls))
+            found.append(Order(expr, *direction(cursor)))
             if not cursor.accept(","):
                 return tuple(found)
 

@@ -15,6 +15,7 @@ from millstream.errors import Place, SqlError
 from millstream.expr.tree import Literal
 from millstream.plan.windows import Cumulate, Hop, Session, Tumble, Window
 from millstream.sql.expressions import ExpressionReader
+from millstream.sql.phrases import descriptor, partition_columns
 from millstream.sql.tokens import Cursor, Token
 from millstream.types import IntervalDay
 
@@ -112,7 +113,7 @@ class WindowReader:
             read.data = self._data()
             read.partition = self._partition(kind)
         elif word == "TIMECOL":
-            read.time = self._descriptor()
+            read.time = descriptor(self.cursor)
         else:
             read.lengths[word] = self._length(kind, word)
 
@@ -127,21 +128,7 @@ class WindowReader:
                 first=first,
                 hint="It belongs to SESSION; group by the keys.",
             )
-        if not cursor.accept("("):
-            return (cursor.name("a column").text,)
-        names = [cursor.name("a column").text]
-        while cursor.accept(","):
-            names.append(cursor.name("a column").text)
-        cursor.expect(")", after="to close PARTITION BY (")
-        return tuple(dict.fromkeys(names))
-
-    def _descriptor(self) -> str:
-        cursor = self.cursor
-        cursor.expect("DESCRIPTOR", after="( time column )")
-        cursor.expect("(")
-        name = cursor.name("the time column").text
-        cursor.expect(")", after="to close DESCRIPTOR(")
-        return name
+        return partition_columns(cursor)
 
     def _length(self, kind: str, word: str) -> int:
         value = self.scalar.expression()
