@@ -16,8 +16,8 @@ import polars as pl
 
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.heap import ByteHeap
+from millstream.engine.state.kept_rows import KeptRows
 from millstream.engine.state.key_index import KeyIndex
-from millstream.engine.state.row_values import RowValues
 from millstream.engine.state.slots import SlotRows
 from millstream.ports.lookup import ASK
 
@@ -33,8 +33,9 @@ class _Generation:
         arena = Arena()
         heap = ByteHeap(arena)
         self.keys = KeyIndex(dict(keys), seed, arena=arena, heap=heap, extra_words=KEY_WORDS)
-        self.values = RowValues(rows, heap, 1)
+        self.values = KeptRows(dict(rows), heap)
         self.rows = SlotRows(arena, 1 + self.values.words)
+        self.values.settle(self.rows, 1)
         self.arena = arena
         self.since_ms = now_ms
         self.entries = 0
@@ -48,7 +49,7 @@ class _Generation:
         # Nothing is ever freed in a generation: new slots stand side by side.
         made = self.rows.take(rows.height)
         if rows.height:
-            self.values.put(self.rows, made, rows)
+            self.values.put(made, rows)
         matrix = self.keys.rows.matrix()
         first = int(made[0]) if made.size else 0
         matrix[slots, self.keys.extra + START] = first + np.cumsum(counts) - counts
@@ -158,7 +159,7 @@ class AnswerCache:
         starts, counts = generation.words(slots, START), generation.words(slots, COUNT)
         which = np.repeat(np.arange(slots.size), counts)
         nth = np.arange(which.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = generation.values.get(generation.rows, starts[which] + nth)
+        rows = generation.values.get(starts[which] + nth)
         return rows.with_columns(pl.Series(ASK, places[which], dtype=pl.Int64))
 
     def _nothing(self) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from millstream.engine.state.end_order import EndOrder
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.row_values import RowValues
+from millstream.engine.state.kept_rows import KeptRows
 from millstream.engine.state.slots import Rows, SlotRows, free_slot, gather_words
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Keys(NamedTuple):
 @dataclass(slots=True)
 class _Side:
     rows: SlotRows
-    values: RowValues
+    values: KeptRows
     order: EndOrder
     due: list[np.ndarray] = field(default_factory=list)
 
@@ -88,8 +88,9 @@ class TimedRows:
         self._width_ms = width_ms
         self._sides: list[_Side] = []
         for schema in sides:
-            values = RowValues(schema, heap, ROW_WORDS)
+            values = KeptRows(dict(schema), heap)
             rows = SlotRows(self._arena, ROW_WORDS + values.words)
+            values.settle(rows, ROW_WORDS)
             order = EndOrder(pl.DataFrame(schema={SLOT: pl.Int64()}))
             self._sides.append(_Side(rows, values, order))
 
@@ -140,7 +141,7 @@ class TimedRows:
             timed.ends,
         )
         matrix[slots, MET] = met
-        own.values.put(own.rows, slots, frame)
+        own.values.put(slots, frame)
         a, b = keys.at(timed.times // self._width_ms)
         chains, _ = self._table.upsert(a, b)
         link(own.rows.view, self._chains.view, side, slots, chains, a, b)
@@ -153,7 +154,7 @@ class TimedRows:
 
     def get(self, side: int, slots: np.ndarray) -> pl.DataFrame:
         """Return the values of rows."""
-        return self._sides[side].values.get(self._sides[side].rows, slots)
+        return self._sides[side].values.get(slots)
 
     def words(self, side: int, slots: np.ndarray, word: int) -> np.ndarray:
         """Return one word of rows."""
@@ -194,7 +195,7 @@ class TimedRows:
 
     def _free(self, side: int, slots: np.ndarray) -> None:
         own = self._sides[side]
-        own.values.free(own.rows, slots)
+        own.values.free(slots)
         chains = unlink(own.rows.view, self._chains.view, side, slots)
         if chains.size:
             a, b = gather_words(self._chains.view, HASH, 2, chains)
