@@ -1,0 +1,1 @@
+"""One folder per format and program; ``make.py`` made them."""
