@@ -22,10 +22,10 @@ import polars as pl
 
 from millstream.engine.aggregates.frames import Frames
 from millstream.engine.batch import OP, Batch, Op
-from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
+from millstream.engine.operator import NOTHING, Lowering, Outputs
+from millstream.engine.operators.ordered import OrderedOperator
 from millstream.engine.operators.over_calls import OverCalls, Places
 from millstream.engine.state import running, top
-from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap, Heap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import keys_of
@@ -53,7 +53,7 @@ class _Whole:
         return self.nodes * width + self.copies
 
 
-class OverOfChanges(Operator):
+class OverOfChanges(OrderedOperator):
     """One running OVER whose results change."""
 
     def __init__(self, node: Over, lowering: Lowering) -> None:
@@ -65,15 +65,15 @@ class OverOfChanges(Operator):
         self._peers = not node.frame.rows
         self._changes = lowering.changes_in[0]
         self._upsert_out = lowering.upsert_out
-        self._ttl_ms = lowering.ttl_ms
         self._calls = OverCalls.of(node, lowering)
-        self._rows = OrderedRows(
+        rows = OrderedRows(
             dict(self._calls.empty.schema),
             node.partition,
             node.by,
             changes=self._changes,
             seed=lowering.seed,
         )
+        super().__init__(rows, EVERY, lowering.ttl_ms)
         arena = self._rows.arena
         self._scratch = SlotRows(arena, 1 + running.RUNNING_WORDS)
         self._frames = Frames(
@@ -85,8 +85,6 @@ class OverOfChanges(Operator):
             at=1,
             seed=lowering.seed,
         )
-        keys = self._rows.index.rows
-        self._expiry = Expiry(keys, self._rows.at + top.WRITTEN, lowering.ttl_ms)
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "an OVER has one input"
@@ -170,37 +168,6 @@ class OverOfChanges(Operator):
         if not parts:
             return pl.DataFrame()
         return parts[0] if len(parts) == 1 else pl.concat(parts)
-
-    # ------------------------------------------------------------------ age and state
-
-    def _renew(self, owners: np.ndarray) -> None:
-        """Forget what partitions of this batch hold if it is too old, and renew all."""
-        if not self._ttl_ms:
-            return
-        at = self._rows.at + top.WRITTEN
-        matrix = self._rows.index.rows.matrix()
-        mine = np.unique(owners)
-        self._rows.drop(mine[matrix[mine, at] <= self._expiry.cutoff_ms], free=False)
-        matrix[mine, at] = self._expiry.now_ms
-
-    def snapshot(self) -> Snapshot:
-        return Snapshot({"rows": self._rows.save()})
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._rows.load(snapshot.tables["rows"], EVERY)
-
-    @property
-    def rows_unmatched(self) -> int:
-        """How many rows were taken back that never came."""
-        return self._rows.rows_unmatched
-
-    @property
-    def state_bytes(self) -> int:
-        return self._rows.arena.bytes_used
-
-    @property
-    def state_rows(self) -> int:
-        return len(self._rows.rows)
 
 
 def places_of(where: np.ndarray, equal: np.ndarray) -> Places:

@@ -19,12 +19,12 @@ import polars as pl
 
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import OP, Batch, Op
-from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
+from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
+from millstream.engine.operators.ordered import OrderedOperator
 from millstream.engine.operators.rank_best import BestPerKey
 from millstream.engine.operators.rank_first import FirstInTime
 from millstream.engine.state import top
 from millstream.engine.state.codec import NO_WORDS
-from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.key_index import keys_of
 from millstream.engine.state.ordered_rows import OrderedRows
 from millstream.plan.ranks import Rank, RankKind
@@ -36,27 +36,25 @@ KINDS = {
 }
 
 
-class TopRows(Operator):
+class TopRows(OrderedOperator):
     """One running top-N."""
 
     def __init__(self, node: Rank, lowering: Lowering) -> None:
         self._number = node.number
         self._changes = lowering.changes_in[0]
         self._upsert_out = lowering.upsert_out
-        self._ttl_ms = lowering.ttl_ms
-        self._wanted = top.Wanted(KINDS[node.kind], node.first, node.last, node.number is not None)
+        wanted = top.Wanted(KINDS[node.kind], node.first, node.last, node.number is not None)
         self._paired = node.kind is RankKind.ROW_NUMBER and (
             node.number is not None or node.last == 1
         )
-        self._rows = OrderedRows(
+        rows = OrderedRows(
             dict(polars_schema(node.input.schema)),
             node.partition,
             node.by,
             changes=self._changes,
             seed=lowering.seed,
         )
-        keys = self._rows.index.rows
-        self._expiry = Expiry(keys, self._rows.at + top.WRITTEN, lowering.ttl_ms)
+        super().__init__(rows, wanted, lowering.ttl_ms)
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a rank has one input"
@@ -119,35 +117,6 @@ class TopRows(Operator):
             ranks = np.concatenate([old[:, 1], new[:, 1]])
             more.insert(0, pl.Series(self._number, ranks))
         return out.with_columns(more)
-
-    def _renew(self, owners: np.ndarray) -> None:
-        """Forget what partitions of this batch hold if it is too old, and renew all."""
-        if not self._ttl_ms:
-            return
-        at = self._rows.at + top.WRITTEN
-        matrix = self._rows.index.rows.matrix()
-        mine = np.unique(owners)
-        self._rows.drop(mine[matrix[mine, at] <= self._expiry.cutoff_ms], free=False)
-        matrix[mine, at] = self._expiry.now_ms
-
-    def snapshot(self) -> Snapshot:
-        return Snapshot({"rows": self._rows.save()})
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._rows.load(snapshot.tables["rows"], self._wanted)
-
-    @property
-    def rows_unmatched(self) -> int:
-        """How many rows were taken back that never came."""
-        return self._rows.rows_unmatched
-
-    @property
-    def state_bytes(self) -> int:
-        return self._rows.arena.bytes_used
-
-    @property
-    def state_rows(self) -> int:
-        return len(self._rows.rows)
 
 
 @lowers(Rank)

@@ -17,6 +17,7 @@ from millstream import types as t
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import HIDDEN, MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
+from millstream.engine.operators.ordered import OrderedOperator
 from millstream.engine.operators.over_changes import equal_groups, places_of
 from millstream.engine.operators.rank import KINDS
 from millstream.engine.operators.rank_first import milliseconds
@@ -29,7 +30,7 @@ from millstream.plan.nodes import SortKey
 from millstream.plan.ranks import RankKind, WindowRank
 
 
-class RankPerWindow(Operator):
+class RankPerWindow(OrderedOperator):
     """One running top-N per window."""
 
     def __init__(self, node: WindowRank, lowering: Lowering) -> None:
@@ -37,15 +38,15 @@ class RankPerWindow(Operator):
         self._names = node.input.schema.names
         self._number = node.number
         self._end = node.bounds[1]
-        self._wanted = top.Wanted(KINDS[node.kind], node.first, node.last, numbered=False)
+        wanted = top.Wanted(KINDS[node.kind], node.first, node.last, numbered=False)
         by = node.by
         self._arrivals = _keeps_last(node)
         if self._arrivals:
             by = (*by, SortKey(ARRIVED, descending=True))
             schema[ARRIVED] = pl.Int64()
-        self._rows = OrderedRows(
-            schema, (*node.bounds, *node.partition), by, changes=False, seed=lowering.seed
-        )
+        partition = (*node.bounds, *node.partition)
+        rows = OrderedRows(schema, partition, by, changes=False, seed=lowering.seed)
+        super().__init__(rows, wanted, ttl_ms=0)
         times = lowering.facts_in[0].times
         kind = node.input.schema.type_of(times[0]) if times else None
         zone = lowering.ctx.time_zone
@@ -136,14 +137,6 @@ class RankPerWindow(Operator):
         self._rows.load(snapshot.tables["rows"], self._wanted)
         owners = self._rows.index.rows.live()
         self._list(owners, milliseconds(self._rows.index.keys(owners)[self._end]))
-
-    @property
-    def state_bytes(self) -> int:
-        return self._rows.arena.bytes_used
-
-    @property
-    def state_rows(self) -> int:
-        return len(self._rows.rows)
 
 
 @lowers(WindowRank)
