@@ -47,7 +47,7 @@ def _run(folder: Path, dies_at: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.golden.make", "--inside", dies_at],
         cwd=folder, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)},
     )  # fmt: skip
     wanted = 0 if dies_at == "whole" else DIED
     assert done.returncode == wanted, f"the run ended with {done.returncode}, not {wanted}"
