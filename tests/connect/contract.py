@@ -25,7 +25,16 @@ from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.errors import ConnectorError, UnknownName
 from millstream.plan.table import Physical, Table
-from millstream.ports.connector import Chunk, Delivery, End, Reader, Sink, Source
+from millstream.ports.connector import (
+    REASON,
+    Chunk,
+    Delivered,
+    Delivery,
+    End,
+    Reader,
+    Sink,
+    Source,
+)
 from millstream.ports.registry import sink_for, source_for
 from millstream.types import Schema
 
@@ -334,6 +343,11 @@ class SinkContract:
         pytest.skip("there is no target that cannot be written")
 
     @pytest.fixture
+    def refusing(self) -> tuple[Table, pl.DataFrame]:
+        """A table of :data:`SINK_COLUMNS`, and one row for it that the system refuses."""
+        pytest.skip("this sink refuses no row")
+
+    @pytest.fixture
     def new_sink(self) -> Iterator[Callable[..., Sink]]:
         """Build sinks that are closed at the end of the test, failed or not."""
         made: list[Sink] = []
@@ -420,6 +434,56 @@ class SinkContract:
             sink.deliver(1, [sink_rows(row)])
             sink.close()
         assert sorted(read_back()) == sink_rows(1, 2).rows()
+
+    def test_a_refused_row_is_told_as_it_was_and_the_others_stay(
+        self, refusing: tuple[Table, pl.DataFrame], read_back: Any, new_sink: Any
+    ) -> None:
+        """One bad row in a million must neither stop the pipeline nor vanish nor take others."""
+        table, bad = refusing
+        sink = new_sink(table)
+        heard: list[tuple[int | None, pl.DataFrame]] = []
+        sink.keep_refused = lambda epoch, rows: heard.append((epoch, rows))
+        sink.open(self.pipeline, 1)
+        frames = [sink_rows(1, 2), pl.concat([bad, sink_rows(3), bad])]
+        if self.exactly_once:
+            done = [sink.deliver(1, frames), sink.deliver(1, frames)]
+        else:
+            done = [*map(sink.write, frames), sink.flush()]
+        assert (sum(d.accepted for d in done), sum(d.refused for d in done)) == (3, 2)
+        assert {epoch for epoch, _ in heard} == {1 if self.exactly_once else None}
+        told = pl.concat([rows for _, rows in heard])
+        assert all(told[REASON].is_not_null())
+        assert_frame_equal(told.drop(REASON), pl.concat([bad, bad]))
+        assert read_back() == sink_rows(1, 2, 3).rows()
+
+    def test_refused_rows_are_told_before_the_commit(
+        self, refusing: tuple[Table, pl.DataFrame], read_back: Any, new_sink: Any,
+        needs_epochs: None,
+    ) -> None:  # fmt: skip
+        """A crash between the two must give the epoch again, with its refused rows."""
+        table, bad = refusing
+
+        class CrashError(Exception):
+            pass
+
+        def crash(epoch: int | None, rows: pl.DataFrame) -> None:
+            raise CrashError
+
+        first = new_sink(table)
+        first.open(self.pipeline, 1)
+        first.deliver(1, [sink_rows(1)])
+        first.keep_refused = crash
+        with pytest.raises(CrashError):
+            first.deliver(2, [sink_rows(2), bad])
+        first.close()
+        second = new_sink(table)
+        assert second.open(self.pipeline, 2) == 1
+        assert read_back() == sink_rows(1).rows()
+        heard: list[int] = []
+        second.keep_refused = lambda epoch, rows: heard.append(rows.height)
+        assert second.deliver(2, [sink_rows(2), bad]) == Delivered(1, 1)
+        assert heard == [1]
+        assert read_back() == sink_rows(1, 2).rows()
 
     def test_written_rows_are_there_after_flush(
         self, table: Table, read_back: Any, new_sink: Any

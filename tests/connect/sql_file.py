@@ -12,6 +12,7 @@ import pytest
 from millstream.columns.changes import Op
 from millstream.errors import ConnectorError, PlanError
 from millstream.plan.table import Table
+from millstream.ports.connector import REASON, Delivered
 from millstream.ports.registry import sink_for, source_for
 from millstream.types import Schema
 from tests.connect.contract import (
@@ -24,6 +25,8 @@ from tests.connect.contract import (
     table_of,
 )
 
+NO_ID = sink_rows(3).with_columns(id=pl.lit(None, dtype=pl.Int64))
+"""Its column is NOT NULL."""
 Run = Callable[[str], list[tuple[Any, ...]]]
 """Opens the file with the database's own client, runs a statement, closes the file."""
 
@@ -104,6 +107,10 @@ class SqlFileSink(SinkContract):
         return table_of(self.connector, {"path": str(tmp_path / "none" / "file.db")})
 
     @pytest.fixture
+    def refusing(self, table: Table) -> tuple[Table, pl.DataFrame]:
+        return table, NO_ID
+
+    @pytest.fixture
     def read_back(self, table: Table) -> Callable[[], list[tuple[Any, ...]]]:
         return lambda: all_of(table).rows()
 
@@ -174,21 +181,42 @@ class SqlFileSink(SinkContract):
             new_sink(table).open("p", 1)
         assert "id, name" in str(caught.value)
 
-    def test_a_refused_row_leaves_nothing_of_its_epoch(
-        self, table: Table, run: Run, new_sink: Any
+    def test_rows_refused_among_many_are_found(
+        self, options: dict[str, Any], run: Run, new_sink: Any
     ) -> None:
-        """Half an epoch would be repeated after the restart."""
-        sink = new_sink(table)
+        """Constraints of every kind, and two rows of which only the first can stay."""
+        run(
+            "CREATE TABLE t (id BIGINT NOT NULL UNIQUE, name VARCHAR CHECK (name <> 'no'), "
+            "price VARCHAR, seen VARCHAR, ok BOOLEAN, score DOUBLE)"
+        )
+        sink = new_sink(table_of(self.connector, options))
+        heard: list[pl.DataFrame] = []
+        sink.keep_refused = lambda _, rows: heard.append(rows)
         sink.open("p", 1)
-        sink.deliver(1, [sink_rows(1)])
-        bad = sink_rows(3).with_columns(id=pl.lit(None, dtype=pl.Int64))  # the column is NOT NULL
-        with pytest.raises(ConnectorError, match="NOT NULL") as caught:
-            sink.deliver(2, [sink_rows(2), bad])
-        assert caught.value.hint
-        assert run("SELECT id FROM t") == [(1,)]
+        frames = [sink_rows(*range(40)), sink_rows(100, name="no"), sink_rows(*range(30, 50))]
+        assert sink.deliver(1, frames) == Delivered(50, 11)
+        (told,) = heard
+        assert told["id"].to_list() == [100, *range(30, 40)]
+        assert "CHECK" in told[REASON][0]
+        assert all("nique" in why or "UNIQUE" in why for why in told[REASON][1:])
+        assert run("SELECT id FROM t ORDER BY id") == [(i,) for i in range(50)]
         assert run("SELECT epoch FROM _millstream_epoch") == [(1,)]
-        sink.deliver(2, [sink_rows(2)])
-        assert run("SELECT id FROM t") == [(1,), (2,)]
+
+    def test_rows_refused_behind_the_timer_are_told(
+        self, options: dict[str, Any], new_sink: Any
+    ) -> None:
+        """Rows leave by the timer's thread too; what it could not write is counted and kept."""
+        sink = new_sink(table_of(self.connector, {**options, "sink.buffer-flush.interval": "10"}))
+        heard: list[tuple[int | None, int]] = []
+        sink.keep_refused = lambda epoch, rows: heard.append((epoch, rows.height))
+        sink.open("p", 0)
+        first = sink.write(pl.concat([sink_rows(1), NO_ID]))
+        timer = sink._timer
+        if timer is not None:
+            timer.join(WAIT_S)
+        then = sink.flush()
+        assert (first.accepted + then.accepted, first.refused + then.refused) == (1, 1)
+        assert heard == [(None, 1)]
 
     def test_a_table_without_the_key_is_one_clear_error(
         self, upsert_table: Table, table: Table, run: Run, new_sink: Any

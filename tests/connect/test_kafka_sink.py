@@ -17,10 +17,10 @@ from millstream.columns.physical import polars_schema
 from millstream.connect import kafka_write
 from millstream.errors import ConnectorError, OptionError, PlanError
 from millstream.plan.table import Metadata, Physical, Table
-from millstream.ports.connector import Delivery
+from millstream.ports.connector import Delivered, Delivery, Sink
 from millstream.ports.registry import sink_for
 from millstream.types import parse_type
-from tests.connect.contract import SinkContract, table_of
+from tests.connect.contract import SinkContract, sink_rows, table_of
 from tests.connect.test_kafka_source import COLUMNS, new_topic, rows, secured
 
 if TYPE_CHECKING:
@@ -87,7 +87,11 @@ class TestContract(SinkContract):
 
     @pytest.fixture
     def topic(self, kafka: KafkaServer) -> str:
-        return new_topic(kafka)
+        return new_topic(kafka, **{"max.message.bytes": "2000"})
+
+    @pytest.fixture
+    def refusing(self, table: Table) -> tuple[Table, pl.DataFrame]:
+        return table, sink_rows(9, name="x" * 5_000)
 
     @pytest.fixture
     def table(self, kafka: KafkaServer, topic: str) -> Table:
@@ -177,6 +181,13 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(
     sink.close()
 
 
+def heard_of(sink: Sink) -> list[tuple[int | None, int]]:
+    """The list that grows by (epoch, id) of every row refused from now on."""
+    heard: list[tuple[int | None, int]] = []
+    sink.keep_refused = lambda epoch, rows: heard.extend((epoch, i) for i in rows["id"])
+    return heard
+
+
 def test_a_message_the_broker_refuses_is_reported_alone(kafka: KafkaServer) -> None:
     """One row too large must not stop an epoch, nor vanish."""
     topic = new_topic(kafka, **{"max.message.bytes": "2000"})
@@ -185,11 +196,10 @@ def test_a_message_the_broker_refuses_is_reported_alone(kafka: KafkaServer) -> N
         [(1, "a"), (2, "x" * 5000), (3, "c")], schema=polars_schema(COLUMNS), orient="row"
     )
     sink = sink_for(table, updating=False)
+    heard = heard_of(sink)
     sink.open("p", 1)
-    done = sink.deliver(1, [frame])
-    assert done.accepted == 2
-    assert done.refused is not None
-    assert [json.loads(r)["id"] for r in done.refused["row"]] == [2]
+    assert sink.deliver(1, [frame]) == Delivered(2, 1)
+    assert heard == [(1, 2)]
     assert [v["id"] for v in values(kafka, topic)] == [1, 3]
     sink.deliver(2, [rows(4)])
     assert [v["id"] for v in values(kafka, topic)] == [1, 3, 4]
@@ -202,13 +212,12 @@ def test_a_message_the_client_refuses_is_reported_alone(kafka: KafkaServer) -> N
     given = options(kafka, topic, **{"properties.message.max.bytes": "2000"})
     frame = pl.DataFrame([(1, "a"), (2, "x" * 5000)], schema=polars_schema(COLUMNS), orient="row")
     sink = sink_for(table_of("kafka", given, COLUMNS), updating=False)
+    heard = heard_of(sink)
     sink.open("p", 1)
-    done = sink.deliver(1, [frame])
-    assert (done.accepted, done.refused is not None) == (1, True)
-    written = sink.write(frame)
-    assert written.refused is not None
-    assert written.refused.height == 1
-    assert sink.flush().accepted == 1
+    assert sink.deliver(1, [frame]) == Delivered(1, 1)
+    assert sink.write(frame) == Delivered(0, 1)
+    assert sink.flush() == Delivered(1)
+    assert heard == [(1, 2), (None, 2)]
     assert [v["id"] for v in values(kafka, topic)] == [1, 1]
     sink.close()
 
@@ -223,12 +232,11 @@ def test_at_least_once_tells_what_the_broker_refused(kafka: KafkaServer) -> None
     frame = pl.DataFrame(
         [(1, "a"), (2, "x" * 5000), (3, "c")], schema=polars_schema(COLUMNS), orient="row"
     )
-    first = sink.write(frame)
-    done = sink.flush()
-    assert first.refused is not None
-    assert [json.loads(r)["id"] for r in first.refused["row"]] == [2]
+    heard = heard_of(sink)
+    done = [sink.write(frame), sink.flush()]
+    assert (sum(d.accepted for d in done), sum(d.refused for d in done)) == (2, 1)
+    assert heard == [(None, 2)]
     assert [v["id"] for v in values(kafka, topic)] == [1, 3]
-    assert done.accepted == 2
     sink.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_schema
 from millstream.connect import postgres_write
 from millstream.errors import ConnectorError, OptionError, PlanError
+from millstream.ports.connector import REASON, Delivered
 from millstream.ports.registry import config_of, sink_for, source_for
 from millstream.types import Schema
 from tests.connect.contract import (
@@ -65,6 +65,10 @@ class TestSink(SinkContract):
     def upsert_table(self, database: str) -> Table:
         run(database, TABLE, "ALTER TABLE t ADD PRIMARY KEY (id)")
         return table_of("postgres", options(database), key=("id",))
+
+    @pytest.fixture
+    def refusing(self, table: Table) -> tuple[Table, pl.DataFrame]:
+        return table, sink_rows(3).with_columns(id=pl.lit(None, dtype=pl.Int64))
 
     @pytest.fixture
     def read_back(self, database: str) -> Callable[[], list[tuple[Any, ...]]]:
@@ -138,10 +142,11 @@ def test_a_row_a_constraint_refuses_is_reported_alone(database: str, deferred: s
     sink.open("p", 1)
     bad = {3: "no", 5: "too long", 7: "a\x00b"}
     frame = rows(*((i, bad.get(i, "ok")) for i in range(100)), (50, "twice"))
-    done = sink.deliver(1, [frame])
-    assert done.accepted == 97
-    assert done.refused is not None
-    refused = {json.loads(r)["id"]: why for why, r in done.refused.rows()}
+    heard: list[pl.DataFrame] = []
+    sink.keep_refused = lambda _, rows: heard.append(rows)
+    assert sink.deliver(1, [frame]) == Delivered(97, 4)
+    (told,) = heard
+    refused = dict(told.select("id", REASON).rows())
     assert sorted(refused) == [3, 5, 7, 50]
     assert "check constraint" in refused[3]
     assert "too long" in refused[5]

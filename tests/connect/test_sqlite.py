@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from millstream.errors import ConnectorError, OptionError
 from millstream.plan.table import Table
+from millstream.ports.connector import REASON, Delivered
 from millstream.ports.registry import sink_for, source_for
 from millstream.types import Schema
 from tests.connect import sql_file
@@ -150,9 +151,11 @@ class TestSink(sql_file.SqlFileSink):
         table = table_of("sqlite", options, Schema.of({"k": "INT", "v": "INT"}), key=("k",))
         sink = new_sink(table)
         sink.open("p", 1)
+        heard: list[str] = []
+        sink.keep_refused = lambda _, rows: heard.extend(rows[REASON])
         rows = pl.DataFrame({"k": [None], "v": [1]}, schema={"k": pl.Int32, "v": pl.Int32})
-        with pytest.raises(ConnectorError, match="NOT NULL"):
-            sink.deliver(1, [rows])
+        assert sink.deliver(1, [rows]) == Delivered(0, 1)
+        assert heard == ["NOT NULL constraint failed: t.k"]
 
     def test_a_file_held_by_another_writer_is_waited_for(
         self, table: Table, options: dict[str, Any], new_sink: Any

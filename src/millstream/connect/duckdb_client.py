@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ except ImportError:
     raise MissingExtra("duckdb", "duckdb", where="connector 'duckdb'") from None
 
 RETRY_S = 0.02
+ROW_ERRORS = (duckdb.DataError, duckdb.IntegrityError)
+"""What one row can do wrong: its value does not fit, a constraint refuses it."""
 _ROWS = "_millstream_rows"
 _FILES: dict[str, threading.RLock] = {}
 _FILES_LOCK = threading.Lock()
@@ -130,6 +132,16 @@ class _Session(Session):
 
     def columns(self, table: str) -> list[str] | None:
         return _columns(self._connection, table)
+
+    def attempt(self, step: Callable[[], None], again: Callable[[], None]) -> str | None:
+        try:
+            step()
+        except ROW_ERRORS as error:  # the transaction is broken, and there are no savepoints
+            self.run("ROLLBACK")
+            self.run("BEGIN TRANSACTION")
+            again()
+            return str(error).strip().splitlines()[0]
+        return None
 
     def insert(self, target: Target, rows: pl.DataFrame) -> None:
         values = [_stored(f.type, quoted(f.name)) for f in target.schema]
@@ -330,8 +342,6 @@ def _in_our_words(error: Exception, where: str, *, reading: bool) -> ConnectorEr
             hint, retry = "Close the program that has the file open.", Retry.LATER
         else:
             hint = "Check 'path': its folder must exist, and the file must be DuckDB's and ours."
-    elif isinstance(error, duckdb.ConstraintException):
-        hint = "Nothing of this transaction was kept. Filter such rows out, or relax the table."
     elif isinstance(error, duckdb.BinderException):
         hint = "The key columns need a PRIMARY KEY or UNIQUE constraint in the database."
     return ConnectorError(

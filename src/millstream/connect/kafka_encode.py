@@ -90,8 +90,6 @@ class MessageEncoder:
             inner = key.inner(physical)
             self._key_columns = dict(zip(key.columns, inner.names, strict=True))
             self._key = encoder_for(inner, spec.formats, owner=owner, option="key.format")
-        self._as_json = encoder_for(physical, {"format": "json"}, owner=owner)
-        self._physical = list(physical.names)
 
     def encode(self, frame: pl.DataFrame) -> Messages:
         """Encode a frame; the order of rows is the order of messages."""
@@ -116,8 +114,3 @@ class MessageEncoder:
 
     def _meta_column(self, frame: pl.DataFrame, key: str) -> list[Any] | None:
         return frame[self._meta[key]].to_list() if key in self._meta else None
-
-    def as_json(self, rows: pl.DataFrame) -> list[str]:
-        """Each row as JSON text, for the report of refused rows."""
-        texts = self._as_json.encode(rows.select(self._physical)).to_list()
-        return [t.decode("utf-8", "replace") for t in texts]

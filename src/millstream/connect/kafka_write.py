@@ -8,7 +8,8 @@ at least once  an idempotent producer; ``flush`` waits for the acknowledgements 
 time-outs      a commit that timed out may have happened: the producer is thrown away, a new one
                fences it, and the progress record decides (librdkafka cannot resume, and its late
                EndTxn could end the next transaction)
-refused        a message the broker does not take (too large) is reported, the others are sent
+refused        a message the broker does not take (too large) is told before the commit, the others
+               are sent
 source         docs/decisions/0101-kafka-progress-topic.md
 """
 
@@ -27,7 +28,7 @@ from millstream.connect.kafka_encode import MessageEncoder, Messages
 from millstream.connect.kafka_options import Guarantee, KafkaConfig, Partitioner
 from millstream.connect.kafka_progress import Progress, ProgressLog
 from millstream.errors import ConnectorError, MillstreamError, OptionError
-from millstream.ports.connector import Delivered, Delivery, Sink, SinkSpec
+from millstream.ports.connector import REASON, Delivered, Delivery, Sink, SinkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 TRANSACTION_LIMIT_S: Final = 60.0
 FLUSH_LIMIT_S: Final = 120.0
 TRIES_MAX: Final = 3
-REFUSED = {"reason": pl.String(), "row": pl.String()}
 _TOO_LARGE = {door.Code.MSG_SIZE_TOO_LARGE, door.Code.INVALID_RECORD, door.Code._INVALID_ARG}
 _FENCED = {
     door.Code._FENCED, door.Code.PRODUCER_FENCED, door.Code.INVALID_PRODUCER_EPOCH,
@@ -76,7 +76,7 @@ class KafkaSink(Sink):
         self._transactional: Any = None
         self._plain: Any = None
         self._written = 0
-        self._failed: list[tuple[str, str]] = []
+        self._failed: list[pl.DataFrame] = []
         self._next_partition = 0
         self._partition_count = 0
 
@@ -101,38 +101,36 @@ class KafkaSink(Sink):
         if epoch == owner.last:
             return Delivered(0)
         parts = [self._encoder.encode(frame) for frame in frames if frame.height]
-        refused: list[tuple[str, str]] = []
+        refused: list[pl.DataFrame] = []
         for attempt in range(TRIES_MAX):
             if self._transactional is None:
                 owner.last = self._take_over()
                 if owner.last == epoch:  # the commit that timed out had happened
                     break
             try:
-                parts, more = self._transaction(epoch, parts, watch=attempt > 0)
+                parts = self._transaction(epoch, parts, refused, watch=attempt > 0)
             except door.KafkaException as error:
                 self._after(error, last_try=attempt == TRIES_MAX - 1)
                 continue
-            refused += more
-            if not more or owner.last == epoch:
-                break
+            break
         if owner.last != epoch:
             raise ConnectorError(
                 f"Epoch {epoch} could not be written in {TRIES_MAX} tries.",
                 where=f"sink '{self._name}', topic '{self._topic}'",
                 hint="Look at the broker's log.",
             )
-        return Delivered(sum(map(len, parts)), _refused(refused))
+        return Delivered(sum(map(len, parts)), sum(r.height for r in refused))
 
     def write(self, frame: pl.DataFrame) -> Delivered:
         """Hand rows to the client; ``flush`` tells which of them the broker took."""
         if self._plain is None:
-            self._plain = self._producer(on_delivery=self._on_failure)
+            self._plain = self._producer()
         messages = self._encoder.encode(frame)
-        refused = self._produce(self._plain, messages, None)
+        on_delivery = functools.partial(self._on_failure, messages, set())
+        refused = self._produce(self._plain, messages, None, on_delivery)
         self._written += len(messages) - len(refused)
         self._plain.poll(0)
-        texts = self._reports(messages, refused)
-        return Delivered(0, _refused(texts))
+        return Delivered(0, self._tell(None, _with_reasons(messages, refused)))
 
     def flush(self) -> Delivered:
         """Wait for every acknowledgement; ConnectorError when the broker stays away."""
@@ -140,11 +138,13 @@ class KafkaSink(Sink):
             return Delivered(0)
         left = self._plain.flush(FLUSH_LIMIT_S)
         failed, self._failed = self._failed, []
-        done, self._written = self._written - left - len(failed), left
+        # One by one: frames written at different times may differ in having a change column.
+        bad = sum(self._tell(None, [rows]) for rows in failed)
+        done, self._written = self._written - left - bad, left
         if left:
             error = self._complaints.telling() or door.Code(door.Code._TIMED_OUT)
             raise door.in_our_words(error, self._config, f"{left} rows wait to be written")
-        return Delivered(done, _refused(failed))
+        return Delivered(done, bad)
 
     def close(self) -> None:
         """Abort an open transaction; rows written but not flushed may be lost."""
@@ -195,31 +195,32 @@ class KafkaSink(Sink):
             raise fenced(owner.pipeline, self._name, owner.incarnation, found.incarnation)
 
     def _transaction(
-        self, epoch: int, parts: list[Messages], *, watch: bool
-    ) -> tuple[list[Messages], list[tuple[str, str]]]:
-        """Try to commit; with refused messages it is aborted and they are taken out.
+        self, epoch: int, parts: list[Messages], refused: list[pl.DataFrame], *, watch: bool
+    ) -> list[Messages]:
+        """Try to commit; with refused messages it is aborted, they are taken out and told.
 
         The first try is not watched message by message; when it fails the second tells which
-        message the broker refuses, at the price of a callback each.
+        message the broker refuses, at the price of a callback each. ``refused`` grows.
         """
         producer, log, owner = self._transactional, self._log, self._owner
         assert owner is not None, "transaction before open"
         assert log is not None, "transaction without a progress log"
-        failed: list[dict[int, str]] = [{} for _ in parts]
-        producer.begin_transaction()
-        for messages, bad in zip(parts, failed, strict=True):
-            bad.update(self._produce(producer, messages, bad if watch else None))
-        if watch:
-            producer.flush(TRANSACTION_LIMIT_S)
-        if any(failed):
+        while True:
+            failed: list[dict[int, str]] = [{} for _ in parts]
+            producer.begin_transaction()
+            for messages, bad in zip(parts, failed, strict=True):
+                bad.update(self._produce(producer, messages, bad if watch else None))
+            if watch:
+                producer.flush(TRANSACTION_LIMIT_S)
+            if not any(failed):
+                break
             producer.abort_transaction(TRANSACTION_LIMIT_S)
-            reports = [
-                report
-                for messages, bad in zip(parts, failed, strict=True)
-                for report in self._reports(messages, bad)
-            ]
-            kept = [messages.without(set(bad)) for messages, bad in zip(parts, failed, strict=True)]
-            return self._without_refused(epoch, kept, reports)
+            for i, bad in enumerate(failed):
+                refused += _with_reasons(parts[i], bad)
+                # In place, so that a try after this one does not send them again.
+                parts[i] = parts[i].without(set(bad))
+            watch = True
+        self._tell(epoch, refused)
         note = functools.partial(log.write, producer, Progress(epoch, owner.incarnation))
         try:
             note()
@@ -227,13 +228,7 @@ class KafkaSink(Sink):
             self._wait_for_room(producer, note)
         self._commit(producer)
         owner.last = epoch
-        return parts, []
-
-    def _without_refused(
-        self, epoch: int, kept: list[Messages], reports: list[tuple[str, str]]
-    ) -> tuple[list[Messages], list[tuple[str, str]]]:
-        parts, more = self._transaction(epoch, kept, watch=True)
-        return parts, reports + more
+        return parts
 
     def _commit(self, producer: Any) -> None:
         """Commit; a retriable error repeats the same call within the limit."""
@@ -271,7 +266,11 @@ class KafkaSink(Sink):
     # ------------------------------------------------------------------ messages
 
     def _produce(
-        self, producer: Any, messages: Messages, watch: dict[int, str] | None
+        self,
+        producer: Any,
+        messages: Messages,
+        watch: dict[int, str] | None,
+        on_delivery: Callable[[Any, Any], None] | None = None,
     ) -> dict[int, str]:
         """Hand messages to the client; returns those it refuses at once, by index.
 
@@ -282,11 +281,13 @@ class KafkaSink(Sink):
         plain = messages.topics is None and messages.timestamps_ms is None
         simple = plain and messages.headers is None and watch is None
         fixed = self._config.partitioner is not Partitioner.DEFAULT
+        every: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
         for index, value in enumerate(messages.values):
             key = None if messages.keys is None else messages.keys[index]
-            more: dict[str, Any] = {}
+            more = every
             if not simple or fixed:
-                topic, more = self._details(messages, index, watch)
+                topic, extra = self._details(messages, index, watch)
+                more = {**every, **extra}
             try:
                 try:
                     produce(topic, value, key, **more)
@@ -331,19 +332,26 @@ class KafkaSink(Sink):
                 continue
             return
 
-    def _on_failure(self, error: Any, message: Any) -> None:
+    def _on_failure(self, messages: Messages, told: set[int], error: Any, message: Any) -> None:
         """A message written outside a transaction was not acknowledged."""
-        if error is not None:
-            value = message.value() if message.value() is not None else message.key() or b""
-            self._failed.append((str(error.str()), value.decode("utf-8", "replace")))
+        if error is None:
+            return
+        # Found by its bytes: a callable for each message would be dear, and failures are rare.
+        key, value = message.key(), message.value()
+        for index, sent in enumerate(messages.values):
+            same_key = messages.keys is None or messages.keys[index] == key
+            if sent == value and same_key and index not in told:
+                told.add(index)
+                self._failed += _with_reasons(messages, {index: str(error.str())})
+                return
+        raise AssertionError("the broker refused a message that was not sent")
 
-    def _reports(self, messages: Messages, bad: dict[int, str]) -> list[tuple[str, str]]:
-        if not bad:
-            return []
-        at = sorted(bad)
-        return list(
-            zip([bad[i] for i in at], self._encoder.as_json(messages.rows[at]), strict=True)
-        )
+    def _tell(self, epoch: int | None, refused: list[pl.DataFrame]) -> int:
+        if not refused:
+            return 0
+        rows = pl.concat(refused)
+        self.keep_refused(epoch, rows)
+        return rows.height
 
     # ------------------------------------------------------------------ errors and look-ups
 
@@ -391,7 +399,10 @@ def _note(bad: dict[int, str], index: int, error: Any, _message: Any) -> None:
         bad[index] = str(error.str())
 
 
-def _refused(reports: list[tuple[str, str]]) -> pl.DataFrame | None:
-    if not reports:
-        return None
-    return pl.DataFrame(reports, schema=REFUSED, orient="row")
+def _with_reasons(messages: Messages, bad: dict[int, str]) -> list[pl.DataFrame]:
+    """The rows behind some messages, each with its reason; none, or one frame."""
+    if not bad:
+        return []
+    at = sorted(bad)
+    reasons = pl.Series(REASON, [bad[i] for i in at], dtype=pl.String())
+    return [messages.rows[at].with_columns(reasons)]

@@ -7,7 +7,8 @@ keys    of one epoch only the newest change of each key is applied, so a reader 
         half-done update; a row that went away is deleted
 lost    a connection lost in the middle is opened again and the epoch tried again: the epoch row
         knows whether the commit had happened
-refused a part with a row the database refuses is halved until that row stands alone
+refused a part with a row the database refuses is halved until that row stands alone; such rows are
+        told before the commit
 """
 
 from __future__ import annotations
@@ -20,17 +21,16 @@ import polars as pl
 from millstream.columns.changes import OP, Op
 from millstream.connect import postgres_client as door
 from millstream.connect.epochs import fenced, skipped
+from millstream.connect.halving import refused_rows
 from millstream.connect.postgres_options import Guarantee, PostgresConfig
 from millstream.connect.postgres_text import csv, database_type
 from millstream.errors import PlanError
 from millstream.ports.connector import Delivered, Delivery, Sink, SinkSpec
-from millstream.ports.registry import encoder_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TRIES_MAX: Final = 3
-REFUSED = {"reason": pl.String(), "row": pl.String()}
 _STAGED, _GONE = "_millstream_rows", "_millstream_gone"
 
 
@@ -54,7 +54,6 @@ class PostgresSink(Sink):
             )
         for field in spec.writable:
             database_type(field.type, column=field.name, where=self._where)
-        self._as_json = encoder_for(spec.writable, {"format": "json"}, owner=self._where)
         self._connection: door.Connection | None = None
         self._pipeline = ""
         self._incarnation = 0
@@ -86,7 +85,9 @@ class PostgresSink(Sink):
                 with connection.transaction():
                     if not self._claim(connection, epoch):
                         return reached or Delivered(0)
-                    reached = Delivered(0) if rows is None else self._apply(connection, rows)
+                    reached = Delivered(0)
+                    if rows is not None:
+                        reached = self._apply(connection, rows, epoch)
             except door.LOST as error:
                 self.close()
                 if attempt == TRIES_MAX - 1:
@@ -104,7 +105,7 @@ class PostgresSink(Sink):
         try:
             connection = self._connected()
             with connection.transaction():
-                return self._apply(connection, frame)
+                return self._apply(connection, frame, None)
         except door.Error as error:
             self.close()
             raise self._error(error) from None
@@ -189,29 +190,28 @@ class PostgresSink(Sink):
 
     # ------------------------------------------------------------------ rows
 
-    def _apply(self, connection: door.Connection, rows: pl.DataFrame) -> Delivered:
+    def _apply(
+        self, connection: door.Connection, rows: pl.DataFrame, epoch: int | None
+    ) -> Delivered:
         """Write rows inside the open transaction; those refused are told, the others stay."""
         # A deferred constraint would speak at the commit, too late to say which row it means.
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         if self._key:
             rows = rows.unique(list(self._key), keep="last", maintain_order=True)
-        waiting = [rows]
-        accepted = 0
-        refused: list[tuple[str, pl.DataFrame]] = []
-        while waiting:
-            part = waiting.pop()
+
+        def put(part: pl.DataFrame) -> str | None:
             try:
                 with connection.transaction():  # a savepoint
                     self._put(connection, part)
             except door.ROW_ERRORS as error:
-                if part.height > 1:
-                    half = part.height // 2
-                    waiting += [part[half:], part[:half]]
-                else:
-                    refused.append((str(error).strip().splitlines()[0], part))
-            else:
-                accepted += part.height
-        return Delivered(accepted, self._reports(refused))
+                return str(error).strip().splitlines()[0]
+            return None
+
+        refused = refused_rows(rows, put)
+        if refused is None:
+            return Delivered(rows.height)
+        self.keep_refused(epoch, refused)
+        return Delivered(rows.height - refused.height, refused.height)
 
     def _put(self, connection: door.Connection, rows: pl.DataFrame) -> None:
         if not self._key:
@@ -279,14 +279,6 @@ class PostgresSink(Sink):
         )
         with connection.cursor() as cursor, cursor.copy(command) as copy:
             copy.write(csv(rows, schema))
-
-    def _reports(self, refused: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame | None:
-        if not refused:
-            return None
-        rows = pl.concat([row for _, row in refused]).select(self._schema.names)
-        texts = [t.decode("utf-8", "replace") for t in self._as_json.encode(rows).to_list()]
-        reasons = [reason for reason, _ in refused]
-        return pl.DataFrame({"reason": reasons, "row": texts}, schema=REFUSED)
 
     # ------------------------------------------------------------------ the table
 

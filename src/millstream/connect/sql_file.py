@@ -7,8 +7,7 @@ write   rows wait for ``sink.buffer-flush.interval`` or ``sink.buffer-flush.max-
 keys    of one transaction only the newest change of each key is applied; a row that went away is
         deleted
 file    it is opened for each transaction and each page, so that nobody is shut out in between
-bad     a row the database refuses stops the sink with its reason (ConnectorError), and nothing of
-        its transaction is kept
+bad     a row the database refuses is found by halves and told before the commit, the others stay
 order   a page continues behind the rows already read, in storage order; the table should not
         change while it is read
 """
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from typing import Any
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.connect.halving import refused_rows
 from millstream.connect.row_places import resume_of, rows_read
 from millstream.connect.sql_epochs import EpochRow
 from millstream.errors import ConnectorError, OptionError, PlanError
@@ -99,6 +99,13 @@ class Session(ABC):
         """Return the names of a table's columns; None = there is no such table."""
 
     @abstractmethod
+    def attempt(self, step: Callable[[], None], again: Callable[[], None]) -> str | None:
+        """Do a step; where a row is refused, undo the step alone and return the reason.
+
+        ``again`` does what the transaction had done before, for a database that can only undo all.
+        """
+
+    @abstractmethod
     def insert(self, target: Target, rows: pl.DataFrame) -> None:
         """Add rows; with a key they replace those of the same key."""
 
@@ -134,7 +141,7 @@ class SqlFileSink(Sink):
         self._owner: EpochRow | None = None
         self._lock = threading.RLock()
         self._waiting: list[pl.DataFrame] = []
-        self._accepted = 0  # by the timer, not told yet
+        self._untold: list[Delivered] = []  # what the timer did, not told yet
         self._timer: threading.Timer | None = None
         self._failed: Exception | None = None
 
@@ -157,12 +164,13 @@ class SqlFileSink(Sink):
 
     def deliver(self, epoch: int, frames: Sequence[pl.DataFrame]) -> Delivered:
         """One transaction: the epoch row, then the rows."""
-        assert self._owner is not None, "epochs are delivered by a sink that was opened for them"
+        owner = self._owner
+        assert owner is not None, "epochs are delivered by a sink that was opened for them"
         parts = [frame for frame in frames if frame.height]
         with self._lock, self.transaction() as session:
-            if not self._owner.claim(session.run, epoch):
+            if not owner.claim(session.run, epoch):
                 return Delivered(0)
-            return Delivered(self._apply(session, parts))
+            return self._apply(session, parts, epoch, lambda: owner.claim(session.run, epoch))
 
     def write(self, frame: pl.DataFrame) -> Delivered:
         """Let rows wait for others, within the limits of the options."""
@@ -184,9 +192,9 @@ class SqlFileSink(Sink):
             self._stop_timer()
             if self._failed is None and self._waiting:
                 with self.transaction() as session:
-                    done = self._apply(session, self._waiting)
+                    done = self._apply(session, self._waiting, None, lambda: None)
                 self._waiting = []
-                self._accepted += done
+                self._untold.append(done)
             return self._told()
 
     def close(self) -> None:
@@ -208,17 +216,15 @@ class SqlFileSink(Sink):
             if self._timer is not threading.current_thread():
                 return  # a flush was faster
             try:
-                done = self.flush()
+                self._untold = [self.flush()]
             except Exception as error:  # noqa: BLE001 (raised again by the writer's next call)
                 self._failed = error
-            else:
-                self._accepted += done.accepted
 
     def _told(self) -> Delivered:
         if self._failed is not None:
             raise self._failed
-        accepted, self._accepted = self._accepted, 0
-        return Delivered(accepted)
+        told, self._untold = self._untold, []
+        return Delivered(sum(t.accepted for t in told), sum(t.refused for t in told))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -243,15 +249,44 @@ class SqlFileSink(Sink):
         else:
             check_columns(target.schema, found, target.table, target.where)
 
-    def _apply(self, session: Session, frames: Sequence[pl.DataFrame]) -> int:
+    def _apply(
+        self,
+        session: Session,
+        frames: Sequence[pl.DataFrame],
+        epoch: int | None,
+        begun: Callable[[], object],
+    ) -> Delivered:
+        """Write rows in the open transaction; ``begun`` is what was done in it before."""
         if not frames:
-            return 0
-        target = self.target
+            return Delivered(0)
+        given = sum(frame.height for frame in frames)
         rows = pl.concat(with_op(frames))
+        if self.target.key:
+            rows = rows.unique(list(self.target.key), keep="last", maintain_order=True)
+        kept: list[pl.DataFrame] = []
+
+        def again() -> None:
+            begun()
+            if kept:
+                self._put(session, pl.concat(kept))
+
+        def put(part: pl.DataFrame) -> str | None:
+            reason = session.attempt(lambda: self._put(session, part), again)
+            if reason is None:
+                kept.append(part)
+            return reason
+
+        refused = refused_rows(rows, put)
+        if refused is None:
+            return Delivered(given)
+        self.keep_refused(epoch, refused)
+        return Delivered(given - refused.height, refused.height)
+
+    def _put(self, session: Session, rows: pl.DataFrame) -> None:
+        target = self.target
         if not target.key:
             session.insert(target, rows.select(target.schema.names))
-            return rows.height
-        rows = rows.unique(list(target.key), keep="last", maintain_order=True)
+            return
         dead = pl.lit(False)
         if OP in rows.columns:
             dead = pl.col(OP).is_in([int(Op.DELETE), int(Op.UPDATE_BEFORE)])
@@ -261,7 +296,6 @@ class SqlFileSink(Sink):
             session.delete(target, gone)
         if new.height:
             session.insert(target, new)
-        return sum(frame.height for frame in frames)
 
 
 class SqlFileSource(Source):

@@ -9,8 +9,7 @@ lock       the file is open only during a transaction or a page; while another p
 types      SQLite has four: DECIMAL, DATE, TIME and TIMESTAMP are text (as CAST(… AS STRING) writes
            them, TIMESTAMP_LTZ in UTC with a Z), BOOLEAN 0 or 1, intervals whole ms or months
 bad row    in: a value that is none of its declared type goes to ``rejected``, as any column of
-           SQLite may hold anything; out: a row the database refuses stops the sink, and nothing of
-           its transaction is kept
+           SQLite may hold anything; out: a row the database refuses is told, the others are written
 gap        ARRAY, MAP, MULTISET and ROW
 rooms      ``sql_file`` (shared with DuckDB)
 """
@@ -20,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +67,8 @@ _TYPES: dict[type[t.LogicalType], str] = {
     t.IntervalYear: "BIGINT",
     t.IntervalDay: "BIGINT",
 }
+ROW_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError)
+"""What one row can do wrong: its value does not fit, a constraint or a trigger refuses it."""
 ASKED_MAX = 2_000
 """Keys of one query: SQLite takes 32 766 values."""
 _REJECTED = {"reason": pl.String(), "offset": pl.Int64(), "raw": pl.Binary()}
@@ -103,6 +104,17 @@ class _Session(Session):
 
     def columns(self, table: str) -> list[str] | None:
         return _columns(self._connection, table)
+
+    def attempt(self, step: Callable[[], None], again: Callable[[], None]) -> str | None:
+        self.run("SAVEPOINT part")
+        try:
+            step()
+        except ROW_ERRORS as error:
+            self.run("ROLLBACK TO part")
+            self.run("RELEASE part")
+            return str(error)
+        self.run("RELEASE part")
+        return None
 
     def insert(self, target: Target, rows: pl.DataFrame) -> None:
         places = ", ".join("?" * len(target.schema))
@@ -354,8 +366,6 @@ def _in_our_words(error: sqlite3.Error, where: str, *, reading: bool) -> Connect
         hint, retry = "Close the program that writes the file.", Retry.LATER
     elif "ON CONFLICT" in text:
         hint = "The key columns need a PRIMARY KEY or UNIQUE constraint in the database."
-    elif isinstance(error, sqlite3.IntegrityError):
-        hint = "Nothing of this transaction was kept. Filter such rows out, or relax the table."
     elif "unable to open" in text or "not a database" in text or "readonly" in text:
         hint = "Check 'path': its folder must exist, and the file must be SQLite's and ours."
     doing = "read" if reading else "written"

@@ -126,13 +126,10 @@ class Source(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a sink did with rows: how many the system *accepted*, and the rows it refused.
-
-    ``refused`` has the columns ``reason`` (String) and ``row`` (String, the row as JSON).
-    """
+    """What a sink did with rows: how many the system accepted, and how many it refused."""
 
     accepted: int
-    refused: pl.DataFrame | None = None
+    refused: int = 0
 
 
 REASON = "$reason"
@@ -149,7 +146,9 @@ class Sink(ABC):
     Rows the system refuses go to ``keep_refused(epoch, rows)``: the rows as they were given, with
     ``$reason`` (String) beside them. ``deliver`` calls it *before* its commit, with the epoch, and
     what it was called with is durable when it returns: a crash between the two gives the same call
-    again. ``write`` and ``flush`` call it with None. It may be called more than once per epoch.
+    again. A call for an epoch tells all its refused rows; where an attempt at the epoch is tried
+    again, the later call replaces the earlier one. ``write`` and ``flush`` call it with None, each
+    row once, perhaps from a thread of the sink's own.
     """
 
     delivery: Delivery = Delivery.EXACTLY_ONCE
