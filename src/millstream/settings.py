@@ -47,6 +47,14 @@ class DeliveryChoice(Enum):
     AT_LEAST_ONCE = "at-least-once"
 
 
+class RestartStrategy(Enum):
+    """What follows a failure that waiting may mend."""
+
+    EXPONENTIAL_DELAY = "exponential-delay"
+    FIXED_DELAY = "fixed-delay"
+    NONE = "none"
+
+
 class OutputMode(Enum):
     """In which order the rows of a step that asks the outside go on."""
 
@@ -107,6 +115,19 @@ class Settings:
         "Most bytes read ahead per source; the source pauses beyond.",
         default=128 << 20,
         kind="bytes",
+    )
+    memory_limit: int | None = option(
+        "memory.limit",
+        "Most memory of the process; sources pause and state goes to the disk before it is "
+        "reached. Without: 75 % of what the machine or its container has; 0 = no limit.",
+        default=None,
+        kind="bytes",
+    )
+    memory_spill_dir: str | None = option(
+        "memory.spill-dir",
+        "Folder for state that does not fit into memory; without, the system's folder for "
+        "temporary files.",
+        default=None,
     )
     state_ttl_ms: int = option(
         "table.exec.state.ttl",
@@ -192,6 +213,80 @@ class Settings:
         "Longest wait for one answer, retries included; the pipeline stops then.",
         default=180_000,
         kind="duration_ms",
+    )
+    restart_strategy: RestartStrategy | None = option(
+        "restart-strategy.type",
+        "What follows a failure that waiting may mend. Unset: 'exponential-delay' where "
+        "checkpoints are kept, else 'none': without them a restart begins anew.",
+        default=None,
+        kind="enum",
+    )
+    restart_backoff_initial_ms: int = option(
+        "restart-strategy.exponential-delay.initial-backoff",
+        "Wait before the first restart.",
+        default=1_000,
+        kind="duration_ms",
+    )
+    restart_backoff_max_ms: int = option(
+        "restart-strategy.exponential-delay.max-backoff",
+        "Longest wait before a restart.",
+        default=60_000,
+        kind="duration_ms",
+    )
+    restart_backoff_multiplier: float = option(
+        "restart-strategy.exponential-delay.backoff-multiplier",
+        "Each wait is so many times the one before.",
+        default=1.5,
+        kind="float",
+    )
+    restart_jitter: float = option(
+        "restart-strategy.exponential-delay.jitter-factor",
+        "Waits are spread by up to this part of them, so that pipelines do not come all at once.",
+        default=0.1,
+        kind="float",
+    )
+    restart_reset_ms: int = option(
+        "restart-strategy.exponential-delay.reset-backoff-threshold",
+        "After running for so long without a failure, waits begin anew with the first.",
+        default=60_000,
+        kind="duration_ms",
+    )
+    restart_attempts_max: int = option(
+        "restart-strategy.exponential-delay.attempts-before-reset-backoff",
+        "Most restarts without a new checkpoint between them; then the pipeline fails.",
+        default=30,
+        kind="int",
+    )
+    restart_fixed_attempts: int = option(
+        "restart-strategy.fixed-delay.attempts",
+        "As above, for 'fixed-delay'.",
+        default=1,
+        kind="int",
+    )
+    restart_fixed_delay_ms: int = option(
+        "restart-strategy.fixed-delay.delay",
+        "Wait before each restart, for 'fixed-delay'.",
+        default=1_000,
+        kind="duration_ms",
+    )
+    batch_timeout_ms: int = option(
+        "pipeline.batch-timeout",
+        "A step busy with one batch for so long is interrupted: a Python function that never "
+        "returns is ended, its row rejected; 0 = it is only told, after 10 s.",
+        default=0,
+        kind="duration_ms",
+    )
+    deduplication_window_ms: int = option(
+        "source.deduplication-window",
+        "A message that a queue sends again within this time is left out, by its id.",
+        default=600_000,
+        kind="duration_ms",
+    )
+    deduplication_ids_max: int = option(
+        "source.deduplication-ids-max",
+        "Most message ids known per source; beyond, the oldest are forgotten early.",
+        default=1_000_000,
+        kind="int",
     )
     progress_interval_ms: int = option(
         "cli.progress-interval", "Time between progress lines.", default=1_000, kind="duration_ms"
