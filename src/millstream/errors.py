@@ -15,6 +15,7 @@ The tree::
     ├── DataError                 a row that cannot be used, where the policy is ``fail``
     ├── CheckpointError           a checkpoint that cannot be written, read or continued
     └── JobError                  a pipeline that stopped; carries its cause
+        └── MemoryLimit           it needs more memory than it may have
 
 A message has up to three parts: the fact, the place, and the next step (``hint``).
 """
@@ -202,6 +203,10 @@ class CheckpointError(MillstreamError):
 
 class JobError(MillstreamError):
     """A pipeline that stopped before its end."""
+
+
+class MemoryLimit(JobError):
+    """A pipeline needs more memory than it may have, and cannot put more of it on the disk."""
 
 
 def _did_you_mean(name: str, names: list[str]) -> str | None:

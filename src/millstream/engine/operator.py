@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 
 from millstream.engine.batch import Batch
+from millstream.engine.state.arena import Arena, collecting
 from millstream.plan.nodes import Node
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Operator(ABC):
     """One running step."""
 
     uid: str = ""
+    arenas: tuple[Arena, ...] = ()
+    """The memory of its state that can be put on the disk."""
     timed: bool = False
     """Whether a step by event time also gives results by the clock (:meth:`on_clock`)."""
 
@@ -216,6 +219,8 @@ def operator_for(node: Node, lowering: Lowering) -> Operator:
     """Return the running operator of a node; its module must have been imported."""
     make = _LOWER.get(type(node))
     assert make is not None, f"the embedded engine has no operator for {type(node).__name__}"
-    operator = make(node, lowering)
+    with collecting() as arenas:
+        operator = make(node, lowering)
     operator.uid = node.uid
+    operator.arenas = tuple(arenas)
     return operator

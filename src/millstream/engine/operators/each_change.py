@@ -27,6 +27,7 @@ class EachChange(Operator):
 
     def __init__(self, inner: Operator, keys: tuple[str, ...] | None) -> None:
         self.uid = inner.uid
+        self.arenas = inner.arenas
         self._inner = inner
         self._keys = keys
 

@@ -8,20 +8,27 @@ What is large is asked of the system in huge pages: keys are met in no order, an
 of each costs more than reading it (3 M keys: up to half of a batch's time). Small state stays in
 small pages, so that a step with few keys does not take megabytes.
 
+A region can be *spilled*: its bytes go into a file that is mapped over it (:mod:`..spill`). Nothing
+moves, and the memory is the system's to take back. :func:`collecting` finds the arenas of a step.
+
 state   zeroed words, untouched pages cost nothing
-bad     a write beyond the reservation is our own mistake: ``ensure`` first
+bad     a write beyond the reservation is our own mistake: ``ensure`` first. A spilled region that
+        must grow where the disk is full raises :class:`SpillFailed`
 """
 
 from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from millstream.engine.spill import SpillFile, SpillFolder, spilled
 
 RESERVE_BYTES = 1 << 34
 RESERVE_BYTES_MIN = 1 << 20
@@ -29,6 +36,18 @@ SMALL_BYTES = 4 << 20
 """So much of each region lies in small pages."""
 # Python 3.11 and 3.12 do not export MAP_NORESERVE; the number is the kernel's own.
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+_COLLECTED: ContextVar[list[Arena] | None] = ContextVar("arenas of the step being made")
+
+
+@contextmanager
+def collecting() -> Iterator[list[Arena]]:
+    """Give a list in which every arena made inside stands."""
+    found: list[Arena] = []
+    token = _COLLECTED.set(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.reset(token)
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +55,11 @@ class Arena:
     """All regions of one operator; ``bytes_used`` is what they have touched."""
 
     regions: list[Region] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        collected = _COLLECTED.get()
+        if collected is not None:
+            collected.append(self)
 
     def region(
         self,
@@ -57,11 +81,21 @@ class Arena:
         """Bytes touched in all regions."""
         return sum(region.bytes_used for region in self.regions)
 
+    @property
+    def bytes_spilled(self) -> int:
+        """Those of them that lie in files."""
+        return sum(region.bytes_used for region in self.regions if region.is_spilled)
+
+    def largest_in_memory(self) -> Region | None:
+        """Return the largest region that is not spilled yet."""
+        left = [region for region in self.regions if not region.is_spilled]
+        return max(left, key=lambda region: region.bytes_used, default=None)
+
 
 class Region:
     """One zeroed array that grows in place."""
 
-    __slots__ = ("_dtype", "_used", "array")
+    __slots__ = ("_dtype", "_file", "_used", "array")
 
     def __init__(
         self, dtype: type[np.generic], used: Callable[[], int], reserve_bytes: int
@@ -69,6 +103,7 @@ class Region:
         self._dtype = np.dtype(dtype)
         self._used = used
         self.array = _reserve(self._dtype, reserve_bytes)
+        self._file: SpillFile | None = None
 
     def ensure(self, items: int) -> np.ndarray:
         """Return the array with room for ``items``."""
@@ -79,7 +114,21 @@ class Region:
                 raise MemoryError(f"no address space for {bytes_wanted} bytes of state")
             grown[: self.array.size] = self.array
             self.array = grown
+            self._file = None
+        elif self._file is not None and items * self._dtype.itemsize > self._file.bytes_ready:
+            self._file.grow(items * self._dtype.itemsize)
         return self.array
+
+    def spill(self, folder: SpillFolder) -> int:
+        """Put the bytes into a file; returns how many. Only while nobody writes to them."""
+        assert self._file is None, "a region is spilled once"
+        self._file = spilled(self.array, self.bytes_used, folder)
+        return self.bytes_used
+
+    @property
+    def is_spilled(self) -> bool:
+        """Whether the bytes lie in a file."""
+        return self._file is not None
 
     @property
     def bytes_used(self) -> int:
