@@ -4,11 +4,13 @@ in      a plan as it was written, before any rewriting
 out     the same plan with ``uid`` set on every node; sharing kept
 bad     PlanError where two steps were given the same name
 
-A named step's id is its name, a sink's that of its table. Any other id is made of the nearest
-named step or sink above it, the kind of step, and its key columns:
-``revenue/aggregate[country]``; a second such step below the same owner is
-``revenue/aggregate[country]#2``. So neither an unrelated sink nor a step of another kind, or by
-other keys, moves an id. A step that several owners share belongs to the one written first.
+A named step's id is its name, a sink's that of its table. Any other id is made of its owner, the
+kind of step, and its key columns: ``revenue/aggregate[country]``; a second such step of the same
+owner is ``revenue/aggregate[country]#2``. The owner is the nearest named step, view or sink above
+it; the last step of a view is the view's too, so that a view with its steps keeps its ids whoever
+reads it. So neither an unrelated sink nor a step of another kind, or by other keys, moves an id. A
+step that several owners share belongs to the one written first. Where an id moves all the same,
+:mod:`millstream.plan.compare` finds the state under the old one.
 """
 
 from __future__ import annotations
@@ -59,6 +61,16 @@ def assign(plan: n.Plan) -> n.Plan:
     return plan.rewrite_from(lambda node, was: _with_uid(node, ids[id(was)]))
 
 
+def owned(node: n.Node, view: str) -> n.Node:
+    """Return the last step of a view with the view as its owner.
+
+    A scan, and a step that is another view's already, stay what they are: every reader shares them.
+    """
+    if isinstance(node, n.Scan) or node.owner or node.name:
+        return node
+    return replace(node, owner=view)
+
+
 def kind_of(node: n.Node) -> str:
     """Return the kind of a step as ids spell it: ``window-aggregate``."""
     return _HUMP.sub("-", type(node).__name__).lower()
@@ -74,8 +86,9 @@ def _visit(
         if id(node) in visited:
             continue
         visited.add(id(node))
+        owner = node.owner or owner
         if id(node) in ids:
-            owner = ids[id(node)]
+            owner = node.owner or ids[id(node)]
         else:
             keys = node.id_keys
             give(node, f"{owner}/{kind_of(node)}" + (f"[{','.join(keys)}]" if keys else ""))

@@ -17,10 +17,14 @@ from millstream.types import Schema
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Node:
-    """A step of the plan. ``uid`` is the stable state id, ``name`` the one the user gave."""
+    """A step of the plan. ``uid`` is the stable state id, ``name`` the one the user gave.
+
+    ``owner`` is the view whose last step it is: ids of the steps inside begin with it.
+    """
 
     uid: str = ""
     name: str | None = None
+    owner: str | None = None
 
     @property
     def inputs(self) -> tuple[Node, ...]:

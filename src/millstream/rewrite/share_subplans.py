@@ -16,7 +16,7 @@ from typing import Any
 from millstream.plan import nodes as n
 from millstream.plan.legality import is_deterministic
 
-_OWN = frozenset({"uid", "name"})
+_OWN = frozenset({"uid", "name", "owner"})
 
 
 def share_subplans(plan: n.Plan) -> n.Plan:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from millstream.errors import MillstreamError, Place, PlanError, SqlError, UnknownName
 from millstream.expr.load import load_function
-from millstream.plan import build, explain
+from millstream.plan import build, explain, ids
 from millstream.plan.nodes import Node, Write
 from millstream.plan.table import Table
 from millstream.ports.options import options_of, with_options
@@ -205,7 +205,7 @@ class Session:
             views[said.to] = views.pop(said.name)
             return Done(f"The view {said.name} is now {said.to}.", said.place)
         assert said.query is not None, "ALTER VIEW renames or gives another query"
-        views[said.name] = View(self._bound(said.query), said.text)
+        views[said.name] = View(ids.owned(self._bound(said.query), said.name), said.text)
         return Done(f"Changed view {said.name}.", said.place)
 
     def _declaration(self, name: str) -> Declaration:
@@ -228,7 +228,7 @@ class Session:
                     hint=f"The query gives: {node.schema}.",
                 )
             node = build.renamed(node, said.columns)
-        self.catalog.views[said.name] = View(node, said.text)
+        self.catalog.views[said.name] = View(ids.owned(node, said.name), said.text)
         return Done(f"Created view {said.name}.", said.place)
 
     def _create_function(self, said: s.CreateFunction) -> Done:
