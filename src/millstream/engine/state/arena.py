@@ -36,7 +36,9 @@ SMALL_BYTES = 4 << 20
 """So much of each region lies in small pages."""
 # Python 3.11 and 3.12 do not export MAP_NORESERVE; the number is the kernel's own.
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
-_COLLECTED: ContextVar[list[Arena] | None] = ContextVar("arenas of the step being made")
+_COLLECTED: ContextVar[list[Arena] | None] = ContextVar(
+    "arenas of the step being made", default=None
+)
 
 
 @contextmanager
