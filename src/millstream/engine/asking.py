@@ -9,18 +9,16 @@ bad     what a resolver raises, and an answer that does not come in time, stops 
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from millstream.engine.graph import Graph
 from millstream.engine.operator import Ask, Asking, Resolver
-from millstream.engine.reading import Inbox
-from millstream.errors import ConnectorError, Retry
+from millstream.engine.world import Actor, Inbox
+from millstream.errors import ConnectorError, Domain, Retry
 from millstream.settings import OutputMode, Settings
 
 
@@ -29,8 +27,18 @@ class _Asked:
     """One ask: not yet given to a thread, under way, or answered."""
 
     ask: Ask
-    future: Future[pl.DataFrame] | None = None
-    since_s: float = 0.0
+    since_s: float | None = None
+    """When it was given out; None = not yet, or it was not necessary."""
+    answer: pl.DataFrame | None = None
+    failure: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.answer is not None or self.failure is not None
+
+    @property
+    def under_way(self) -> bool:
+        return self.since_s is not None and not self.done
 
 
 @dataclass(slots=True)
@@ -50,6 +58,50 @@ class Reply:
     frame: pl.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """An ask on its way to whoever answers next."""
+
+    asked: _Asked
+    resolver: Resolver
+    now_ms: int
+
+    def do(self) -> None:
+        try:
+            self.asked.answer = self.resolver.answer(self.asked.ask.payload, self.now_ms)
+        except BaseException as error:  # noqa: BLE001 (raised again when its turn comes)
+            self.asked.failure = error
+
+
+class _Answerer(Actor):
+    """Does errands, one at a time."""
+
+    def __init__(self, number: int, errands: deque[_Errand], inbox: Inbox) -> None:
+        super().__init__(f"ask {number}")
+        self.is_busy = False
+        self.closing = False
+        self._errands = errands
+        self._inbox = inbox
+
+    def step(self, wait_s: float) -> bool:
+        self._inbox.world.wait(lambda: self._errands or self.closing, wait_s)
+        if self.closing:
+            return False
+        self.is_busy = True  # before the errand is taken: who counts idle ones must not count us
+        errand = self._next()
+        if errand is not None:
+            errand.do()
+            self._inbox.notify()
+        self.is_busy = False
+        return True
+
+    def _next(self) -> _Errand | None:
+        try:
+            return self._errands.popleft()
+        except IndexError:  # another one was quicker
+            return None
+
+
 class Asker:
     """The asks of one run; all calls come from the compute thread."""
 
@@ -64,7 +116,8 @@ class Asker:
             for index, step in enumerate(graph.steps)
             if isinstance(step.operator, Asking)
         }
-        self._pool: ThreadPoolExecutor | None = None
+        self._errands: deque[_Errand] = deque()
+        self._answerers: list[_Answerer] = []
 
     @property
     def is_full(self) -> bool:
@@ -84,8 +137,10 @@ class Asker:
         """Give up what is under way."""
         for line in self._lines.values():
             line.resolver.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._errands.clear()
+        for answerer in self._answerers:
+            answerer.closing = True
+        self._inbox.world.notify()
 
     def _take_up(self) -> None:
         for index, ask in self._graph.asks():
@@ -95,13 +150,12 @@ class Asker:
         for index, line in self._lines.items():
             self._start(line, now_ms)
             for at, asked in enumerate(line.asked):
-                if asked.future is not None and asked.future.done():
-                    failure = asked.future.exception()
-                    if failure is not None:
-                        self._inbox.fail(failure)
-                        return None
+                if asked.failure is not None:
+                    self._inbox.fail(asked.failure)
+                    return None
+                if asked.answer is not None:
                     del line.asked[at]
-                    return Reply(index, asked.ask.number, asked.future.result())
+                    return Reply(index, asked.ask.number, asked.answer)
                 if not line.resolver.waits_itself:
                     self._check_time(asked)
                 if self._ordered:
@@ -111,36 +165,37 @@ class Asker:
     def _start(self, line: _Line, now_ms: int) -> None:
         """Give asks to threads, as many as may be under way; those known are answered here."""
         limit = min(line.resolver.asks_max or self._asks_max, self._asks_max)
-        under_way = sum(1 for a in line.asked if a.future is not None and not a.future.done())
+        under_way = sum(1 for a in line.asked if a.under_way)
         for asked in line.asked:
-            if asked.future is not None:
+            if asked.done or asked.under_way:
                 continue
             if under_way >= limit:
                 return
-            known = line.resolver.at_once(asked.ask.payload, now_ms)
-            if known is not None:
-                asked.future = Future()
-                asked.future.set_result(known)
-                continue
-            under_way += 1
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._asks_max, thread_name_prefix="ask")
-            asked.since_s = time.monotonic()
-            asked.future = self._pool.submit(line.resolver.answer, asked.ask.payload, now_ms)
-            asked.future.add_done_callback(self._done)
+            asked.answer = line.resolver.at_once(asked.ask.payload, now_ms)
+            if asked.answer is None:
+                under_way += 1
+                self._give(_Errand(asked, line.resolver, now_ms))
 
-    def _done(self, _: Future[pl.DataFrame]) -> None:
-        """Wake the compute thread; called in the thread that answered."""
-        self._inbox.notify()
+    def _give(self, errand: _Errand) -> None:
+        """Queue an errand, for a new answerer where all are busy."""
+        errand.asked.since_s = self._inbox.world.monotonic_s()
+        self._errands.append(errand)
+        idle = sum(1 for a in self._answerers if not a.is_busy)
+        if idle < len(self._errands) and len(self._answerers) < self._asks_max:
+            self._answerers.append(_Answerer(len(self._answerers), self._errands, self._inbox))
+            self._inbox.start(self._answerers[-1])
+        self._inbox.world.notify()
 
     def _check_time(self, asked: _Asked) -> None:
-        if asked.future is None or time.monotonic() - asked.since_s <= self._timeout_s:
+        since_s = asked.since_s
+        if since_s is None or self._inbox.world.monotonic_s() - since_s <= self._timeout_s:
             return
         raise ConnectorError(
             f"An answer has not come for {self._timeout_s:g} s.",
             hint="See whether the system that is asked works, or raise "
             "'table.exec.async-lookup.timeout'.",
             retry=Retry.LATER,
+            domain=Domain.NETWORK,
         )
 
     def _open(self) -> int:

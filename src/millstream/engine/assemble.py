@@ -9,9 +9,8 @@ source  recovery as in reliability.md §2.2: e_s = M done, e_s = M − 1 deliver
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from millstream.engine.checkpoint import CheckpointStore, Epoch, check_fits, restored
 from millstream.engine.delivering import SinkWorker
@@ -20,7 +19,9 @@ from millstream.engine.functions import Context
 from millstream.engine.graph import Graph
 from millstream.engine.lower import lower
 from millstream.engine.marks import LOWEST_MS
-from millstream.engine.reading import Inbox, Reading
+from millstream.engine.reading import Reading
+from millstream.engine.reporting import Complaints
+from millstream.engine.world import Inbox, RealWorld, World
 from millstream.errors import CheckpointError, PlanError
 from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan, Write
@@ -28,18 +29,15 @@ from millstream.ports.connector import Delivery
 from millstream.ports.registry import sink_for, source_for
 from millstream.settings import DeliveryChoice, Settings
 
-if TYPE_CHECKING:
-    import polars as pl
 
-
-def assemble(derived: Derived, settings: Settings) -> Driver:
-    """Return a driver ready to run; raises what a user must mend."""
+def assemble(derived: Derived, settings: Settings, world: World | None = None) -> Driver:
+    """Return a driver ready to run in the real world, or another; raises what a user must mend."""
     store = None
     if settings.checkpoint_dir is not None:
         store = CheckpointStore(settings.checkpoint_dir, retained=settings.checkpoints_retained)
     opened: list[Callable[[], None]] = [] if store is None else [store.close]
     try:
-        return _assemble(derived, settings, store, opened)
+        return _assemble(derived, settings, store, world or RealWorld(), opened)
     except BaseException:
         for close in reversed(opened):
             close()
@@ -50,20 +48,20 @@ def _assemble(
     derived: Derived,
     settings: Settings,
     store: CheckpointStore | None,
+    world: World,
     opened: list[Callable[[], None]],
 ) -> Driver:
     epoch = None if store is None else store.newest()
-    seed = _seed(settings, epoch)
+    seed = _seed(settings, epoch, world)
     graph = lower(
         derived, Context(time_zone=settings.time_zone), seed=seed, ttl_ms=settings.state_ttl_ms
     )
     fingerprint = {step.uid: _fingerprint(step.label) for step in graph.steps if step.operator}
-    inbox = Inbox()
+    inbox, complaints = Inbox(world), Complaints(settings)
     if epoch is not None:
         check_fits(epoch, fingerprint)
         graph = restored(graph, epoch.state)
-    refused = _Refused()
-    workers = [_worker(d, derived, settings, store, inbox, refused) for d in derived.plan.sinks]
+    workers = [_worker(d, derived, settings, store, inbox, complaints) for d in derived.plan.sinks]
     opened.extend(worker.sink.close for worker in workers)
     pipeline = settings.pipeline_name if store is None else store.pipeline
     incarnation = 0 if store is None else store.incarnation
@@ -86,6 +84,7 @@ def _assemble(
         workers=workers,
         store=store,
         inbox=inbox,
+        complaints=complaints,
         positions=positions,
         last_epoch=0 if epoch is None else epoch.number,
         facts={
@@ -96,19 +95,7 @@ def _assemble(
         fresh=epoch is None,
         complete=epoch is not None and bool(epoch.facts["ended"]),
     )
-    driver = Driver(parts, settings)
-    refused.to = driver.refused
-    return driver
-
-
-class _Refused:
-    """Rows that sinks refuse go to the driver, which is built after them."""
-
-    to: Callable[[str, pl.DataFrame], None] | None = None
-
-    def __call__(self, sink: str, frame: pl.DataFrame) -> None:
-        assert self.to is not None, "a sink refused rows before the driver was there"
-        self.to(sink, frame)
+    return Driver(parts, settings)
 
 
 def _owner(pipeline: str, write: Write, worker: SinkWorker) -> str:
@@ -117,10 +104,10 @@ def _owner(pipeline: str, write: Write, worker: SinkWorker) -> str:
     return pipeline if same else f"{pipeline}/{worker.sink_name}"
 
 
-def _seed(settings: Settings, epoch: Epoch | None) -> int:
+def _seed(settings: Settings, epoch: Epoch | None, world: World) -> int:
     if epoch is not None:
         return int(epoch.facts["seed"])
-    return secrets.randbits(63) if settings.seed is None else settings.seed
+    return world.random.getrandbits(63) if settings.seed is None else settings.seed
 
 
 def _scan_nodes(graph: Graph) -> list[Scan]:
@@ -138,7 +125,7 @@ def _worker(
     settings: Settings,
     store: CheckpointStore | None,
     inbox: Inbox,
-    refused: _Refused,
+    complaints: Complaints,
 ) -> SinkWorker:
     sink = sink_for(write.table, updating=derived.facts(write.input).updates)
     can = sink.delivery is Delivery.EXACTLY_ONCE
@@ -150,7 +137,7 @@ def _worker(
             hint="Give --checkpoint DIR." if can else "Choose another sink, or at-least-once.",
         )
     exactly = store is not None and can and wanted is not DeliveryChoice.AT_LEAST_ONCE
-    return SinkWorker(write.uid, sink, inbox, exactly_once=exactly, on_refused=refused)
+    return SinkWorker(write.uid, sink, inbox, exactly_once=exactly, on_refused=complaints.refused)
 
 
 def _reading(node: Scan, settings: Settings, inbox: Inbox, positions: dict[str, Any]) -> Reading:

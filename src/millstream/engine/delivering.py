@@ -1,4 +1,4 @@
-"""Hands rows to sinks and epochs to disk, in threads of their own, in order.
+"""Hands rows to sinks and epochs to disk, beside the compute thread, in order.
 
 A :class:`SinkWorker` owns one sink. At-least-once rows go to ``write`` as they come and are
 flushed before the epoch that read their input is written; exactly-once rows wait for their epoch.
@@ -10,8 +10,7 @@ source  reliability.md §2.2 A
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +19,24 @@ import polars as pl
 
 from millstream.engine.checkpoint import CheckpointStore, Epoch
 from millstream.engine.marks import LOWEST_MS
-from millstream.engine.reading import Inbox, Reading
+from millstream.engine.reading import Reading
+from millstream.engine.world import Actor, Inbox, end_of
 from millstream.ports.connector import Delivered, Sink
 
 COMMANDS_WAITING_MAX = 8
 QUIET_S = 1.0
 """After so long without rows a sink is told the mark again: some of its work goes by the clock."""
+
+
+END_S = 60.0
+"""So long the end of a run waits for a sink that is busy in its system."""
+
+
+@dataclass
+class Promise:
+    """Something a sink is to do; kept or, where its worker is gone, given up."""
+
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +46,14 @@ class _Write:
 
 @dataclass(frozen=True, slots=True)
 class _Flush:
-    done: threading.Event
+    done: Promise
 
 
 @dataclass(frozen=True, slots=True)
 class _Deliver:
     epoch: int
     frames: list[pl.DataFrame]
-    done: threading.Event
+    done: Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +75,8 @@ class SinkCount:
     refused: int = 0
 
 
-class SinkWorker(threading.Thread):
-    """The thread of one sink."""
+class SinkWorker(Actor):
+    """What writes into one sink."""
 
     def __init__(
         self,
@@ -76,7 +87,7 @@ class SinkWorker(threading.Thread):
         exactly_once: bool,
         on_refused: Callable[[str, pl.DataFrame], None],
     ) -> None:
-        super().__init__(name=f"write {name}", daemon=True)
+        super().__init__(f"write {name}")
         self.sink_name = name
         self.sink = sink
         self.exactly_once = exactly_once
@@ -84,25 +95,25 @@ class SinkWorker(threading.Thread):
         self.mark_ms = LOWEST_MS
         """The mark its rows have passed, as far as it was queued."""
         self._told_ms = LOWEST_MS
+        self._told_at_s: float | None = None
         self._inbox = inbox
-        self._commands: queue.Queue[_Command] = queue.Queue(COMMANDS_WAITING_MAX)
-        self._on_refused = on_refused
+        self._world = inbox.world
+        self._commands: deque[_Command] = deque()
+        sink.keep_refused = lambda _epoch, rows: on_refused(name, rows)
 
     def write(self, frame: pl.DataFrame) -> None:
         """Queue rows; waits while the sink is behind (back-pressure)."""
+        while not self._world.wait(self._has_room, 0.5):
+            pass
         self._put(_Write(frame))
 
-    def flush(self) -> threading.Event:
-        """Queue a flush; the event is set when everything before it is acknowledged."""
-        done = threading.Event()
-        self._put(_Flush(done))
-        return done
+    def flush(self) -> Promise:
+        """Queue a flush; the promise is kept when everything before it is acknowledged."""
+        return self._promised(_Flush(Promise()))
 
-    def deliver(self, epoch: int, frames: list[pl.DataFrame]) -> threading.Event:
-        """Queue an epoch's delivery; the event is set when it is done."""
-        done = threading.Event()
-        self._put(_Deliver(epoch, frames, done))
-        return done
+    def deliver(self, epoch: int, frames: list[pl.DataFrame]) -> Promise:
+        """Queue an epoch's delivery; there are no more than may wait for delivery."""
+        return self._promised(_Deliver(epoch, frames, Promise()))
 
     def resume(self, mark_ms: int) -> None:
         """Say before the start which mark the rows of earlier runs have passed."""
@@ -114,39 +125,46 @@ class SinkWorker(threading.Thread):
             self.mark_ms = mark_ms
             self._put(_Passed(mark_ms))
 
-    def run(self) -> None:
-        try:
-            self._do(_Passed(self._told_ms))
-            while not isinstance(command := self._next(), _Stop):
-                self._do(command)
-        except BaseException as error:  # noqa: BLE001 (raised again in the compute thread)
-            self._inbox.fail(error)
-        finally:
-            self.sink.close()
+    def step(self, wait_s: float) -> bool:
+        if self._told_at_s is None or not self._world.wait(lambda: self._commands, wait_s):
+            self._say_again()
+            return True
+        command = self._commands.popleft()
+        self._world.notify()
+        if isinstance(command, _Stop):
+            return False
+        self._do(command)
+        self._told_at_s = self._world.monotonic_s()
+        return True
+
+    def close(self) -> None:
+        self.sink.close()
 
     def stop(self) -> None:
-        """End the thread after what is queued; waits for it."""
-        if self.is_alive():
+        """End the work after what is queued; waits for it."""
+        if self.started:
             self._put(_Stop())
-            self.join(timeout=60)
-        else:
-            self.sink.close()
+        end_of(self, self._world, END_S)
+
+    def _has_room(self) -> bool:
+        return self.over or len(self._commands) < COMMANDS_WAITING_MAX
 
     def _put(self, command: _Command) -> None:
-        while self.is_alive():
-            try:
-                return self._commands.put(command, timeout=0.5)
-            except queue.Full:
-                continue
-        if isinstance(command, _Flush | _Deliver):
-            command.done.set()  # the failure that ended the thread is in the inbox
-        return None
+        """Queue a command; one that comes too late is dropped, the inbox holds the failure."""
+        if not self.over:
+            self._commands.append(command)
+            self._world.notify()
 
-    def _next(self) -> _Command:
-        try:
-            return self._commands.get(timeout=QUIET_S)
-        except queue.Empty:
-            return _Passed(self._told_ms)
+    def _promised(self, command: _Flush | _Deliver) -> Promise:
+        self._put(command)
+        return command.done
+
+    def _say_again(self) -> None:
+        """At the start, and while nothing comes: some of a sink's work goes by the clock."""
+        now_s = self._world.monotonic_s()
+        if self._told_at_s is None or now_s - self._told_at_s >= QUIET_S:
+            self._do(_Passed(self._told_ms))
+            self._told_at_s = now_s
 
     def _do(self, command: _Command) -> None:
         match command:
@@ -157,19 +175,20 @@ class SinkWorker(threading.Thread):
                 self._took(self.sink.write(frame))
             case _Flush(done=done):
                 self._took(self.sink.flush())
-                done.set()
+                self._keep(done)
             case _Deliver(epoch=epoch, frames=frames, done=done):
                 self._took(self.sink.deliver(epoch, frames))
-                done.set()
+                self._keep(done)
             case _Stop():
                 raise AssertionError("a stop ends the loop before")
 
+    def _keep(self, promise: Promise) -> None:
+        promise.done = True
+        self._world.notify()
+
     def _took(self, delivered: Delivered) -> None:
         self.count.accepted += delivered.accepted
-        refused = delivered.refused
-        if refused is not None and refused.height:
-            self.count.refused += refused.height
-            self._on_refused(self.sink_name, refused)
+        self.count.refused += delivered.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +196,11 @@ class EpochJob:
     """One closed epoch on its way to disk and to the sinks."""
 
     epoch: Epoch
-    flushed: list[threading.Event] = field(default_factory=list)
+    waits_for: list[Promise] = field(default_factory=list)
+    written: bool = False
 
 
-class EpochWriter(threading.Thread):
+class EpochWriter(Actor):
     """Makes epochs durable, then delivers them; one at a time, in order."""
 
     def __init__(
@@ -191,59 +211,71 @@ class EpochWriter(threading.Thread):
         inbox: Inbox,
         on_delivered: Callable[[int], Any],
     ) -> None:
-        super().__init__(name="checkpoint", daemon=True)
+        super().__init__("checkpoint")
         self._store = store
         self._workers = workers
         self._readings = readings
         self._inbox = inbox
+        self._world = inbox.world
         self._on_delivered = on_delivered
-        self._jobs: queue.Queue[EpochJob | None] = queue.Queue()
+        self._jobs: deque[EpochJob] = deque()
+        self._job: EpochJob | None = None
+        self._closing = False
 
     def close_epoch(self, epoch: Epoch) -> None:
         """Queue an epoch; the number waiting is bounded by the coordinator."""
         flushed = [w.flush() for w in self._workers if not w.exactly_once]
-        self._jobs.put(EpochJob(epoch, flushed))
+        self._jobs.append(EpochJob(epoch, flushed))
+        self._world.notify()
 
-    def run(self) -> None:
-        try:
-            while (job := self._jobs.get()) is not None:
-                self._do(job)
-        except BaseException as error:  # noqa: BLE001 (raised again in the compute thread)
-            self._inbox.fail(error)
+    def step(self, wait_s: float) -> bool:
+        """Take a job, write it when the flushes are done, or see that it is delivered."""
+        self._world.wait(self._may_go_on, wait_s)
+        if self._inbox.failure is not None:
+            return False  # the sink that would keep the promise may be gone
+        if self._job is None:
+            if not self._jobs:
+                return not self._closing
+            self._job = self._jobs.popleft()
+        if not all(p.done for p in self._job.waits_for):
+            return True
+        if not self._job.written:
+            self._store.write(self._job.epoch)
+            self._job = EpochJob(self._job.epoch, self._delivering(self._job.epoch), written=True)
+            return True
+        self._finish(self._job.epoch)
+        self._job = None
+        return True
 
     def stop(self) -> None:
-        """Wait for the epochs on their way, then end the thread."""
-        if self.is_alive():
-            self._jobs.put(None)
-            self.join()
+        """Wait for the epochs on their way, then end."""
+        self._closing = True
+        self._world.notify()
+        while self.started and not end_of(self, self._world, 0.5):
+            pass
 
-    def _do(self, job: EpochJob) -> None:
-        for event in job.flushed:
-            self._wait(event)
-        self._store.write(job.epoch)
-        self.deliver(job.epoch)
-        for scan, positions in job.epoch.positions.items():
+    def _may_go_on(self) -> bool:
+        if self._inbox.failure is not None:
+            return True
+        if self._job is None:
+            return bool(self._jobs) or self._closing
+        return all(p.done for p in self._job.waits_for)
+
+    def _delivering(self, epoch: Epoch) -> list[Promise]:
+        """Give an epoch's output to the exactly-once sinks."""
+        promises = []
+        for worker in self._workers:
+            if worker.exactly_once:
+                frames = epoch.outputs.get(worker.sink_name, [])
+                promises.append(worker.deliver(epoch.number, frames))
+        return promises
+
+    def _finish(self, epoch: Epoch) -> None:
+        for worker in self._workers:
+            if worker.exactly_once:
+                worker.passed(epoch.state.marks.get(worker.sink_name, LOWEST_MS))
+        for scan, positions in epoch.positions.items():
             if scan in self._readings:
                 self._readings[scan].commit(positions)
-        self._on_delivered(job.epoch.number)
+        self._on_delivered(epoch.number)
         self._inbox.notify()
-
-    def deliver(self, epoch: Epoch, only: set[str] | None = None) -> None:
-        """Give an epoch's output to the exactly-once sinks and wait until they have it."""
-        workers = [
-            worker
-            for worker in self._workers
-            if worker.exactly_once and (only is None or worker.sink_name in only)
-        ]
-        pending = [w.deliver(epoch.number, epoch.outputs.get(w.sink_name, [])) for w in workers]
-        for event in pending:
-            self._wait(event)
-        for worker in workers:
-            worker.passed(epoch.state.marks.get(worker.sink_name, LOWEST_MS))
-
-    def _wait(self, event: threading.Event) -> None:
-        while not event.wait(0.5):
-            if self._inbox.failure is not None:
-                raise RuntimeError("another thread failed") from self._inbox.failure
-        if self._inbox.failure is not None:
-            raise RuntimeError("another thread failed") from self._inbox.failure

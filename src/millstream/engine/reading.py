@@ -1,4 +1,4 @@
-"""Reads the splits of one source ahead, in a thread of its own, within a byte budget.
+"""Reads the splits of one source ahead, beside the compute thread, within a byte budget.
 
 in      a source, and for each split the place to go on from
 out     per split a queue of chunks, taken by the compute thread; what was read but not taken is
@@ -14,39 +14,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from millstream.engine.world import Actor, Inbox, end_of
 from millstream.ports.connector import Chunk, End, Reader, Source
 
 POLL_ALONE_S = 0.1
 POLL_ROUND_S = 0.005
 CHUNKS_AHEAD_MAX = 4
-
-
-class Inbox:
-    """Wakes the compute thread whenever something happened in another one."""
-
-    def __init__(self) -> None:
-        self.condition = threading.Condition()
-        self.failure: BaseException | None = None
-        self._news = False
-
-    def notify(self) -> None:
-        """Wake whoever waits, or will wait next: news before a wait are not slept through."""
-        with self.condition:
-            self._news = True
-            self.condition.notify_all()
-
-    def fail(self, error: BaseException) -> None:
-        """Keep the first failure of any thread."""
-        with self.condition:
-            self.failure = self.failure or error
-            self.notify()
-
-    def wait(self, timeout_s: float) -> None:
-        """Sleep until something happens, at most so long."""
-        with self.condition:
-            if not self._news:
-                self.condition.wait(timeout_s)
-            self._news = False
+END_S = 10.0
+"""So long the end of a run waits for a reader that is busy in its system."""
 
 
 @dataclass
@@ -67,8 +42,8 @@ class Split:
         return self.ended and not self.queue
 
 
-class Reading(threading.Thread):
-    """The reader thread of one source."""
+class Reading(Actor):
+    """Reads one source."""
 
     def __init__(
         self,
@@ -81,121 +56,121 @@ class Reading(threading.Thread):
         discovery_interval_s: float,
         name: str,
     ) -> None:
-        super().__init__(name=f"read {name}", daemon=True)
+        super().__init__(f"read {name}")
         self.source = source
         self.splits: dict[str, Split] = {}
         self.rows_wanted = quantum_rows
         self.bytes_read = 0
         self._positions = positions
         self._inbox = inbox
+        self._world = inbox.world
         self._bytes_max = bytes_max
         self._bytes_queued = 0
         self._quantum_rows = quantum_rows
         self._discovery_interval_s = discovery_interval_s
-        self._closing = threading.Event()
-        self._room = threading.Event()
+        self._discovered_s = self._world.monotonic_s()
+        self._closing = False
+        self._lock = threading.Lock()
 
     def discover(self) -> None:
-        """Open splits that are new; called before the thread starts and now and then by it."""
+        """Open splits that are new; called before the start and now and then while it reads."""
         for name in self.source.splits():
             if name not in self.splits:
                 reader = self.source.open(name, resume=self._positions.get(name))
-                with self._inbox.condition:
+                with self._lock:
                     self.splits[name] = Split(name, reader)
+        self._discovered_s = self._world.monotonic_s()
 
     def take(self, split: Split) -> Chunk | None:
         """Take the next chunk of a split, or None."""
-        with self._inbox.condition:
+        with self._lock:
             if not split.queue:
                 return None
             chunk = split.queue.popleft()
             self._bytes_queued -= _bytes_of(chunk)
-        self._room.set()
+        self._world.notify()
         return chunk
 
-    def run(self) -> None:
-        try:
-            since_discovery_s = 0.0
-            while not self._closing.is_set():
-                for split in list(self.splits.values()):
-                    self._commit(split)
-                waited_s = self._round()
-                since_discovery_s += waited_s
-                if not self.source.bounded and since_discovery_s >= self._discovery_interval_s:
-                    since_discovery_s = 0.0
-                    self.discover()
-        except BaseException as error:  # noqa: BLE001 (raised again in the compute thread)
-            self._inbox.fail(error)
-        finally:
-            self._close_all()
-
-    def commit(self, positions: dict[str, Any]) -> None:
-        """Pass on that these places are safe; done by the reader thread."""
-        with self._inbox.condition:
-            for name, resume in positions.items():
-                if name in self.splits:
-                    self.splits[name].commit.append(resume)
-        self._room.set()
-
-    def stop(self) -> None:
-        """End the thread and free the source; waits for it."""
-        self._closing.set()
-        self._room.set()
-        if self.is_alive():
-            self.join(timeout=10)
-        else:
-            self._close_all()
-
-    def _round(self) -> float:
-        """Poll every split that has room once; returns about how long that waited."""
-        live = [s for s in list(self.splits.values()) if not s.ended]
-        ready = [s for s in live if len(s.queue) < CHUNKS_AHEAD_MAX]
-        if not ready or self._bytes_queued >= self._bytes_max:
-            self._room.wait(POLL_ALONE_S)
-            self._room.clear()
-            return POLL_ALONE_S
-        alone = len(self.splits) == 1
-        found = False
-        for split in ready:
-            found = self._poll(split, alone) or found
-            if self._closing.is_set():
-                break
-        if found:
-            return 0.0
-        if not alone:
-            self._closing.wait(POLL_ROUND_S)
-        return POLL_ALONE_S if alone else POLL_ROUND_S
-
-    def _poll(self, split: Split, alone: bool) -> bool:
-        rows = self.rows_wanted if alone else self._quantum_rows
-        try:
-            chunk = split.reader.poll(max_rows=rows, timeout_s=POLL_ALONE_S if alone else 0.0)
-        except End:
-            with self._inbox.condition:
-                split.ended = True
-                self._inbox.notify()
-            return True
-        if chunk is None:
+    def step(self, wait_s: float) -> bool:
+        if self._closing:
             return False
-        with self._inbox.condition:
-            split.queue.append(chunk)
-            split.pending = chunk.pending
-            self._bytes_queued += _bytes_of(chunk)
-            self.bytes_read += chunk.bytes
-            self._inbox.notify()
+        for split in list(self.splits.values()):
+            self._commit(split)
+        since_s = self._world.monotonic_s() - self._discovered_s
+        if not self.source.bounded and since_s >= self._discovery_interval_s:
+            self.discover()
+        if not self._round(wait_s):
+            self._world.wait(self._is_wanted, wait_s)
         return True
 
-    def _commit(self, split: Split) -> None:
-        with self._inbox.condition:
-            resumes, split.commit = split.commit, []
-        if resumes:
-            split.reader.commit(resumes[-1])
-
-    def _close_all(self) -> None:
+    def close(self) -> None:
         for split in list(self.splits.values()):
             self._commit(split)
             split.reader.close()
         self.source.close()
+
+    def commit(self, positions: dict[str, Any]) -> None:
+        """Pass on that these places are safe; done where the splits are read."""
+        with self._lock:
+            for name, resume in positions.items():
+                if name in self.splits:
+                    self.splits[name].commit.append(resume)
+        self._world.notify()
+
+    def stop(self) -> None:
+        """End the reading and free the source; waits for it."""
+        self._closing = True
+        self._world.notify()
+        end_of(self, self._world, END_S)
+
+    def _is_wanted(self) -> bool:
+        """Tell whether there is something to do without the source's help."""
+        splits = list(self.splits.values())
+        return self._closing or any(s.commit for s in splits) or bool(self._ready())
+
+    def _ready(self) -> list[Split]:
+        """Return the splits to read from now."""
+        if self._bytes_queued >= self._bytes_max:
+            return []
+        splits = list(self.splits.values())
+        return [s for s in splits if not s.ended and len(s.queue) < CHUNKS_AHEAD_MAX]
+
+    def _round(self, wait_s: float) -> bool:
+        """Poll every split that has room once; False where none has."""
+        ready = self._ready()
+        alone = len(self.splits) == 1
+        found = False
+        for split in ready:
+            found = self._poll(split, min(wait_s, POLL_ALONE_S) if alone else 0.0) or found
+            if self._closing:
+                break
+        if ready and not found and not alone:
+            self._world.wait(lambda: self._closing, min(wait_s, POLL_ROUND_S))
+        return bool(ready)
+
+    def _poll(self, split: Split, timeout_s: float) -> bool:
+        rows = self.rows_wanted if len(self.splits) == 1 else self._quantum_rows
+        try:
+            chunk = split.reader.poll(max_rows=rows, timeout_s=timeout_s)
+        except End:
+            split.ended = True
+            self._inbox.notify()
+            return True
+        if chunk is None:
+            return False
+        with self._lock:
+            split.queue.append(chunk)
+            split.pending = chunk.pending
+            self._bytes_queued += _bytes_of(chunk)
+            self.bytes_read += chunk.bytes
+        self._inbox.notify()
+        return True
+
+    def _commit(self, split: Split) -> None:
+        with self._lock:
+            resumes, split.commit = split.commit, []
+        if resumes:
+            split.reader.commit(resumes[-1])
 
 
 def _bytes_of(chunk: Chunk) -> int:

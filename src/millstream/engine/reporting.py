@@ -1,0 +1,183 @@
+"""What a run tells of itself: how things stand, how it ended, and why rows were not used.
+
+in      the parts of a run; rejected rows from the compute thread, refused ones from sink workers
+state   counts of different reasons (at most ``REASONS_MAX``), the rate since the last look
+out     :class:`Progress` at any time, from any thread; a :class:`Summary` at the end
+bad     where the policy is ``fail``, the first such row raises DataError
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from millstream.engine.delivering import SinkWorker
+from millstream.engine.graph import Graph
+from millstream.engine.marks import LOWEST_MS
+from millstream.engine.progress import Progress, SinkProgress, StepProgress, Summary
+from millstream.engine.reading import Reading
+from millstream.engine.world import World
+from millstream.errors import DataError
+from millstream.ports.connector import REASON
+from millstream.settings import OnReject, Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+REASONS_MAX = 10
+RATE_LEAST_S = 0.2
+
+
+class Complaints:
+    """The one place where rows arrive that could not be used, with their reasons."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._fails = settings.on_reject is OnReject.FAIL
+        self._reasons: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def rejected(self, frame: pl.DataFrame) -> None:
+        """Take rows that a step could not use; called by the compute thread."""
+        if not frame.height:
+            return
+        with self._lock:
+            for reason in frame["reason"].head(1_000):
+                if reason in self._reasons or len(self._reasons) < REASONS_MAX:
+                    self._reasons[reason] += 1
+        if self._fails:
+            first = frame.row(0, named=True)
+            where = f"{first['operator']}, split {first['split']}, offset {first['offset']}"
+            raise DataError(
+                f"A row cannot be used: {first['reason']}.",
+                where=where,
+                hint="Mend the row, or set 'pipeline.on-reject' = 'reject' to keep it aside.",
+            )
+
+    def refused(self, sink: str, frame: pl.DataFrame) -> None:
+        """Take rows that a sink's system refused; called by sink workers."""
+        with self._lock:
+            self._reasons[f"{sink} refused: {frame[REASON][0]}"] += frame.height
+        if self._fails:
+            raise DataError(
+                f"The sink refused a row: {frame[REASON][0]}.",
+                where=sink,
+                hint="Set 'pipeline.on-reject' = 'reject' to keep such rows aside.",
+            )
+
+    def most_common(self) -> tuple[tuple[str, int], ...]:
+        """Return the reasons there were, the most frequent first."""
+        with self._lock:
+            return tuple(self._reasons.most_common(REASONS_MAX))
+
+
+@dataclass
+class Counts:
+    """What the compute thread has done since the start."""
+
+    batches: int = 0
+    rows_in: int = 0
+    documents_skipped: int = 0
+    epoch: int = 0
+    """The newest epoch that is with the sinks."""
+
+
+class Reporter:
+    """Looks at the parts of a run and says how they stand."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        readings: list[Reading],
+        workers: list[SinkWorker],
+        counts: Counts,
+        world: World,
+    ) -> None:
+        self._graph = graph
+        self._readings = readings
+        self._workers = workers
+        self._counts = counts
+        self._world = world
+        self._started_s = world.monotonic_s()
+        self._rate = (0.0, 0, 0.0)
+
+    def progress(self) -> Progress:
+        """Return how things stand; may be called from any thread."""
+        counts = self._counts
+        elapsed_s = self._world.monotonic_s() - self._started_s
+        steps = tuple(self._step_progress())
+        marks = [s.mark_ms for s in self._graph.stages if not s.final]
+        known = [m for m in marks if m != LOWEST_MS]
+        watermark = min(known) if known and len(known) == len(marks) else None
+        return Progress(
+            elapsed_s=elapsed_s,
+            rows_in=counts.rows_in,
+            rows_out=sum(self._graph.steps[i].count.rows_in for i in self._graph.sinks),
+            rows_late=sum(s.rows_late for s in steps),
+            rows_rejected=sum(s.rows_rejected for s in steps) + self._rows_refused(),
+            rows_per_s=self._rows_per_s(elapsed_s),
+            watermark_ms=watermark,
+            lag_ms=None if watermark is None else self._world.now_ms() - watermark,
+            rows_waiting=self._waiting(),
+            state_bytes=sum(s.state_bytes for s in steps),
+            state_rows=sum(s.state_rows for s in steps),
+            epoch=counts.epoch,
+            batches=counts.batches,
+            steps=steps,
+            sinks=tuple(
+                SinkProgress(w.sink_name, w.count.accepted, w.count.refused, w.exactly_once)
+                for w in self._workers
+            ),
+            documents_skipped=counts.documents_skipped,
+        )
+
+    def summary(
+        self, ended: str, checkpoint: str | None, reasons: tuple[tuple[str, int], ...]
+    ) -> Summary:
+        """Return how the run ended."""
+        progress = self.progress()
+        unread = (s.count.rows_rejected for s in self._graph.steps if not s.rejected)
+        return Summary(
+            ended=ended,
+            progress=progress,
+            state_left=progress.state_rows,
+            checkpoint=checkpoint,
+            reasons=reasons,
+            rows_lost_sight_of=sum(unread) + self._rows_refused(),
+        )
+
+    def _rows_refused(self) -> int:
+        return sum(w.count.refused for w in self._workers)
+
+    def _rows_per_s(self, elapsed_s: float) -> float:
+        at_s, rows, rate = self._rate
+        if elapsed_s - at_s >= RATE_LEAST_S:
+            rate = (self._counts.rows_in - rows) / (elapsed_s - at_s)
+            self._rate = (elapsed_s, self._counts.rows_in, rate)
+        return rate
+
+    def _waiting(self) -> int | None:
+        known = [
+            s.pending + sum(c.frame.height for c in list(s.queue))
+            for r in self._readings
+            for s in list(r.splits.values())
+            if s.pending is not None
+        ]
+        return sum(known) if known else None
+
+    def _step_progress(self) -> Iterator[StepProgress]:
+        for step in self._graph.steps:
+            count, operator = step.count, step.operator
+            yield StepProgress(
+                step.uid,
+                step.label,
+                count.rows_in,
+                count.rows_out,
+                count.rows_late,
+                count.rows_rejected,
+                count.busy_s,
+                0 if operator is None else operator.state_bytes,
+                0 if operator is None else operator.state_rows,
+            )
