@@ -177,6 +177,27 @@ class Settings:
     checkpoints_retained: int = option(
         "execution.checkpointing.num-retained", "Checkpoints kept.", default=3, kind="int"
     )
+    s3_endpoint: str | None = option(
+        "s3.endpoint", "Address of a store that speaks S3; Amazon's own without.", default=None
+    )
+    s3_region: str | None = option(
+        "s3.region", "Region of the bucket; without, what the environment says.", default=None
+    )
+    s3_access_key: Any = option(
+        "s3.access-key",
+        "Access key; without both keys the environment or the machine's role is asked.",
+        default=None,
+        kind="secret",
+    )
+    s3_secret_key: Any = option(
+        "s3.secret-key", "Secret key beside the access key.", default=None, kind="secret"
+    )
+    s3_path_style: bool = option(
+        "s3.path-style-access",
+        "Buckets are named in the path of requests; 'false' puts them into the host name.",
+        default=True,
+        kind="bool",
+    )
     epoch_bytes_max: int = option(
         "engine.epoch-bytes-max",
         "An epoch closes early when its output exceeds this.",
