@@ -18,6 +18,7 @@ from millstream.engine.functions import Context
 from millstream.engine.operator import Lowering, Operator
 from millstream.engine.operators import join as join_module
 from millstream.engine.operators.join import RegularJoin
+from millstream.engine.rejects import shown
 from millstream.expr import resolve
 from millstream.expr.tree import Call, Column, Expr, Literal
 from millstream.plan.joins import Join, JoinKind, joined_schema
@@ -223,7 +224,7 @@ def test_a_pair_that_cannot_be_computed_is_rejected_once_with_its_columns():
     came = running.on_batch(batch(right, ops=True), 1)
     assert not came.out
     (rejected,) = came.rejected
-    assert rejected["row"].to_list() == [
+    assert shown(rejected)["row"].to_list() == [
         '{"k":"a","j":1,"v":5,"s":"x","k2":"a","j2":2,"w":5,"d":"1.50"}'
     ]
     went = running.on_batch(batch(one(1, right[0].row, weight=-1), ops=True), 1)

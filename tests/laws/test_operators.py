@@ -364,7 +364,7 @@ def test_hidden_columns_follow_their_row_and_null_times_are_rejected() -> None:
     (given,) = out.out
     assert given.select("v", MARK).rows() == [(1, 10), (1, 10), (3, 30), (3, 30)]
     (bad,) = out.rejected
-    assert bad["row"].to_list() == ['{"v":2,"ts":null}']
+    assert bad["row"].to_list() == [{"v": 2, "ts": None}]
     assert "'ts' is NULL" in bad["reason"][0]
 
 

@@ -24,6 +24,7 @@ import polars as pl
 from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, OP, SPLIT, Batch
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.operator import Ask, Asking, Operator, Outputs, Snapshot
+from millstream.engine.rejects import shown
 from millstream.engine.scan import ScanStage
 from millstream.plan.nodes import Node, Write
 
@@ -94,6 +95,8 @@ class Graph:
     """Scans whose batches are cut wherever the mark moves: a step above asks for it and reads the
     results of a step between, which do not say under which mark they came."""
     on_rejected: Callable[[pl.DataFrame], None] | None = None
+    on_aside: Callable[[Step, Outputs], None] | None = None
+    """Told of late and rejected rows as a step gives them."""
     _now_ms: int = 0
     _marks: dict[int, int] = field(default_factory=dict)
     """The mark behind a part of a batch, by scan."""
@@ -170,6 +173,23 @@ class Graph:
         for behind in range(index + 1, len(self.steps)):
             if behind not in self.scans:
                 self._pass(behind, self.steps[behind], ~index, batch)
+        return self._end()
+
+    def inject(self, index: int, port: int, frame: pl.DataFrame, now_ms: int) -> list[Delivery]:
+        """Push rows that fell aside earlier into a step again; they come under its mark of now."""
+        self._begin()
+        step = self.steps[index]
+        if isinstance(step.node, Write):
+            step.count.rows_in += frame.height
+            self._delivered.append(Delivery(self.sinks.index(index), frame))
+            return self._end()
+        if step.mark_ms != LOWEST_MS:
+            frame = frame.with_columns(pl.lit(step.mark_ms, dtype=pl.Int64).alias(MARK))
+        self._waiting[index] = {port: [frame]}
+        batch = Batch(pl.DataFrame(), read_at_ms=now_ms)
+        for behind in range(index, len(self.steps)):
+            if behind not in self.scans:
+                self._pass(behind, self.steps[behind], NOWHERE, batch)
         return self._end()
 
     @property
@@ -310,7 +330,12 @@ class Graph:
     def _emit(self, step: Step, outputs: Outputs) -> None:
         step.count.rows_out += self._send(step.out, outputs.out)
         step.count.rows_late += self._send(step.late, outputs.late)
-        step.count.rows_rejected += self._send(step.rejected, outputs.rejected)
+        if not outputs.late and not outputs.rejected:
+            return
+        rejected = tuple(map(shown, outputs.rejected)) if step.rejected else outputs.rejected
+        step.count.rows_rejected += self._send(step.rejected, rejected)
+        if self.on_aside is not None:
+            self.on_aside(step, outputs)
         if self.on_rejected is not None:
             for frame in outputs.rejected:
                 self.on_rejected(frame)

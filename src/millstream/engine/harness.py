@@ -16,6 +16,7 @@ from millstream.engine.functions import Context
 from millstream.engine.graph import Delivery
 from millstream.engine.lower import lower
 from millstream.engine.operator import Ask, Asking, Resolver
+from millstream.engine.rejects import shown
 from millstream.engine.scan import Block
 from millstream.plan.derive import Derived
 
@@ -38,7 +39,7 @@ class Harness:
 
     def __post_init__(self) -> None:
         self.graph = lower(self.derived, self.ctx, seed=self.seed, ttl_ms=self.ttl_ms)
-        self.graph.on_rejected = self.rejected.append
+        self.graph.on_rejected = lambda aside: self.rejected.append(shown(aside))
         self._names = [sink.table.name for sink in self.derived.plan.sinks]
         for name in self._names:
             self.out.setdefault(name, [])

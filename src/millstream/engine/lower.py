@@ -12,6 +12,7 @@ from importlib import import_module
 from millstream.engine.functions import Context
 from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Asking, Lowering, Operator, operator_for
+from millstream.engine.places import want_places
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.engine.scan import ScanStage
 from millstream.plan import (
@@ -71,7 +72,6 @@ class _Builder:
     ctx: Context
     seed: int
     ttl_ms: int
-    places: bool
     chains: dict[int, tuple[n.Node, ...]]
     told: set[int]
     marked: dict[int, bool]
@@ -88,9 +88,8 @@ def lower(derived: Derived, ctx: Context, *, seed: int, ttl_ms: int = 0) -> Grap
     order = derived.plan.walk()
     runs = chains(order)
     inner = {id(link) for run in runs.values() for link in run[:-1]}
-    places = any(isinstance(node, n.RejectedRows) for node in order)
     builder = _Builder(
-        derived, ctx, seed, ttl_ms, places, runs, _told(derived, order), _marked(derived, order)
+        derived, ctx, seed, ttl_ms, runs, _told(derived, order), _marked(derived, order)
     )
     for node in order:
         if id(node) not in inner:
@@ -99,7 +98,9 @@ def lower(derived: Derived, ctx: Context, *, seed: int, ttl_ms: int = 0) -> Grap
     cut = frozenset(
         i for i, at in enumerate(builder.scans) if builder.marked.get(id(builder.steps[at].node))
     )
-    return Graph(builder.steps, builder.stages, builder.scans, sinks, cut_scans=cut)
+    graph = Graph(builder.steps, builder.stages, builder.scans, sinks, cut_scans=cut)
+    want_places(graph)
+    return graph
 
 
 def _add(builder: _Builder, node: n.Node) -> None:
@@ -117,7 +118,6 @@ def _add(builder: _Builder, node: n.Node) -> None:
                 node,
                 builder.ctx,
                 seed=builder.seed,
-                places=builder.places,
                 marks=id(node) in builder.marked,
             )
         )
@@ -160,7 +160,7 @@ def _operator(builder: _Builder, node: n.Node, chain: tuple[n.Node, ...]) -> Ope
         return None
     if id(node) in builder.chains:
         stages = tuple(_stage(link) for link in chain)
-        return Program(stages, builder.ctx, seed=builder.seed, uid=node.uid)
+        return Program(stages, builder.ctx, seed=builder.seed, uid=node.uid, port=0)
     import_module(f"millstream.engine.operators.{OPERATOR_MODULES[type(node)]}")
     derived = builder.derived
     made = operator_for(

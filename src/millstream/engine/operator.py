@@ -42,7 +42,7 @@ class Outputs:
 
     out       result rows, in order
     late      rows too late for this operator, with its input columns
-    rejected  rows that could not be computed, with REJECTED_SCHEMA columns
+    rejected  rows that could not be computed, as :mod:`millstream.engine.rejects` makes them
     """
 
     out: tuple[pl.DataFrame, ...] = NO_OUTPUT
@@ -70,6 +70,11 @@ class Operator(ABC):
     """The memory of its state that can be put on the disk."""
     timed: bool = False
     """Whether a step by event time also gives results by the clock (:meth:`on_clock`)."""
+
+    @property
+    def may_reject(self) -> bool:
+        """Whether a row of its input may be rejected, so that the row's place is wanted."""
+        return False
 
     @abstractmethod
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:

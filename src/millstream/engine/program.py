@@ -3,7 +3,7 @@
 in      any batches; ``$op``, ``$mark`` and the other hidden columns ride along
 state   a counter of input rows, only where an expression draws random bits
 out     the rows that pass, with the columns of the last projection
-reject  a row whose expression cannot be computed, with the step's input columns as JSON
+reject  a row whose expression cannot be computed, as it came in: before the first of the chain
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from millstream.expr.tree import Column, Expr, Named
 if TYPE_CHECKING:
     from polars.expr.whenthen import ChainedThen, Then
 
+AT = "$at"
+"""Which row of the batch a row is made of, where a stage behind the first can fail."""
 FAIL = "$fail"
 MADE = "$made "
 """Before the name of a value that stands beside the columns it is computed from."""
@@ -48,11 +50,22 @@ Stage = Keep | Compute
 
 
 class Program(Operator):
-    """The fused chain."""
+    """The fused chain; ``port``: rejected rows are rows of this input of the step ``uid``."""
 
-    def __init__(self, stages: tuple[Stage, ...], ctx: Context, *, seed: int, uid: str) -> None:
+    def __init__(
+        self,
+        stages: tuple[Stage, ...],
+        ctx: Context,
+        *,
+        seed: int,
+        uid: str,
+        port: int | None = None,
+    ) -> None:
         self.uid = uid
         self.stages = tuple(_LoweredStage.of(stage, ctx) for stage in stages)
+        self.can_fail = any(stage.fail is not None for stage in self.stages)
+        self._numbered = any(stage.fail is not None for stage in self.stages[1:])
+        self._port = port
         self._turn = ctx.turn
         self._seed = np.uint64((seed ^ zlib.crc32(uid.encode())) & (2**64 - 1))
         self._wants = frozenset().union(*(s.reads for s in self.stages)) & {NOW, DRAW}
@@ -64,22 +77,35 @@ class Program(Operator):
         if not frame.height:
             return NOTHING
         frame = self._with_ambient(frame, batch.read_at_ms) if self._wants else frame
-        hidden = tuple(c for c in (*HIDDEN, NOW, DRAW) if c in frame.columns)
+        if self._numbered and AT not in frame.columns:
+            frame = frame.with_row_index(AT)
+        hidden = tuple(c for c in (*HIDDEN, NOW, DRAW, AT) if c in frame.columns)
         rejected: list[pl.DataFrame] = []
         for stage in self.stages:
             self._turn.number += 1
-            frame, bad = stage.run(frame, hidden, self.uid)
+            frame, bad = stage.run(frame, hidden)
             if bad is not None:
-                rejected.append(bad)
-        if self._wants:
-            frame = frame.drop(self._wants, strict=False)
+                rejected.append(self._as_it_came(bad, batch.frame))
+        leave = self._wants if AT in batch.frame.columns else {*self._wants, AT}
+        if leave:
+            frame = frame.drop(leave, strict=False)
         return Outputs(out=(frame,) if frame.height else (), rejected=tuple(rejected))
+
+    @property
+    def may_reject(self) -> bool:
+        return self.can_fail
 
     def snapshot(self) -> Snapshot:
         return Snapshot(facts={"rows": self._rows} if DRAW in self._wants else {})
 
     def restore(self, snapshot: Snapshot) -> None:
         self._rows = int(snapshot.facts.get("rows", 0))
+
+    def _as_it_came(self, bad: _Bad, came: pl.DataFrame) -> pl.DataFrame:
+        rows = bad.rows
+        if self._numbered and AT not in came.columns:
+            rows = came[rows[AT]]
+        return rejected_rows(rows, bad.reasons, self.uid, port=self._port)
 
     def _with_ambient(self, frame: pl.DataFrame, read_at_ms: int) -> pl.DataFrame:
         added: list[pl.Expr | pl.Series] = []
@@ -90,6 +116,14 @@ class Program(Operator):
             added.append(pl.Series(DRAW, _splitmix(at, self._seed)))
             self._rows += frame.height
         return frame.with_columns(added)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """Rows that a stage could not compute, as they came to it."""
+
+    rows: pl.DataFrame
+    reasons: pl.Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +156,10 @@ class _LoweredStage:
         reads = frozenset(name for part in parts for name in part.meta.root_names())
         return cls(predicate, columns, fail, reads, picks)
 
-    def run(
-        self, frame: pl.DataFrame, hidden: tuple[str, ...], uid: str
-    ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-        """Return the rows that pass, and the rejected ones."""
+    def run(self, frame: pl.DataFrame, hidden: tuple[str, ...]) -> tuple[pl.DataFrame, _Bad | None]:
+        """Return the rows that pass, and those that cannot be computed."""
         if self.fail is not None and frame.height:
-            return self._split(frame, self.fail, hidden, uid)
+            return self._split(frame, self.fail, hidden)
         if self.predicate is not None:
             return frame.filter(self.predicate), None
         if self.only_picks is not None:
@@ -140,8 +172,8 @@ class _LoweredStage:
         return frame.select(*self.columns, *(pl.col(h) for h in hidden)), None
 
     def _split(
-        self, frame: pl.DataFrame, fail: pl.Expr, hidden: tuple[str, ...], uid: str
-    ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+        self, frame: pl.DataFrame, fail: pl.Expr, hidden: tuple[str, ...]
+    ) -> tuple[pl.DataFrame, _Bad | None]:
         """Compute values and failures over the same rows at once, then part the rows.
 
         Values computed again for the rows that are left would ask a user's function twice.
@@ -154,7 +186,7 @@ class _LoweredStage:
         reasons = made[FAIL]
         if reasons.null_count() < frame.height:
             failed = reasons.is_not_null()
-            bad = rejected_rows(frame.filter(failed), reasons.filter(failed), uid)
+            bad = _Bad(frame.filter(failed), reasons.filter(failed))
             made = made.filter(~failed)
         if self.predicate is not None:
             return made.filter(pl.col(MADE + "keep")).select(frame.columns), bad

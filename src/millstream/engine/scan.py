@@ -3,7 +3,8 @@
 in      :class:`Block`: a chunk of one split, physical and metadata columns
 state   the marks of the splits
 out     one batch over all blocks of a turn; ``$mark`` only where some row is behind its mark
-reject  undecodable documents (raw bytes), rows whose event time is NULL, failing computed columns
+reject  undecodable documents (raw bytes); rows whose event time is NULL or whose computed columns
+        fail, as the reader gave them
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, SPLIT, 
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import Context
 from millstream.engine.marks import LOWEST_MS, SplitMarks
-from millstream.engine.program import Compute, Program
+from millstream.engine.program import AT, Compute, Program
 from millstream.engine.rejects import rejected_rows, undecodable
 from millstream.expr.resolve import cast_to
 from millstream.expr.tree import Column, Expr, Named
@@ -50,20 +51,21 @@ class Scanned:
 class ScanStage:
     """Turns blocks into batches; one per Scan of the plan.
 
-    ``marks``: rows always say under which mark they came.
+    ``marks``: rows always say under which mark they came. ``places``: they say their split and
+    offset, because a step above may drop some of them.
     """
 
-    def __init__(
-        self, node: Scan, ctx: Context, *, seed: int, places: bool, marks: bool = False
-    ) -> None:
+    def __init__(self, node: Scan, ctx: Context, *, seed: int, marks: bool = False) -> None:
         self.uid = node.uid
         self.table = node.table
         self.marks = SplitMarks()
         self.final = False
-        self._places = places
+        self.places = False
         self._gives_marks = marks
         wanted = node.schema.names
         self._compute = _computed(node, ctx, seed)
+        self._numbered = self._compute is not None and self._compute.can_fail
+        """Whether rows are numbered, to find again what the reader gave."""
         watermark = node.table.watermark
         self._time = None if watermark is None else watermark.column
         self._contribution = None
@@ -91,11 +93,9 @@ class ScanStage:
         rejected: list[pl.DataFrame] = []
         behind = False
         for block in blocks:
-            if block.rejected is not None and block.rejected.height:
-                rejected.append(undecodable(block.rejected, self.uid, block.split))
-            frame = self._computed(block, read_at_ms, rejected)
+            frame = self._taken(block, read_at_ms, rejected)
             if self._time is not None:
-                frame, late = self._marked(frame, block.split, rejected)
+                frame, late = self._marked(frame, block.split)
                 behind = behind or late
             frames.append(frame)
         if not frames:
@@ -105,44 +105,50 @@ class ScanStage:
             whole = whole.drop(MARK)
         return Scanned(self._batch(whole, read_at_ms), tuple(rejected))
 
+    def again(self, block: Block, read_at_ms: int) -> Scanned:
+        """Take rows that were rejected once: they come under the mark of now, and move none."""
+        rejected: list[pl.DataFrame] = []
+        frame = self._taken(block, read_at_ms, rejected)
+        if self._time is not None and (self._gives_marks or self.mark_ms != LOWEST_MS):
+            frame = frame.with_columns(pl.lit(self.mark_ms, dtype=pl.Int64).alias(MARK))
+        return Scanned(self._batch(frame, read_at_ms), tuple(rejected))
+
     def _batch(self, frame: pl.DataFrame, read_at_ms: int) -> Batch:
         mark = self.mark_ms
         return Batch(frame, None if mark == LOWEST_MS else mark, read_at_ms)
 
-    def _computed(
-        self, block: Block, read_at_ms: int, rejected: list[pl.DataFrame]
-    ) -> pl.DataFrame:
-        frame = block.frame
-        if self._places:
-            offsets = block.offsets
-            if offsets is None:
-                offsets = pl.Series(OFFSET, [None], dtype=pl.Int64).new_from_index(0, frame.height)
-            frame = frame.with_columns(
-                pl.lit(block.split).alias(SPLIT), offsets.cast(pl.Int64).alias(OFFSET)
-            )
-        if self._compute is None:
-            hidden = [c for c in HIDDEN if c in frame.columns]
-            return frame.select(*self._gives, *hidden)
-        made = self._compute.on_batch(Batch(frame, None, read_at_ms))
-        rejected.extend(made.rejected)
-        if made.out:
-            return made.out[0]
-        return self._compute.empty(frame)
+    def _taken(self, block: Block, read_at_ms: int, rejected: list[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows of a block that can be used, with computed and hidden columns."""
+        if block.rejected is not None and block.rejected.height:
+            rejected.append(undecodable(block.rejected, self.uid, block.split))
+        placed = self.places or self._numbered
+        frame = _placed(block, block.frame) if placed else block.frame
+        if self._compute is not None:
+            given = frame.with_row_index(AT) if self._numbered else frame
+            made = self._compute.on_batch(Batch(given, None, read_at_ms))
+            rejected.extend(made.rejected)
+            frame = made.out[0] if made.out else self._compute.empty(given)
+        if self._time is not None and frame[self._time].null_count():
+            frame = self._timed(frame, block, rejected)
+        hidden = HIDDEN if self.places else HIDDEN[:2]
+        return frame.select(*self._gives, *(c for c in hidden if c in frame.columns))
 
-    def _marked(
-        self, frame: pl.DataFrame, split: str, rejected: list[pl.DataFrame]
-    ) -> tuple[pl.DataFrame, bool]:
-        """Give each row its mark; rows without an event time go to ``rejected``."""
+    def _timed(
+        self, frame: pl.DataFrame, block: Block, rejected: list[pl.DataFrame]
+    ) -> pl.DataFrame:
+        """Return the rows that have an event time; the others go aside as the reader gave them."""
+        assert self._time is not None, "only tables with a watermark have marks"
+        nothing = frame[self._time].is_null()
+        timeless = frame.filter(nothing)[AT] if self._numbered else nothing.arg_true()
+        reason = f"the event time '{self._time}' is NULL"
+        came = _placed(block, block.frame)[timeless]
+        rejected.append(rejected_rows(came, reason, self.uid, port=0))
+        return frame.filter(~nothing)
+
+    def _marked(self, frame: pl.DataFrame, split: str) -> tuple[pl.DataFrame, bool]:
+        """Give each row its mark, and tell whether some row is behind its own."""
         assert self._time is not None, "only tables with a watermark have marks"
         assert self._contribution is not None, "a watermark has an expression"
-        if frame[self._time].null_count():
-            nothing = frame[self._time].is_null()
-            rejected.append(
-                rejected_rows(
-                    frame.filter(nothing), f"the event time '{self._time}' is NULL", self.uid
-                )
-            )
-            frame = frame.filter(~nothing)
         contributions = frame.select(self._contribution).to_series()
         # A NULL contribution says nothing about time, as in Flink.
         marks = self.marks.advance(split, contributions.fill_null(LOWEST_MS).to_numpy())
@@ -159,8 +165,20 @@ class _Compute(Program):
         hidden = tuple(c for c in HIDDEN if c in like.columns)
         frame = self._with_ambient(like.head(0), 0) if self._wants else like.head(0)
         for stage in self.stages:
-            frame, _ = stage.run(frame, hidden, self.uid)
+            frame, _ = stage.run(frame, hidden)
         return frame
+
+
+def _placed(block: Block, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of a block with their split and offset."""
+    offsets = block.offsets
+    if offsets is None:
+        offsets = pl.Series([None], dtype=pl.Int64).new_from_index(0, frame.height)
+    elif offsets.dtype != pl.Int64:
+        offsets = offsets.cast(pl.Int64)
+    split = pl.Series(SPLIT, [block.split]).new_from_index(0, frame.height)
+    # Beside the others without an expression: this is done for every block.
+    return frame.hstack([split, offsets.alias(OFFSET)])
 
 
 def _computed(node: Scan, ctx: Context, seed: int) -> _Compute | None:
@@ -169,7 +187,7 @@ def _computed(node: Scan, ctx: Context, seed: int) -> _Compute | None:
     columns = tuple(Named(name, column_expr(node.table, named[name])) for name in wanted)
     if all(isinstance(c.expr, Column) for c in columns):
         return None
-    return _Compute((Compute(columns),), ctx, seed=seed, uid=node.uid)
+    return _Compute((Compute(columns),), ctx, seed=seed, uid=node.uid, port=0)
 
 
 def column_expr(table: Table, column: ColumnDef) -> Expr:

@@ -44,7 +44,7 @@ def test_a_row_is_given_to_a_user_function_once(deterministic: bool) -> None:
     outputs = program.on_batch(Batch(_rows(4, -1, 5), None, 0))
     assert seen == [5, 0, 6]
     assert outputs.out[0]["n"].to_list() == ([5, 6] if deterministic else [1, 3])
-    assert outputs.rejected[0]["row"].to_list() == ['{"a":-1}']
+    assert outputs.rejected[0]["row"].to_list() == [{"a": -1}]
 
 
 def test_equal_batches_are_given_to_a_changing_function_again() -> None:

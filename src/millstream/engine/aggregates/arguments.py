@@ -64,8 +64,15 @@ class Arguments:
             return cls(tuple(new), None)
         kept = [Named(n, Column(n, type=schema.type_of(n))) for n in dict.fromkeys(read)]
         computed = [Named(name, expr) for expr, name in made.items()]
-        program = Program((Compute((*kept, *computed)),), ctx, seed=seed, uid=uid)
+        program = Program((Compute((*kept, *computed)),), ctx, seed=seed, uid=uid, port=0)
         return cls(tuple(new), program)
+
+    @property
+    def may_reject(self) -> bool:
+        """Whether an argument, or a user's function of one, may fail."""
+        calls = (named.expr for named in self.aggs)
+        users = any(isinstance(call, AggCall) and call.udf is not None for call in calls)
+        return users or (self.program is not None and self.program.can_fail)
 
     def prepare(self, batch: Batch) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
         """Return the rows with their argument columns, and those rejected."""

@@ -56,7 +56,7 @@ class AsyncRows(Asking):
         self._given = [arg.name for arg in args]
         kept = (Named(f.name, Column(f.name, type=f.type)) for f in node.input.schema)
         stage = Compute((*kept, *args))
-        self._program = Program((stage,), lowering.ctx, seed=lowering.seed, uid=node.uid)
+        self._program = Program((stage,), lowering.ctx, seed=lowering.seed, uid=node.uid, port=0)
         self._open: dict[int, pl.DataFrame] = {}
         self._new: list[int] = []
         self._made = 0
@@ -86,7 +86,7 @@ class AsyncRows(Asking):
         if reasons.null_count() == rows.height:
             return Outputs(out=(out,))
         bad = reasons.is_not_null()
-        rejected = rejected_rows(rows.filter(bad), reasons.filter(bad), self.uid)
+        rejected = rejected_rows(rows.filter(bad), reasons.filter(bad), self.uid, port=0)
         out = out.filter(~bad)
         return Outputs(out=(out,) if out.height else (), rejected=(rejected,))
 

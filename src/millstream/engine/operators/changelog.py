@@ -83,7 +83,7 @@ class TakeChanges(Operator):
             .otherwise(shown)
             .alias("reason")
         ).to_series()
-        return rejected_rows(frame, reasons, self.uid)
+        return rejected_rows(frame, reasons, self.uid, port=0)
 
 
 @lowers(ToChanges)

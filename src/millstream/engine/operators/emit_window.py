@@ -112,6 +112,10 @@ class EmitWindow(Operator):
 
     # ------------------------------------------------------------------ rows
 
+    @property
+    def may_reject(self) -> bool:
+        return self._arguments.may_reject
+
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a window has one input"
         self._now_ms = max(self._now_ms, batch.read_at_ms)

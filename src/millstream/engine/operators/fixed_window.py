@@ -77,6 +77,10 @@ class FixedWindow(Operator):
 
     # ------------------------------------------------------------------ rows
 
+    @property
+    def may_reject(self) -> bool:
+        return self._arguments.may_reject
+
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a window has one input"
         frame, untimed = with_time(batch.frame, self._node.time, self.uid)

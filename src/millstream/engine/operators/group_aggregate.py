@@ -64,6 +64,10 @@ class GroupAggregate(Operator):
         self._turn = 0
         self._ended = False
 
+    @property
+    def may_reject(self) -> bool:
+        return self._arguments.may_reject
+
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "an aggregate has one input"
         frame, rejected = self._arguments.prepare(batch)

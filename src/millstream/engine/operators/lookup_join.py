@@ -172,7 +172,7 @@ class _KeyColumns:
     def __init__(self, exprs: tuple[Named, ...], own: Schema, lowering: Lowering, uid: str) -> None:
         kept = (Named(f.name, Column(f.name, type=f.type)) for f in own)
         stage = Compute((*kept, *exprs))
-        self._program = Program((stage,), lowering.ctx, seed=lowering.seed, uid=uid)
+        self._program = Program((stage,), lowering.ctx, seed=lowering.seed, uid=uid, port=0)
 
     def beside(self, batch: Batch) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
         """Return the rows with their keys, and those rejected."""

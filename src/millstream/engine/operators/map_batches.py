@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from millstream.columns.physical import polars_schema
-from millstream.engine.batch import HIDDEN, Batch
+from millstream.engine.batch import HIDDEN, OFFSET, SPLIT, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
 from millstream.engine.rejects import rejected_rows
 from millstream.errors import DataError
@@ -45,7 +45,7 @@ class CallOnFrames(Operator):
             except Exception as error:  # noqa: BLE001 (a user's function may raise anything)
                 if frame.height == 1:
                     reason = f"{self._name}: {type(error).__name__}: {error}"
-                    rejected.append(rejected_rows(frame, reason, self.uid))
+                    rejected.append(rejected_rows(frame, reason, self.uid, port=0))
                 else:
                     half = frame.height // 2
                     todo += [frame[half:], frame[:half]]
@@ -67,6 +67,8 @@ class CallOnFrames(Operator):
                 "Return exactly the declared columns, or declare what it returns.",
             )
         hidden = [h for h in HIDDEN if h in frame.columns]
+        if made.height != frame.height:  # the places of rows are a courtesy, and end here
+            hidden = [h for h in hidden if h not in (SPLIT, OFFSET)]
         if hidden and made.height != frame.height:
             raise self._wrong(
                 f"gave {made.height} rows for {frame.height}",

@@ -119,7 +119,7 @@ class Recogniser(Operator):
             return frame, ()
         nothing = frame[time].is_null()
         reason = f"the time '{time}' of the pattern is NULL"
-        bad = rejected_rows(frame.filter(nothing), reason, self.uid)
+        bad = rejected_rows(frame.filter(nothing), reason, self.uid, port=0)
         return frame.filter(~nothing), (bad,)
 
     def _run(self, rows: pl.DataFrame, until_ms: int) -> Outputs:

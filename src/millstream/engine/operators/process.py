@@ -105,7 +105,8 @@ class ProcessRows(Operator):
         if failed:
             bad = sorted(failed)
             reasons = pl.Series([failed[i] for i in bad])
-            rejected.append(rejected_rows(batch.frame[np.array(bad)], reasons, self.uid))
+            failing = batch.frame[np.array(bad)]
+            rejected.append(rejected_rows(failing, reasons, self.uid, port=0))
         late = (batch.frame[np.array(told_late)],) if told_late else ()
         return Outputs(out=out, late=late, rejected=tuple(rejected))
 

@@ -47,7 +47,7 @@ class TableFunction(Operator):
         kept = (Named(f.name, Column(f.name, type=f.type)) for f in given)
         made = (Named(name, arg) for name, arg in zip(self._args, node.call.args, strict=True))
         stage = Compute((*kept, *made))
-        self._program = Program((stage,), lowering.ctx, seed=lowering.seed, uid=node.uid)
+        self._program = Program((stage,), lowering.ctx, seed=lowering.seed, uid=node.uid, port=0)
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a table function has one input"
@@ -63,7 +63,7 @@ class TableFunction(Operator):
         if failed:
             bad = np.array(sorted(failed))
             reasons = pl.Series([f"{self._udf.name}: {failed[at]}" for at in bad])
-            rejected = (*rejected, rejected_rows(rows[bad], reasons, self.uid))
+            rejected = (*rejected, rejected_rows(rows[bad], reasons, self.uid, port=0))
             keep = pl.Series(~np.isin(owners, bad))
             owners, columns = owners[keep.to_numpy()], [c.filter(keep) for c in columns]
         out = self._beside(rows, owners, columns, failed)

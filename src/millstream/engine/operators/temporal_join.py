@@ -112,7 +112,7 @@ class VersionAtTime(Operator):
         if frame[self._right_time].null_count():
             timeless = frame[self._right_time].is_null()
             why = f"the time '{self._right_time}' of the version is NULL"
-            rejected = (rejected_rows(frame.filter(timeless), why, self.uid),)
+            rejected = (rejected_rows(frame.filter(timeless), why, self.uid, port=1),)
             frame = frame.filter(~timeless)
         if any(frame[name].null_count() for name in self._versions.key):
             frame = frame.drop_nulls(self._versions.key)

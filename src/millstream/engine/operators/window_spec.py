@@ -86,7 +86,8 @@ def with_time(
         return frame, ()
     nothing = frame[column].is_null()
     reason = f"the window's time '{column}' is NULL"
-    return frame.filter(~nothing), (rejected_rows(frame.filter(nothing), reason, uid),)
+    rejected = rejected_rows(frame.filter(nothing), reason, uid, port=0)
+    return frame.filter(~nothing), (rejected,)
 
 
 def milliseconds(times: pl.Series) -> np.ndarray:
