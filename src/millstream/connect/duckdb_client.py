@@ -33,7 +33,7 @@ from millstream.connect.sql_file import (
     quoted_path,
     upsert_tail,
 )
-from millstream.errors import ConnectorError, MissingExtra, OptionError, Retry
+from millstream.errors import ConnectorError, Domain, MissingExtra, OptionError, Retry
 from millstream.ports.lookup import ASK, Lookup, LookupSpec
 
 try:
@@ -316,7 +316,9 @@ def _file(path: str) -> threading.RLock:
 
 def _open(config: SqlFileConfig, where: str, *, reading: bool) -> Any:
     if reading and not Path(config.path).exists():
-        raise ConnectorError("There is no such file.", where=where, hint="Check 'path'.")
+        raise ConnectorError(
+            "There is no such file.", where=where, hint="Check 'path'.", domain=Domain.CONFIG
+        )
     until_s = time.monotonic() + config.lock_timeout_ms / 1000
     read_only = reading
     while True:
@@ -337,13 +339,25 @@ def _in_our_words(error: Exception, where: str, *, reading: bool) -> ConnectorEr
     text = str(error).strip().splitlines()[0].rstrip(".")
     doing = "read" if reading else "written"
     hint, retry = "See the reason given; nothing of this transaction was kept.", Retry.NEVER
-    if isinstance(error, duckdb.IOException | duckdb.ConnectionException):
-        if "lock" in text or isinstance(error, duckdb.ConnectionException):
-            hint, retry = "Close the program that has the file open.", Retry.LATER
-        else:
-            hint = "Check 'path': its folder must exist, and the file must be DuckDB's and ours."
+    domain = Domain.SYSTEM
+    if isinstance(error, duckdb.ConnectionException) or "lock" in text:
+        hint, retry = "Close the program that has the file open.", Retry.LATER
+    elif "No space left" in text or "out of disk" in text:
+        hint, retry, domain = "Make room on the disk.", Retry.LATER, Domain.LIMIT
+    elif isinstance(error, duckdb.IOException):
+        hint = "Check 'path': its folder must exist, and the file must be DuckDB's and ours."
+        domain = Domain.AUTH if "ermission" in text else Domain.CONFIG
     elif isinstance(error, duckdb.BinderException):
         hint = "The key columns need a PRIMARY KEY or UNIQUE constraint in the database."
+        domain = Domain.CONFIG
+    elif isinstance(error, duckdb.CatalogException):
+        domain = Domain.CONFIG
+    elif isinstance(error, ROW_ERRORS):
+        domain = Domain.DATA
     return ConnectorError(
-        f"The table cannot be {doing}: {text}.", where=where, hint=hint, retry=retry
+        f"The table cannot be {doing}: {text}.",
+        where=where,
+        hint=hint,
+        retry=retry,
+        domain=domain,
     )

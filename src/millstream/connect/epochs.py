@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from millstream.errors import ConnectorError
+from millstream.errors import ConnectorError, Domain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ def fenced(pipeline: str, sink: str, incarnation: int, newer: int) -> ConnectorE
         f"{incarnation}).",
         where=f"sink '{sink}'",
         hint="Let only one of them run: this one stops here and has written nothing more.",
+        domain=Domain.FENCED,
     )
 
 
@@ -34,6 +35,7 @@ def skipped(pipeline: str, sink: str, epoch: int, last: int) -> ConnectorError:
         f"Epoch {epoch} is older than the last one delivered ({last}).",
         where=f"pipeline '{pipeline}', sink '{sink}'",
         hint="The checkpoint is older than what the sink holds; restore the newest one.",
+        domain=Domain.CONFIG,
     )
 
 

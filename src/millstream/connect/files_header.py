@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from millstream import types as t
-from millstream.errors import ConnectorError
+from millstream.errors import ConnectorError, Domain
 from millstream.formats.csv import CsvDecoder, rules_of
 from millstream.ports.format import Decoder, PartDecoder
 from millstream.ports.registry import format_of
@@ -41,6 +41,7 @@ def by_names(
             f"The header has no column '{missing[0]}'.",
             where=path,
             hint=f"It has: {', '.join(names)}.",
+            domain=Domain.DATA,
         )
     known = {f.name: f.type for f in whole}
     fields: dict[str, t.LogicalType] = {}

@@ -20,7 +20,7 @@ from typing import IO, Any
 import polars as pl
 
 from millstream.columns.physical import polars_type
-from millstream.errors import ConnectorError, OptionError
+from millstream.errors import ConnectorError, Domain, OptionError
 from millstream.plan.table import Metadata
 
 _GLOB = re.compile(r"[*?\[]")
@@ -72,6 +72,7 @@ def must_exist(path: str, where: str) -> None:
             f"There is no file or folder '{path}'.",
             where=where,
             hint=f"Relative paths begin at {Path.cwd()}.",
+            domain=Domain.CONFIG,
         )
 
 

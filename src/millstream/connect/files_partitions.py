@@ -24,7 +24,7 @@ import polars as pl
 from millstream import types as t
 from millstream.columns.physical import polars_type
 from millstream.columns.text import Style, text_of
-from millstream.errors import ConnectorError, OptionError
+from millstream.errors import ConnectorError, Domain, OptionError
 from millstream.formats.coerce import ISO_TIMES, SQL_TIMES, Failures, Spans, column
 from millstream.formats.json_scan import TEXT
 from millstream.plan.table import Condition, Table
@@ -82,6 +82,7 @@ class Partitions:
                 f"The path does not say the partition column '{name}'.",
                 where=path,
                 hint=f"Files lie in folders like {name}=…; a pattern can leave others out.",
+                domain=Domain.DATA,
             )
         text = None if texts[name] == self.default_name else texts[name]
         if text is None and not kind.nullable:
@@ -89,6 +90,7 @@ class Partitions:
                 f"The partition column '{name}' is NULL here, but declared NOT NULL.",
                 where=path,
                 hint="Declare it without NOT NULL, or leave the folder out with a pattern.",
+                domain=Domain.DATA,
             )
         return _typed(text, kind, name, path)
 
@@ -178,5 +180,6 @@ def _typed(text: str | None, kind: LogicalType, name: str, path: str) -> pl.Seri
             f"The value in the path cannot be read: {failures.reasons[0]}.",
             where=path,
             hint="Mend the folder's name or the column's type, or leave it out with a pattern.",
+            domain=Domain.DATA,
         )
     return found.cast(polars_type(kind)).alias(name)

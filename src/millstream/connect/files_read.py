@@ -31,7 +31,8 @@ from millstream.connect.files_list import (
     read_errors,
 )
 from millstream.connect.files_partitions import Partitions
-from millstream.errors import ConnectorError, Retry
+from millstream.connect.os_errors import kind_of
+from millstream.errors import ConnectorError, Domain
 from millstream.formats.lines import LineBuffer, line_rules
 from millstream.formats.parquet import ParquetRows
 from millstream.ports.connector import Chunk, End, Reader, SourceSpec
@@ -174,6 +175,7 @@ class _LinesFile(_OpenFile):
             f"The file is shorter than the {start} bytes already read.",
             where=f"{self._files.where}, {self.path}",
             hint="It was replaced while it was read; give new data a new name.",
+            domain=Domain.DATA,
         )
 
     def _read(self, stream: IO[bytes], count: int) -> bytes:
@@ -258,6 +260,7 @@ class FilesReader(Reader):
                     f"No file matches '{files.path}'.",
                     where=files.where,
                     hint="Check the path, the pattern, and that names do not begin with . or _",
+                    domain=Domain.CONFIG,
                 )
 
     def poll(self, *, max_rows: int, timeout_s: float) -> Chunk | None:
@@ -354,6 +357,7 @@ class FilesReader(Reader):
                 f"The file '{path}', which was being read, is gone.",
                 where=self._files.where,
                 hint="Put it back, or start without the checkpoint.",
+                domain=Domain.CONFIG,
             )
         self._done = {path: place}
         self._queue = paths[paths.index(path) :]
@@ -396,5 +400,5 @@ def _unreadable(path: str, where: str, error: Exception) -> ConnectorError:
         f"The file cannot be read: {text}.",
         where=f"{where}, {path}",
         hint="Check that it is complete and that this user may read it.",
-        retry=Retry.NEVER,
+        **kind_of(error),
     )

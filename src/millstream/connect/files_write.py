@@ -39,7 +39,8 @@ from millstream.connect.files_disk import (
     whole_lines,
 )
 from millstream.connect.files_partitions import Partitions
-from millstream.errors import ConnectorError
+from millstream.connect.os_errors import kind_of
+from millstream.errors import ConnectorError, Domain
 from millstream.formats.csv import CsvEncoder
 from millstream.formats.lines import joined_lines
 from millstream.formats.parquet import ParquetConfig, write_parquet
@@ -342,6 +343,7 @@ class FilesSink(Sink):
                 where=self._where,
                 hint="It says which epoch is there already. Look at the newest part file, then "
                 "write the state anew, or use a new folder.",
+                domain=Domain.DATA,
             ) from None
 
     def _owned(self) -> dict[str, Any]:
@@ -385,6 +387,7 @@ class FilesSink(Sink):
                 f"The files cannot be written: {error.strerror or error}.",
                 where=self._where,
                 hint="Check that the folder can be written and has room.",
+                **kind_of(error),
             ) from None
 
 

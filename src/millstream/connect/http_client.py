@@ -18,7 +18,7 @@ import polars as pl
 from millstream.columns.physical import polars_schema
 from millstream.columns.text import text_of
 from millstream.connect.http import HttpConfig
-from millstream.errors import ConnectorError, MissingExtra, OptionError, Retry
+from millstream.errors import ConnectorError, Domain, MissingExtra, OptionError, Retry
 from millstream.ports.format import Decoder
 from millstream.ports.lookup import ASK, Lookup, LookupSpec
 from millstream.ports.registry import decoder_for
@@ -119,6 +119,7 @@ class HttpLookup(Lookup):
                 where=address,
                 hint="Check 'url', and that the service runs and answers within 'request.timeout'.",
                 retry=Retry.LATER,
+                domain=Domain.NETWORK,
             ) from None
         if response.status in NO_ROW:
             return b""
@@ -128,12 +129,14 @@ class HttpLookup(Lookup):
                 where=address,
                 hint="See what the service says of this address; tokens go into 'header.*'.",
                 retry=Retry.LATER if response.status in TRY_AGAIN else Retry.NEVER,
+                domain=_domain(response.status),
             )
         if len(body) > self._config.response_bytes_max:
             raise ConnectorError(
                 f"The answer is longer than {self._config.response_bytes_max} bytes.",
                 where=address,
                 hint="Raise 'response.bytes-max', or ask for less.",
+                domain=Domain.LIMIT,
             )
         return body
 
@@ -181,7 +184,19 @@ class HttpLookup(Lookup):
             f"The answer is no row of the table: {reason}. It begins with {shown!r}.",
             where=self._where,
             hint="Its columns must have the names of the JSON's members.",
+            domain=Domain.DATA,
         )
+
+
+def _domain(status: int) -> Domain:
+    match status:
+        case 401 | 403 | 407:
+            return Domain.AUTH
+        case 429:
+            return Domain.LIMIT
+        case _ if status >= 500:
+            return Domain.SYSTEM
+    return Domain.CONFIG
 
 
 def _json(schema: Schema, where: str) -> Decoder:

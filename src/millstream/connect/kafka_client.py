@@ -17,13 +17,10 @@ from millstream.connect.kafka_options import (
     BOTH,
     READ,
     WRITE,
-    Bound,
     KafkaConfig,
-    Startup,
     checked_properties,
-    parse_offsets,
 )
-from millstream.errors import ConnectorError, MillstreamError, MissingExtra, Retry
+from millstream.errors import ConnectorError, Domain, MillstreamError, MissingExtra, Retry
 from millstream.ports.options import Secret
 
 try:
@@ -55,7 +52,19 @@ TopicPartition = client.TopicPartition
 KafkaException = client.KafkaException
 _AUTH = {Code._AUTHENTICATION, Code.SASL_AUTHENTICATION_FAILED, Code.TOPIC_AUTHORIZATION_FAILED,
          Code.GROUP_AUTHORIZATION_FAILED, Code.CLUSTER_AUTHORIZATION_FAILED}  # fmt: skip
-_UNREACHABLE = {Code._TRANSPORT, Code._ALL_BROKERS_DOWN, Code._TIMED_OUT, Code._RESOLVE}
+_UNREACHABLE = {
+    Code._TRANSPORT, Code._ALL_BROKERS_DOWN, Code._TIMED_OUT, Code._RESOLVE, Code._MSG_TIMED_OUT,
+    Code.REQUEST_TIMED_OUT, Code.NETWORK_EXCEPTION, Code._TIMED_OUT_QUEUE,
+}  # fmt: skip
+FENCED: Final = {Code._FENCED, Code.PRODUCER_FENCED, Code.INVALID_PRODUCER_EPOCH}
+"""Another producer has our transactional id."""
+_WRONG = {
+    Code._UNKNOWN_TOPIC, Code._UNKNOWN_PARTITION, Code.TOPIC_EXCEPTION, Code._INVALID_ARG,
+    Code.INVALID_CONFIG, Code.INVALID_TRANSACTION_TIMEOUT, Code.INVALID_REPLICATION_FACTOR,
+    Code.UNSUPPORTED_VERSION, Code._UNSUPPORTED_FEATURE, Code.POLICY_VIOLATION,
+}  # fmt: skip
+_FULL = {Code._QUEUE_FULL, Code.THROTTLING_QUOTA_EXCEEDED, Code.KAFKA_STORAGE_ERROR}
+_BAD = {Code.MSG_SIZE_TOO_LARGE, Code.INVALID_RECORD, Code.INVALID_MSG, Code._BAD_MSG}
 # A consumer prefetches up to these; after a full queue librdkafka would sleep a whole second.
 _CONSUMER: dict[str, Any] = {
     "enable.auto.commit": False,
@@ -148,24 +157,40 @@ def in_our_words(
         found = complaints.telling() or found
     code, text = found.code(), str(found.str()).strip()
     where = f"Kafka at {config.servers}"
+    domain, retry = _kind_of(found)
     if code in (Code._AUTHENTICATION, Code.SASL_AUTHENTICATION_FAILED):
+        fact = f"The broker refused the login: {text}"
         hint = "Check 'properties.sasl.username', '.sasl.password' and '.sasl.mechanism'."
-        return ConnectorError(f"The broker refused the login: {text}", where=where, hint=hint)
-    if code in _AUTH:
+    elif code in _AUTH:
+        fact = f"{doing}: not allowed: {text}"
         hint = "Ask for the right to do this, or use another user."
-        return ConnectorError(f"{doing}: not allowed: {text}", where=where, hint=hint)
-    if code == Code._SSL:
+    elif code == Code._SSL:
+        fact = f"The TLS handshake failed: {text}"
         hint = "Check 'properties.ssl.ca.location' and the host name in the certificate."
-        return ConnectorError(f"The TLS handshake failed: {text}", where=where, hint=hint)
-    if code in _UNREACHABLE:
+    elif code in _UNREACHABLE:
+        fact = f"{doing}: the broker does not answer: {text}"
         hint = "Check 'properties.bootstrap.servers', that the broker runs, and "
         hint += "'properties.security.protocol'."
-        return ConnectorError(
-            f"{doing}: the broker does not answer: {text}",
-            where=where, hint=hint, retry=Retry.LATER,
-        )  # fmt: skip
-    retry = Retry.LATER if found.retriable() else Retry.NEVER
-    return ConnectorError(f"{doing}: {text} ({found.name()})", where=where, retry=retry)
+    else:
+        fact, hint = f"{doing}: {text} ({found.name()})", None
+    return ConnectorError(fact, where=where, hint=hint, domain=domain, retry=retry)
+
+
+def _kind_of(error: Any) -> tuple[Domain, Retry]:
+    code = error.code()
+    if code in _AUTH or code == Code._SSL:
+        return Domain.AUTH, Retry.NEVER
+    if code in FENCED:
+        return Domain.FENCED, Retry.NEVER
+    if code in _UNREACHABLE:
+        return Domain.NETWORK, Retry.LATER
+    if code in _WRONG:
+        return Domain.CONFIG, Retry.NEVER
+    if code in _FULL:
+        return Domain.LIMIT, Retry.LATER
+    if code in _BAD:
+        return Domain.DATA, Retry.NEVER
+    return Domain.SYSTEM, Retry.LATER if _passes(error) else Retry.NEVER
 
 
 class Cluster:
@@ -326,89 +351,5 @@ def unknown_topic(name: str, there: Mapping[str, Any], config: KafkaConfig) -> M
     near = UnknownName("topic", name, available=own).hint
     return ConnectorError(
         f"The topic '{name}' does not exist.", where=f"Kafka at {config.servers}",
-        hint=near or "Create it first.",
+        hint=near or "Create it first.", domain=Domain.CONFIG,
     )  # fmt: skip
-
-
-def start_offsets(
-    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]]
-) -> dict[tuple[str, int], int]:
-    """Where each partition starts by the startup mode."""
-    committed_only = reads_committed(config)
-    match config.startup:
-        case Startup.LATEST:
-            return cluster.offsets(places, "latest", committed_only=committed_only)
-        case Startup.TIMESTAMP:
-            assert config.startup_timestamp_ms is not None, "checked by the config"
-            return _at_time(config, cluster, places, config.startup_timestamp_ms)
-        case Startup.SPECIFIC:
-            named = parse_offsets(config.startup_offsets or "", "scan.startup.specific-offsets")
-            first = cluster.offsets(places, "earliest", committed_only=False)
-            return {(t, p): named.get(p, first[t, p]) for t, p in places}
-        case Startup.GROUP:
-            return _group_start(config, cluster, places)
-        case Startup.EARLIEST:
-            return cluster.offsets(places, "earliest", committed_only=False)
-
-
-def end_offsets(
-    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]]
-) -> dict[tuple[str, int], int] | None:
-    """The offset before which each partition ends by the bounded mode; None = never."""
-    match config.bounded_mode:
-        case Bound.UNBOUNDED:
-            return None
-        case Bound.TIMESTAMP:
-            assert config.bounded_timestamp_ms is not None, "checked by the config"
-            return _at_time(config, cluster, places, config.bounded_timestamp_ms)
-        case Bound.SPECIFIC:
-            named = parse_offsets(config.bounded_offsets or "", "scan.bounded.specific-offsets")
-            for topic, partition in places:
-                if partition not in named:
-                    raise ConnectorError(
-                        f"Partition {partition} of '{topic}' has no end offset.",
-                        where="option 'scan.bounded.specific-offsets'",
-                        hint="Name an offset for every partition.",
-                    )
-            return {(t, p): named[p] for t, p in places}
-        case Bound.GROUP:
-            return {place: max(o, 0) for place, o in cluster.group_offsets(places).items()}
-        case Bound.LATEST:
-            return cluster.offsets(places, "latest", committed_only=reads_committed(config))
-
-
-def reads_committed(config: KafkaConfig) -> bool:
-    """Whether rows of open and aborted transactions stay unseen (our default, unlike Flink's)."""
-    return str(config.properties.get("isolation.level", "read_committed")) == "read_committed"
-
-
-def _at_time(
-    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]], time_ms: int
-) -> dict[tuple[str, int], int]:
-    committed_only = reads_committed(config)
-    found = cluster.offsets(places, time_ms, committed_only=committed_only)
-    late = [place for place, offset in found.items() if offset < 0]
-    if late:  # nothing is that late: the end
-        found.update(cluster.offsets(late, "latest", committed_only=committed_only))
-    return found
-
-
-def _group_start(
-    config: KafkaConfig, cluster: Cluster, places: list[tuple[str, int]]
-) -> dict[tuple[str, int], int]:
-    found = cluster.group_offsets(places)
-    new = [place for place, offset in found.items() if offset < 0]
-    if not new:
-        return found
-    reset = str(config.properties.get("auto.offset.reset", "none")).lower()
-    if reset == "none":
-        topic, partition = new[0]
-        raise ConnectorError(
-            f"The group '{config.properties['group.id']}' has no offset for partition "
-            f"{partition} of '{topic}'.",
-            where=f"Kafka at {config.servers}",
-            hint="Say where to start: 'properties.auto.offset.reset' = 'earliest' or 'latest', "
-            "or 'scan.startup.mode' = 'earliest-offset'.",
-        )
-    found.update(cluster.offsets(new, reset, committed_only=reads_committed(config)))
-    return found

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from millstream.connect import kafka_client as door
 from millstream.connect.kafka_options import KafkaConfig
-from millstream.errors import ConnectorError
+from millstream.errors import ConnectorError, Domain, Retry
 
 PARTITIONS: Final = 16
 READ_LIMIT_S: Final = 90.0
@@ -59,6 +59,7 @@ class ProgressLog:
                     f"The progress topic '{self._topic}' does not exist and was not made.",
                     where=f"Kafka at {self._config.servers}",
                     hint="Make it with cleanup.policy=compact, or allow this user to.",
+                    domain=Domain.CONFIG,
                 )
         return len(found)
 
@@ -86,6 +87,8 @@ class ProgressLog:
                         f"{READ_LIMIT_S:.0f} s.",
                         where=f"Kafka at {self._config.servers}, partition {self._partition}",
                         hint="A transaction may hang there: kafka-transactions.sh find-hanging.",
+                        domain=Domain.NETWORK,
+                        retry=Retry.LATER,
                     )
                 for message in consumer.consume(1000, 0.05):
                     error = message.error()

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from millstream.connect import kafka_client as door
 from millstream.connect.kafka_decode import MessageDecoder
+from millstream.connect.kafka_offsets import end_offsets, start_offsets
 from millstream.connect.kafka_options import Bound, KafkaConfig, Startup
-from millstream.errors import ConnectorError, Retry
+from millstream.errors import ConnectorError, Domain, Retry
 from millstream.ports.connector import Changes, Chunk, Delivery, End, Reader, Source, SourceSpec
 
 if TYPE_CHECKING:
@@ -171,12 +172,12 @@ class KafkaSource(Source):
         places = [lane.place for lane in new]
         fresh = [lane.place for lane in new if lane.resume is None]
         by_mode = [p for p in fresh if not self._resumed and p in self._first_places]
-        starts = door.start_offsets(self._config, self._cluster, by_mode) if by_mode else {}
+        starts = start_offsets(self._config, self._cluster, by_mode) if by_mode else {}
         # A partition that came later, or while a restored pipeline was down, is read in full.
         later = [p for p in fresh if p not in starts]
         if later:
             starts |= self._cluster.offsets(later, "earliest", committed_only=False)
-        ends = door.end_offsets(self._config, self._cluster, places) or {}
+        ends = end_offsets(self._config, self._cluster, places) or {}
         assigned = []
         for lane in new:
             lane.begun = True
@@ -285,6 +286,7 @@ class KafkaSource(Source):
                 where=f"Kafka at {self._config.servers}",
                 hint="The rows between were deleted by the topic's retention (or the topic was "
                 "made anew). Start without the checkpoint to read what is left.",
+                domain=Domain.DATA,
             )
         if not error.retriable():
             raise door.in_our_words(error, self._config, f"{_split(place)} cannot be read")

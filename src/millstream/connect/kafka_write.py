@@ -27,7 +27,7 @@ from millstream.connect.epochs import fenced, skipped
 from millstream.connect.kafka_encode import MessageEncoder, Messages
 from millstream.connect.kafka_options import Guarantee, KafkaConfig, Partitioner
 from millstream.connect.kafka_progress import Progress, ProgressLog
-from millstream.errors import ConnectorError, MillstreamError, OptionError
+from millstream.errors import ConnectorError, Domain, MillstreamError, OptionError, Retry
 from millstream.ports.connector import REASON, Delivered, Delivery, Sink, SinkSpec
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ TRANSACTION_LIMIT_S: Final = 60.0
 FLUSH_LIMIT_S: Final = 120.0
 TRIES_MAX: Final = 3
 _TOO_LARGE = {door.Code.MSG_SIZE_TOO_LARGE, door.Code.INVALID_RECORD, door.Code._INVALID_ARG}
-_FENCED = {
-    door.Code._FENCED, door.Code.PRODUCER_FENCED, door.Code.INVALID_PRODUCER_EPOCH,
-}  # fmt: skip
 # Of two errors for one cause, the queue's says only that the message was thrown away.
 _THROWN_AWAY = {door.Code._PURGE_QUEUE, door.Code._PURGE_INFLIGHT}
 
@@ -118,6 +115,8 @@ class KafkaSink(Sink):
                 f"Epoch {epoch} could not be written in {TRIES_MAX} tries.",
                 where=f"sink '{self._name}', topic '{self._topic}'",
                 hint="Look at the broker's log.",
+                domain=Domain.NETWORK,
+                retry=Retry.LATER,
             )
         return Delivered(sum(map(len, parts)), sum(r.height for r in refused))
 
@@ -247,7 +246,7 @@ class KafkaSink(Sink):
     def _after(self, error: Any, *, last_try: bool) -> None:
         """Bring the producer into a state from which the epoch can be tried again, or raise."""
         found = error.args[0]
-        if found.code() in _FENCED or last_try:
+        if found.code() in door.FENCED or last_try:
             self._forget_transactional()
             raise self._error(error, f"'{self._topic}' cannot be written") from None
         if found.txn_requires_abort():
@@ -374,12 +373,13 @@ class KafkaSink(Sink):
     def _error(self, error: Any, doing: str) -> MillstreamError:
         found = error.args[0] if isinstance(error, door.KafkaException) else error
         owner = self._owner
-        if found.code() in _FENCED and owner is not None:
+        if found.code() in door.FENCED and owner is not None:
             return ConnectorError(
                 f"Another start of the pipeline '{owner.pipeline}' writes here now (this is start "
                 f"{owner.incarnation}).",
                 where=f"sink '{self._name}', topic '{self._topic}'",
                 hint="Let only one of them run: this one stops here and has written nothing more.",
+                domain=Domain.FENCED,
             )
         return door.in_our_words(found, self._config, doing, self._complaints)
 

@@ -21,7 +21,7 @@ import polars as pl
 
 from millstream.columns.physical import polars_schema
 from millstream.connect.replay import ReplaySource, events_per_second
-from millstream.errors import ConnectorError, MissingExtra, OptionError, UnknownName
+from millstream.errors import ConnectorError, Domain, MissingExtra, OptionError, UnknownName
 from millstream.ports.connector import Connector, SourceSpec
 from millstream.settings import option
 
@@ -69,6 +69,7 @@ def departures(columns: Sequence[str]) -> pl.DataFrame:
             f"The flights cannot be read from {path}: {error}.",
             where="connector 'nycflights'",
             hint=f"Install the package again: pip install --force-reinstall {PACKAGE}",
+            domain=Domain.CONFIG,
         ) from None
     scheduled = pl.datetime(*(pl.col(p) for p in parts), time_unit="ms").alias(TIME)
     return read.with_columns(scheduled).sort(TIME, maintain_order=True)

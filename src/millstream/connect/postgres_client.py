@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from millstream.errors import ConnectorError, MissingExtra, Retry
+from millstream.errors import ConnectorError, Domain, MissingExtra, Retry
 
 try:
     import psycopg
@@ -73,9 +73,9 @@ def in_our_words(error: psycopg.Error, config: PostgresConfig, doing: str) -> Co
     """Translate; the driver's text may name user and host, never the password."""
     text = str(error).strip().splitlines()
     first = text[0] if text else type(error).__name__
+    domain, retry = _kind_of(error)
     hint = None
-    retry = Retry.NEVER
-    if isinstance(error, errors.InvalidPassword) or "password authentication failed" in str(error):
+    if domain is Domain.AUTH and not isinstance(error, errors.InsufficientPrivilege):
         hint = "Check 'username' and 'password'."
     elif isinstance(error, errors.UndefinedTable):
         hint = "Make the table first, or say 'sink.create-table' = 'true'."
@@ -87,7 +87,54 @@ def in_our_words(error: psycopg.Error, config: PostgresConfig, doing: str) -> Co
         hint = "Grant the user the right, or use another one."
     elif isinstance(error, LOST):
         hint = "Check 'url', and that the server runs and accepts connections from here."
-        retry = Retry.LATER
     return ConnectorError(
-        f"{doing}: {first}", where=config.where, hint=hint or error.diag.message_hint, retry=retry
+        f"{doing}: {first}",
+        where=config.where,
+        hint=hint or error.diag.message_hint,
+        retry=retry,
+        domain=domain,
     )
+
+
+_BY_STATE = {  # by the first two characters of the SQLSTATE
+    "08": (Domain.NETWORK, Retry.LATER),
+    "22": (Domain.DATA, Retry.NEVER),
+    "23": (Domain.DATA, Retry.NEVER),
+    "25": (Domain.SYSTEM, Retry.LATER),  # read-only: a standby that was the primary
+    "28": (Domain.AUTH, Retry.NEVER),
+    "3D": (Domain.CONFIG, Retry.NEVER),
+    "3F": (Domain.CONFIG, Retry.NEVER),
+    "40": (Domain.SYSTEM, Retry.LATER),  # serialization, deadlock
+    "42": (Domain.CONFIG, Retry.NEVER),
+    "53": (Domain.LIMIT, Retry.LATER),
+    "55": (Domain.SYSTEM, Retry.LATER),  # a lock that was not to be had
+    "57": (Domain.NETWORK, Retry.LATER),  # shut down, starting up, cancelled
+    "58": (Domain.SYSTEM, Retry.LATER),  # I/O of the server
+}
+# A connection that could not be made has no SQLSTATE, only the server's words.
+_BY_WORDS = {
+    "authentication failed": (Domain.AUTH, Retry.NEVER),
+    "no password supplied": (Domain.AUTH, Retry.NEVER),
+    "pg_hba.conf": (Domain.AUTH, Retry.NEVER),
+    "role": (Domain.AUTH, Retry.NEVER),
+    "certificate": (Domain.AUTH, Retry.NEVER),
+    "does not support SSL": (Domain.CONFIG, Retry.NEVER),
+    "invalid": (Domain.CONFIG, Retry.NEVER),
+    "too many clients": (Domain.LIMIT, Retry.LATER),
+    "connection slots": (Domain.LIMIT, Retry.LATER),
+}
+
+
+def _kind_of(error: psycopg.Error) -> tuple[Domain, Retry]:
+    if isinstance(error, errors.InsufficientPrivilege):
+        return Domain.AUTH, Retry.NEVER
+    if error.sqlstate is not None:
+        return _BY_STATE.get(error.sqlstate[:2], (Domain.SYSTEM, Retry.NEVER))
+    text = str(error)
+    if 'database "' in text and "does not exist" in text:
+        return Domain.CONFIG, Retry.NEVER
+    for words, kind in _BY_WORDS.items():
+        if words in text:
+            return kind
+    lost = isinstance(error, LOST)
+    return (Domain.NETWORK, Retry.LATER) if lost else (Domain.SYSTEM, Retry.NEVER)

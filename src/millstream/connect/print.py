@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from millstream.columns.text import print_lines
 from millstream.connect.live import LiveSink
+from millstream.connect.os_errors import kind_of
 from millstream.errors import ConnectorError
 from millstream.ports.connector import Changes, Connector, Delivered, SinkSpec
 from millstream.settings import option
@@ -53,7 +54,9 @@ class PrintSink(LiveSink):
             self._stream().flush()
         except (OSError, ValueError) as error:  # ValueError: the stream was closed
             raise ConnectorError(
-                f"The rows cannot be printed: {error}.", where=self._where
+                f"The rows cannot be printed: {error}.",
+                where=self._where,
+                **kind_of(error),
             ) from None
         return Delivered(frame.height)
 

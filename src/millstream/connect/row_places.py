@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.errors import ConnectorError
+from millstream.errors import ConnectorError, Domain
 
 
 def resume_of(rows: int, asked: str) -> Any:
@@ -29,5 +29,6 @@ def rows_read(resume: Any | None, asked: str, where: str) -> int:
             f"those where {asked or 'TRUE'}.",
             where=where,
             hint="Start in a new checkpoint folder, or put the query's conditions back.",
+            domain=Domain.CONFIG,
         )
     return int(resume["rows"] if isinstance(resume, dict) else resume)

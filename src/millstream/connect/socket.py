@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from millstream.connect.byte_stream import BLOCK_BYTES, LINE_BYTES_MAX, ByteStreamReader
-from millstream.errors import ConnectorError, OptionError, Retry
+from millstream.errors import ConnectorError, Domain, OptionError, Retry
 from millstream.formats.lines import LineRules, line_rules
 from millstream.ports.connector import Connector, Delivery, Reader, Source, SourceSpec
 from millstream.ports.format import Decoder
@@ -163,6 +163,7 @@ class _SocketReader(ByteStreamReader):
             where=self._where,
             hint="Set 'max-num-retries' to connect again; what was sent in between is lost.",
             retry=Retry.LATER,
+            domain=Domain.NETWORK,
         )
 
 
@@ -177,6 +178,7 @@ def _connected(config: SocketConfig, where: str) -> socket.socket:
             where=where,
             hint="Is the server running there? To try one: nc -lk PORT",
             retry=Retry.LATER,
+            domain=Domain.NETWORK,
         ) from None
     made.settimeout(None)
     return made

@@ -27,7 +27,7 @@ from millstream.columns.changes import OP, Op
 from millstream.connect.halving import refused_rows
 from millstream.connect.row_places import resume_of, rows_read
 from millstream.connect.sql_epochs import EpochRow
-from millstream.errors import ConnectorError, OptionError, PlanError
+from millstream.errors import ConnectorError, Domain, OptionError, PlanError
 from millstream.ports.connector import (
     Chunk,
     Delivered,
@@ -408,6 +408,7 @@ def check_columns(schema: Schema, found: Sequence[str], table: str, where: str) 
                 f"The table '{table}' in the file has no column '{name}'.",
                 where=where,
                 hint=f"It has: {', '.join(found)}.",
+                domain=Domain.CONFIG,
             )
 
 
@@ -417,4 +418,5 @@ def no_table(table: str, where: str, instead: str) -> ConnectorError:
         f"There is no table '{table}' in the file.",
         where=where,
         hint=f"Check 'table', or {instead}.",
+        domain=Domain.CONFIG,
     )

@@ -41,7 +41,7 @@ from millstream.connect.sql_file import (
     quoted,
     upsert_tail,
 )
-from millstream.errors import ConnectorError, OptionError, Retry
+from millstream.errors import ConnectorError, Domain, OptionError, Retry
 from millstream.ports.connector import Changes, Connector, Sink, SinkSpec, Source, SourceSpec
 from millstream.ports.lookup import ASK, Lookup, LookupSpec
 from millstream.types.logical import Integer
@@ -205,6 +205,7 @@ class SqliteLookup(Lookup):
                 f"A row cannot be used: {rejected['reason'][0]}",
                 where=self._where,
                 hint="Mend the row: a lookup join must know all rows.",
+                domain=Domain.DATA,
             )
         return frame.with_columns(pl.Series(ASK, [row[0] for row in rows], dtype=pl.Int64))
 
@@ -343,7 +344,9 @@ def _connected(config: SqlFileConfig, where: str, *, reading: bool) -> Iterator[
     """Hold the file; what fails inside leaves no trace."""
     path = Path(config.path).absolute()
     if reading and not path.exists():
-        raise ConnectorError("There is no such file.", where=where, hint="Check 'path'.")
+        raise ConnectorError(
+            "There is no such file.", where=where, hint="Check 'path'.", domain=Domain.CONFIG
+        )
     try:
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode={'ro' if reading else 'rwc'}",
@@ -362,15 +365,28 @@ def _connected(config: SqlFileConfig, where: str, *, reading: bool) -> Iterator[
 def _in_our_words(error: sqlite3.Error, where: str, *, reading: bool) -> ConnectorError:
     text = str(error)
     hint, retry = "See the reason given; nothing of this transaction was kept.", Retry.NEVER
+    domain = Domain.SYSTEM
     if "locked" in text or "busy" in text:
         hint, retry = "Close the program that writes the file.", Retry.LATER
+    elif "full" in text or "disk I/O" in text:
+        hint, retry, domain = "Make room on the disk.", Retry.LATER, Domain.LIMIT
     elif "ON CONFLICT" in text:
         hint = "The key columns need a PRIMARY KEY or UNIQUE constraint in the database."
+        domain = Domain.CONFIG
     elif "unable to open" in text or "not a database" in text or "readonly" in text:
         hint = "Check 'path': its folder must exist, and the file must be SQLite's and ours."
+        domain = Domain.AUTH if "readonly" in text else Domain.CONFIG
+    elif "no such" in text or "no column" in text:
+        domain = Domain.CONFIG
+    elif isinstance(error, ROW_ERRORS):
+        domain = Domain.DATA
     doing = "read" if reading else "written"
     return ConnectorError(
-        f"The table cannot be {doing}: {text}.", where=where, hint=hint, retry=retry
+        f"The table cannot be {doing}: {text}.",
+        where=where,
+        hint=hint,
+        retry=retry,
+        domain=domain,
     )
 
 

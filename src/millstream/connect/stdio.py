@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.connect.byte_stream import BLOCK_BYTES, ByteStreamReader
 from millstream.connect.live import LiveSink
-from millstream.errors import ConnectorError
+from millstream.connect.os_errors import kind_of
+from millstream.errors import ConnectorError, Domain
 from millstream.formats.lines import LineRules, joined_lines, line_rules
 from millstream.ports.connector import (
     Connector,
@@ -76,6 +77,7 @@ class StdinSource(Source):
                 "There is no standard input.",
                 where=self._where,
                 hint="Pipe something in: cat events.json | millstream run job.sql",
+                domain=Domain.CONFIG,
             ) from None
         return _StdinReader(descriptor, self._decoder, self._rules, self._where)
 
@@ -99,6 +101,7 @@ class _StdinReader(ByteStreamReader):
                 f"Standard input cannot be read: {error.strerror}.",
                 where=self._where,
                 hint="Pipe something in: cat events.json | millstream run job.sql",
+                **kind_of(error),
             ) from None
 
     def close(self) -> None:
@@ -129,6 +132,7 @@ class StdoutSink(LiveSink):
                 f"Standard output cannot be written: {error}.",
                 where=self._where,
                 hint="Has the reader of the pipe ended?",
+                **kind_of(error),
             ) from None
         return Delivered(frame.height)
 

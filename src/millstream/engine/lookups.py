@@ -28,7 +28,7 @@ from millstream.engine.scan import column_expr
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.key_index import KeyIndex
-from millstream.errors import ConnectorError, MillstreamError, PlanError, Retry
+from millstream.errors import ConnectorError, Domain, MillstreamError, PlanError, Retry
 from millstream.expr.tree import Column, Named, columns_of
 from millstream.plan.joins import LookupJoin
 from millstream.plan.table import Table
@@ -301,6 +301,7 @@ def unreadable(rejected: pl.DataFrame, where: str) -> ConnectorError:
         f"A row of the table cannot be read: {rejected['reason'][0]}.",
         where=where,
         hint="Mend or remove it: a lookup join must know all rows.",
+        domain=Domain.DATA,
     )
 
 
@@ -317,4 +318,5 @@ def _named(error: ConnectorError, wanted: _Wanted, keys: pl.DataFrame) -> Millst
         where=f"{wanted.where}, {first}{more}" + (f", {error.where}" if error.where else ""),
         hint=error.hint,
         retry=error.retry,
+        domain=error.domain,
     )

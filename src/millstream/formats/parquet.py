@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from millstream.columns.physical import polars_schema
-from millstream.errors import ConnectorError
+from millstream.errors import ConnectorError, Domain
 from millstream.plan.table import Condition
 from millstream.ports.format import Format
 from millstream.settings import option
@@ -71,6 +71,7 @@ class ParquetRows:
                 f"The file has no column '{missing[0]}'.",
                 where=path,
                 hint=f"It has: {', '.join(names)}.",
+                domain=Domain.DATA,
             )
         self.rows_total = int(self._file.metadata.num_rows)
         self._batches = self._batches_from(start)
@@ -136,6 +137,7 @@ class ParquetRows:
                 "The file does not fit the table's columns.",
                 where=self._path,
                 hint=str(error).splitlines()[0],
+                domain=Domain.DATA,
             ) from None
 
     def _broken(self, error: Exception) -> ConnectorError:
@@ -143,6 +145,7 @@ class ParquetRows:
             f"The Parquet file cannot be read: {str(error).splitlines()[0]}",
             where=self._path,
             hint="Is it complete, and is it Parquet?",
+            domain=Domain.DATA,
         )
 
 

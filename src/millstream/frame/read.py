@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millstream.errors import ConnectorError, PlanError
+from millstream.errors import ConnectorError, Domain, PlanError
 from millstream.frame.stream import SchemaLike, Stream, schema_of
 from millstream.frame.tables import source_table
 from millstream.frame.where import here
@@ -402,4 +402,5 @@ def _look(path: str | Path, chosen: str, more: Mapping[str, Any]) -> Schema:
             f"'{path}' cannot be looked at for its columns: {error.strerror or error}.",
             where=here(),
             hint="Give them: schema={'id': 'BIGINT', …}.",
+            domain=Domain.CONFIG,
         ) from None
