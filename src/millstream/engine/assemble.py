@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from millstream.engine.care import Notes
 from millstream.engine.checkpoint import CheckpointStore, Epoch, check_fits, restored
 from millstream.engine.delivering import SinkWorker
 from millstream.engine.driver import Driver, Parts
@@ -28,6 +29,7 @@ from millstream.plan.nodes import Scan, Write
 from millstream.ports.connector import Delivery
 from millstream.ports.registry import sink_for, source_for
 from millstream.settings import DeliveryChoice, Settings
+from millstream.stores.open import open_store
 
 
 def assemble(derived: Derived, settings: Settings, world: World | None = None) -> Driver:
@@ -53,9 +55,12 @@ def _assemble(
 ) -> Driver:
     epoch = None if store is None else store.newest()
     seed = _seed(settings, epoch, world)
-    graph = lower(
-        derived, Context(time_zone=settings.time_zone), seed=seed, ttl_ms=settings.state_ttl_ms
-    )
+
+    def fresh_graph() -> Graph:
+        ctx = Context(time_zone=settings.time_zone)
+        return lower(derived, ctx, seed=seed, ttl_ms=settings.state_ttl_ms)
+
+    graph = fresh_graph()
     fingerprint = {step.uid: _fingerprint(step.label) for step in graph.steps if step.operator}
     inbox, complaints = Inbox(world), Complaints(settings)
     if epoch is not None:
@@ -86,6 +91,8 @@ def _assemble(
         inbox=inbox,
         complaints=complaints,
         positions=positions,
+        fresh_graph=fresh_graph,
+        notes=_notes(settings, 0 if epoch is None else epoch.number),
         last_epoch=0 if epoch is None else epoch.number,
         facts={
             "fingerprint": fingerprint,
@@ -96,6 +103,12 @@ def _assemble(
         complete=epoch is not None and bool(epoch.facts["ended"]),
     )
     return Driver(parts, settings)
+
+
+def _notes(settings: Settings, epoch: int) -> Notes | None:
+    if settings.checkpoint_dir is None:
+        return None
+    return Notes(open_store(settings.checkpoint_dir, settings), epoch)
 
 
 def _owner(pipeline: str, write: Write, worker: SinkWorker) -> str:

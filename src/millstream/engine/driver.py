@@ -16,6 +16,7 @@ import polars as pl
 
 from millstream.engine.asking import Asker
 from millstream.engine.batch import OP, Op
+from millstream.engine.care import Care, Notes
 from millstream.engine.checkpoint import CheckpointStore, Epoch, state_of
 from millstream.engine.coordinator import (
     CloseEpoch,
@@ -30,6 +31,7 @@ from millstream.engine.coordinator import (
 )
 from millstream.engine.delivering import EpochWriter, SinkWorker
 from millstream.engine.graph import Delivery, Graph
+from millstream.engine.poison import Isolation, Tally
 from millstream.engine.progress import Progress, Summary
 from millstream.engine.reading import Reading
 from millstream.engine.reporting import Complaints, Counts, Reporter
@@ -57,6 +59,9 @@ class Parts:
     inbox: Inbox
     complaints: Complaints
     positions: dict[str, dict[str, Any]]
+    fresh_graph: Callable[[], Graph]
+    """Makes another graph of the same plan, without state."""
+    notes: Notes | None = None
     last_epoch: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     fresh: bool = True
@@ -97,6 +102,8 @@ class Driver:
         self._graph.on_rejected = parts.complaints.rejected
         self._asker = Asker(self._graph, self._inbox, settings)
         self._answers = 0
+        isolation = Isolation(parts.graph, parts.fresh_graph)
+        self.care = Care(parts.graph, Tally(parts.last_epoch), isolation, notes=parts.notes)
 
     @property
     def paused(self) -> bool:
@@ -196,6 +203,7 @@ class Driver:
         """Tell the coordinator of epochs that were delivered meanwhile."""
         while self._delivered:
             self._counts.epoch = self._delivered.pop(0)
+            self.care.delivered(self._counts.epoch)
             self._obey(EpochDelivered(self._counts.epoch))
 
     def _obey(self, event: Event) -> bool:
@@ -216,6 +224,10 @@ class Driver:
         for index, stage in enumerate(self._graph.stages):
             if not stage.final:
                 self._give_final_mark(index)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait for the answers to all that is asked."""
         while self._graph.is_waiting:
             self._check()
             self._answered()
@@ -239,6 +251,7 @@ class Driver:
             self._epochs.stop()
         for worker in self.parts.workers:
             worker.stop()
+        self.care.close()
         if self.parts.store is not None:
             self.parts.store.close()
 
@@ -258,11 +271,31 @@ class Driver:
         """Push one batch of a scan; returns the documents read."""
         started_s = self.world.monotonic_s()
         taken = Taken()
-        self._run_batch(index, self._taking.blocks(index, taken), taken)
+        blocks = self.care.watched(index, self._taking.blocks(index, taken))
+        if self.care.is_on:
+            self._push_with_care(index, blocks, taken)
+        else:
+            self._run_batch(index, blocks, taken)
+        self.care.tally.done()
         self._taking.adapt(index, taken, self.world.monotonic_s() - started_s)
         self._counts.rows_in += taken.rows
         self._counts.documents_skipped += taken.skipped
         return taken.rows
+
+    def _push_with_care(self, index: int, blocks: Iterable[Block], taken: Taken) -> None:
+        """Push block by block, so that a row which fails does so alone."""
+        stage, cuts = self._graph.stages[index], 0
+        for block in blocks:
+            self._settle()
+            now_ms = self._graph.stamp(self.world.now_ms())
+            for delivered in self.care.push(index, block, now_ms):
+                self._counts.batches += 1
+                self._hand_out(delivered)
+                self._answered()
+                self._settle()
+            turn = Turn(stage.uid, now_ms, taken.cuts[cuts:], stage.final, stage.mark_ms)
+            self._turned(turn)
+            cuts = len(taken.cuts)
 
     def _give_final_mark(self, index: int) -> None:
         self._graph.stages[index].finish()
@@ -317,6 +350,7 @@ class Driver:
     def _close_epoch(self, number: int) -> None:
         assert self._epochs is not None, "epochs are closed only where checkpoints are kept"
         epoch = self._epoch(number)
+        self.care.tally.close(number)
         self._pending, self._pending_bytes = {}, 0
         self._epochs.close_epoch(epoch)
 

@@ -211,6 +211,12 @@ class Graph:
         """Whether some step runs by processing time, or gives results by it."""
         return any(s.by_clock or (s.operator is not None and s.operator.timed) for s in self.steps)
 
+    def forget_turn(self) -> None:
+        """Drop what a turn that failed has left on its way."""
+        self._waiting.clear()
+        self._marks.clear()
+        self._delivered = []
+
     def _begin(self) -> None:
         assert not self._waiting, "rows were sent to a step that had its turn already"
         self._delivered = []

@@ -1,0 +1,204 @@
+"""Takes rows with care where a run before came to harm: slower, and no row can end it twice.
+
+in      the blocks of every turn (they are counted always), what is suspicious, and notes of
+        processes that died
+state   :class:`~millstream.engine.poison.Tally`; durable notes, where a checkpoint folder is
+out     per block the pieces to push, each with the way to push it
+how     * an exception: the next run isolates the rows that the failing turn had taken (poison.py)
+        * a process that died (a crash of native code, no memory left) leaves a note of the epoch
+          it came from; the next one writes down which rows it is about to push before it does, and
+          the one after that cuts those rows finer, ``PARTS`` at a time. A single row that was the
+          last thing ``DEATHS_OF_A_ROW`` processes did is set aside
+limits  notes count rows per split: they find a row again only where a source gives the same rows in
+        the same order after a restart, which a queue does not
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+
+from millstream.engine.graph import Delivery, Graph
+from millstream.engine.poison import Isolation, SplitId, Suspicion, Tally, cut
+from millstream.engine.scan import Block
+from millstream.ports.store import NotThere, Store
+
+NOTE = "suspect.json"
+PARTS = 64
+"""Into so many parts the rows are cut at which a process died."""
+DEATHS_OF_A_ROW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows of a split, from one number up to another, counted since an epoch."""
+
+    scan: str
+    split: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the process that runs a pipeline wants the next one to know, should it die.
+
+    deaths  processes that died since ``epoch``
+    span    what it is about to push; ``tries``: how often a process died over this one row
+    aside   rows that are not to be pushed again
+    closed  it ended by itself, well or not: it did not die
+    """
+
+    epoch: int
+    deaths: int = 0
+    span: Span | None = None
+    tries: int = 0
+    aside: tuple[Span, ...] = ()
+    closed: bool = False
+
+    @classmethod
+    def of_json(cls, text: bytes) -> Note:
+        """Read a note."""
+        said = json.loads(text)
+        span = None if said["span"] is None else Span(**said["span"])
+        aside = tuple(Span(**a) for a in said["aside"])
+        return cls(said["epoch"], said["deaths"], span, said["tries"], aside, said["closed"])
+
+
+class Notes:
+    """The note of this process, kept beside the checkpoints."""
+
+    def __init__(self, store: Store, epoch: int) -> None:
+        self._store = store
+        self.died: Span | None = None
+        """The rows over which the process before died, if it noted any."""
+        try:
+            left = Note.of_json(store.get(NOTE))
+        except NotThere:
+            left = None
+        self._note = _of_the_living(left, epoch)
+        if left is not None and left.epoch == epoch and not left.closed:
+            self.died = left.span
+        self._write(self._note)
+
+    @property
+    def is_wary(self) -> bool:
+        """Whether a process died since this epoch."""
+        return self._note.deaths > 0
+
+    def is_aside(self, span: Span) -> bool:
+        """Tell whether a row is not to be pushed again."""
+        return span in self._note.aside
+
+    def pieces(self, split: SplitId, first: int, block: Block) -> Iterator[tuple[int, Block]]:
+        """Cut a block at the rows where a process died; yields the first row's number too."""
+        last, at = first + block.frame.height, {first}
+        for span in (self.died, *self._note.aside):
+            if span is None or (span.scan, span.split) != split:
+                continue
+            step = max(1, -(-(span.last - span.first) // PARTS))
+            at |= set(range(span.first, span.last, step)) | {span.last}
+        starts = sorted(n for n in at if first <= n < last)
+        rest = block
+        for start, end in zip(starts, [*starts[1:], last], strict=True):
+            if end == last:
+                yield start, rest
+                return
+            piece, rest = cut(rest, end - start)
+            yield start, piece
+
+    def about_to_push(self, span: Span) -> None:
+        """Write down what comes next; returns when that is durable."""
+        same = span == self.died
+        self._write(replace(self._note, span=span, tries=self._note.tries if same else 0))
+
+    def close(self) -> None:
+        """This process ends by itself, or got on: nobody needs to be warier than it was."""
+        if self._note.deaths:
+            self._write(replace(self._note, closed=True))
+        else:
+            self._store.delete(NOTE)
+
+    def _write(self, note: Note) -> None:
+        self._store.put(NOTE, json.dumps(asdict(note)).encode())
+
+
+def _of_the_living(left: Note | None, epoch: int) -> Note:
+    """Return the note of the next process; whoever left one that is not closed has died."""
+    if left is None or left.epoch != epoch:
+        return Note(epoch)
+    if left.closed:
+        return replace(left, span=None, closed=False)
+    note = replace(left, deaths=left.deaths + 1, span=None, tries=0)
+    if left.span is None or left.span.last - left.span.first > 1:
+        return note
+    if left.tries + 1 >= DEATHS_OF_A_ROW:
+        return replace(note, aside=(*left.aside, left.span))
+    return replace(note, tries=left.tries + 1)
+
+
+@dataclass
+class Care:
+    """How the rows of one run are pushed."""
+
+    graph: Graph
+    tally: Tally
+    isolation: Isolation
+    suspicion: Suspicion | None = None
+    notes: Notes | None = None
+    _first: int = field(default=0, init=False)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether blocks are to be pushed one by one, by :meth:`push`."""
+        return self.suspicion is not None or (self.notes is not None and self.notes.is_wary)
+
+    def watched(self, index: int, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Count the rows of blocks as they are taken."""
+        uid = self.graph.stages[index].uid
+        self.tally.begin()
+        for block in blocks:
+            self._first = self.tally.take((uid, block.split), block.frame.height)
+            yield block
+
+    def push(self, index: int, block: Block, now_ms: int) -> Iterator[list[Delivery]]:
+        """Push the block that was taken last; see :meth:`Isolation.push`."""
+        stage = self.graph.stages[index]
+        split, first = (stage.uid, block.split), self._first
+        if self.notes is None or not self.notes.is_wary:
+            yield from self._pushed(index, split, first, block, now_ms)
+            return
+        for at, piece in self.notes.pieces(split, first, block):
+            span = Span(*split, at, at + piece.frame.height)
+            if self.notes.is_aside(span):
+                why = f"the process died {DEATHS_OF_A_ROW} times while this row was worked on"
+                yield self.isolation.aside(index, piece, now_ms, why)
+                continue
+            if piece.frame.height:
+                self.notes.about_to_push(span)
+            yield from self._pushed(index, split, at, piece, now_ms)
+
+    def delivered(self, epoch: int) -> None:
+        """An epoch is durable: what came before it does no harm any more."""
+        if self.suspicion is not None and self.suspicion.is_over(self.tally, epoch):
+            self.suspicion = None
+        if self.notes is not None and self.notes.is_wary:
+            self.notes.close()
+            self.notes = None
+
+    def close(self) -> None:
+        """The run ends in this process; may be called twice."""
+        if self.notes is not None:
+            self.notes.close()
+            self.notes = None
+
+    def _pushed(
+        self, index: int, split: SplitId, first: int, block: Block, now_ms: int
+    ) -> Iterator[list[Delivery]]:
+        last = first + block.frame.height
+        if self.suspicion is not None and self.suspicion.concerns(split, first, last):
+            yield from self.isolation.push(index, block, now_ms)
+            return
+        scanned = self.graph.stages[index].turn([block], now_ms)
+        yield self.graph.turn(index, scanned.batch, scanned.rejected)
