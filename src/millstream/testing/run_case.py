@@ -16,7 +16,7 @@ import random
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -36,7 +36,8 @@ from millstream.rewrite import rewrite
 from millstream.settings import Settings
 from millstream.sql.script import Inserted, Selected, Session
 from millstream.testing.cases import Tick, read_case
-from millstream.testing.cells import comparable, parse_cell, show_cell, split_row
+from millstream.testing.cells import comparable, parse_cell, split_row
+from millstream.testing.compare import Row, difference, folded, listed, same, shown
 from millstream.types.time import duration_ms
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ RANDOM_CUTS = 3
 """How many random ways to cut each case."""
 
 Chunk = tuple["Fed | Tick", int, int]
-Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,8 @@ def _check_mode(case: Case, plan: n.Plan, mode: Mode, harness: Harness) -> None:
         _check_changes(case.changes, schemas[name], harness.out[name])
     if case.late:
         wanted = [_parsed(cells, schemas[LATE]) for cells in case.late]
-        found = _folded(harness.out[LATE], schemas[LATE])
-        _same(Counter(wanted), found, schemas[LATE], "late rows")
+        found = folded(harness.out[LATE], schemas[LATE])
+        same(Counter(wanted), found, schemas[LATE], "late rows")
     elif not mode.crash:
         late = sum(step.count.rows_late for step in harness.graph.steps)
         assert late == 0, f"{late} rows were late, none was expected to be"
@@ -233,7 +233,7 @@ def _check_same_bits(plan: n.Plan, first: Harness, harness: Harness) -> None:
         if name == REJECTED:
             continue
         tables = [
-            _folded(h.out[name], schema, sink.table.primary_key, exact=True)
+            folded(h.out[name], schema, sink.table.primary_key, exact=True)
             for h in (first, harness)
         ]
         assert tables[0] == tables[1], (
@@ -249,16 +249,16 @@ def _check_rows(
     wanted = [_parsed(cells, schema) for cells in expected.rows]
     what = f"rows of {expected.sink}" if expected.sink else "rows"
     if expected.ordered:
-        found = [row for _, row in _listed(frames, schema)]
-        assert found == wanted, _difference(what, wanted, found, schema)
+        found = [row for _, row in listed(frames, schema)]
+        assert found == wanted, difference(what, wanted, found, schema)
         return
-    _same(Counter(wanted), _folded(frames, schema, key), schema, what)
+    same(Counter(wanted), folded(frames, schema, key), schema, what)
 
 
 def _check_changes(lines: tuple[str, ...], schema: Schema, frames: list[pl.DataFrame]) -> None:
     wanted = [(line[:2], _parsed(split_row(line[2:]), schema)) for line in lines]
-    found = _listed(frames, schema)
-    shown = "\n".join(f"  {op} {_shown(row, schema)}" for op, row in found)
+    found = listed(frames, schema)
+    shown = "\n".join(f"  {op} {shown(row, schema)}" for op, row in found)
     assert found == wanted, f"the changes were\n{shown}"
 
 
@@ -278,65 +278,6 @@ def _parsed(cells: Iterable[str], schema: Schema) -> Row:
     assert len(cells) == len(schema), f"{cells} are not {len(schema)} cells"
     return tuple(
         comparable(parse_cell(cell, f.type), f.type) for cell, f in zip(cells, schema, strict=True)
-    )
-
-
-def _listed(
-    frames: list[pl.DataFrame], schema: Schema, *, exact: bool = False
-) -> list[tuple[str, Row]]:
-    """Return every row as it came, with its change kind; ``exact`` keeps all digits of floats."""
-    out: list[tuple[str, Row]] = []
-    for frame in frames:
-        ops = frame[OP].to_list() if OP in frame.columns else [Op.INSERT] * frame.height
-        for op, row in zip(ops, frame.select(schema.names).rows(), strict=True):
-            values = (
-                repr(v) if exact else comparable(v, f.type)
-                for v, f in zip(row, schema, strict=True)
-            )
-            out.append((Op(op).short, tuple(values)))
-    return out
-
-
-def _folded(
-    frames: list[pl.DataFrame], schema: Schema, key: tuple[str, ...] = (), *, exact: bool = False
-) -> Counter[Row]:
-    """Return the table that the changes stand for: the newest row per key, where there is one."""
-    changes = _listed(frames, schema, exact=exact)
-    if key:
-        at = [schema.names.index(name) for name in key]
-        newest: dict[Row, Row] = {}
-        for op, row in changes:
-            if op in ("-U", "-D"):
-                newest.pop(tuple(row[i] for i in at), None)
-            else:
-                newest[tuple(row[i] for i in at)] = row
-        return Counter(newest.values())
-    table: Counter[Row] = Counter()
-    for op, row in changes:
-        table[row] += -1 if op in ("-U", "-D") else 1
-    gone = [row for row, count in table.items() if count < 0]
-    assert not gone, f"taken back more often than given: {gone}"
-    return +table
-
-
-def _same(wanted: Counter[Row], found: Counter[Row], schema: Schema, what: str) -> None:
-    if wanted == found:
-        return
-    left, right = (sorted(table.elements(), key=repr) for table in (wanted, found))
-    raise AssertionError(_difference(what, left, right, schema))
-
-
-def _difference(what: str, wanted: Iterable[Row], found: Iterable[Row], schema: Schema) -> str:
-    expected = "\n".join(f"  {_shown(row, schema)}" for row in wanted)
-    came = "\n".join(f"  {_shown(row, schema)}" for row in found)
-    return f"{what}: expected\n{expected or '  none'}\ncame\n{came or '  none'}"
-
-
-def _shown(row: Row, schema: Schema) -> str:
-    # Nested values were made hashable for comparing; they are shown as they are.
-    return ",".join(
-        str(value) if isinstance(value, tuple | frozenset) else show_cell(value, f.type)
-        for value, f in zip(row, schema, strict=True)
     )
 
 
