@@ -258,8 +258,8 @@ def _check_rows(
 def _check_changes(lines: tuple[str, ...], schema: Schema, frames: list[pl.DataFrame]) -> None:
     wanted = [(line[:2], _parsed(split_row(line[2:]), schema)) for line in lines]
     found = listed(frames, schema)
-    shown = "\n".join(f"  {op} {shown(row, schema)}" for op, row in found)
-    assert found == wanted, f"the changes were\n{shown}"
+    text = "\n".join(f"  {op} {shown(row, schema)}" for op, row in found)
+    assert found == wanted, f"the changes were\n{text}"
 
 
 def _check_rejected(lines: tuple[str, ...], frames: list[pl.DataFrame]) -> None:
