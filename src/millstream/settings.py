@@ -198,6 +198,12 @@ class Settings:
         default=True,
         kind="bool",
     )
+    allow_lost_state: bool = option(
+        "execution.savepoint.ignore-unclaimed-state",
+        "Start although the checkpoint has state or positions that the changed program cannot use.",
+        default=False,
+        kind="bool",
+    )
     epoch_bytes_max: int = option(
         "engine.epoch-bytes-max",
         "An epoch closes early when its output exceeds this.",

@@ -8,12 +8,12 @@ source  recovery as in reliability.md §2.2: e_s = M done, e_s = M − 1 deliver
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from millstream.engine.adopting import going_on, said_by, steps_json
 from millstream.engine.care import Notes
-from millstream.engine.checkpoint import CheckpointStore, Epoch, check_fits, restored
+from millstream.engine.checkpoint import CheckpointStore, Epoch, restored
 from millstream.engine.delivering import SinkWorker
 from millstream.engine.driver import Driver, Parts
 from millstream.engine.functions import Context
@@ -24,6 +24,7 @@ from millstream.engine.reading import Reading
 from millstream.engine.reporting import Complaints
 from millstream.engine.world import Inbox, RealWorld, World
 from millstream.errors import CheckpointError, PlanError
+from millstream.plan.compare import label_hash
 from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan, Write
 from millstream.ports.connector import Delivery
@@ -61,10 +62,10 @@ def _assemble(
         return lower(derived, ctx, seed=seed, ttl_ms=settings.state_ttl_ms)
 
     graph = fresh_graph()
-    fingerprint = {step.uid: _fingerprint(step.label) for step in graph.steps if step.operator}
+    said = said_by(derived, graph)
     inbox, complaints = Inbox(world), Complaints(settings)
     if epoch is not None:
-        check_fits(epoch, fingerprint)
+        epoch = going_on(epoch, derived, said, allow_loss=settings.allow_lost_state)
         graph = restored(graph, epoch.state)
     workers = [_worker(d, derived, settings, store, inbox, complaints) for d in derived.plan.sinks]
     opened.extend(worker.sink.close for worker in workers)
@@ -95,7 +96,8 @@ def _assemble(
         notes=_notes(settings, 0 if epoch is None else epoch.number),
         last_epoch=0 if epoch is None else epoch.number,
         facts={
-            "fingerprint": fingerprint,
+            "fingerprint": {s.uid: label_hash(s.label) for s in graph.steps if s.operator},
+            "steps": steps_json(said),
             "seed": seed,
             "sinks": [w.sink_name for w in workers],
         },
@@ -187,7 +189,3 @@ def _catch_up(epoch: Epoch, workers: list[SinkWorker], last: dict[str, int | Non
 
 def _is_new(epoch: Epoch, worker: SinkWorker) -> bool:
     return worker.sink_name not in epoch.facts.get("sinks", [worker.sink_name])
-
-
-def _fingerprint(label: str) -> str:
-    return hashlib.blake2b(label.encode(), digest_size=8).hexdigest()

@@ -23,6 +23,7 @@ import polars as pl
 
 from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, OP, SPLIT, Batch
 from millstream.engine.marks import LOWEST_MS
+from millstream.engine.migrations import restore
 from millstream.engine.operator import Ask, Asking, Operator, Outputs, Snapshot
 from millstream.engine.rejects import shown
 from millstream.engine.scan import ScanStage
@@ -293,7 +294,7 @@ class Graph:
         """Take the state and the marks in force back."""
         for step in self.steps:
             if step.operator is not None and step.uid in snapshots:
-                step.operator.restore(snapshots[step.uid])
+                restore(step.operator, step.label, snapshots[step.uid])
             step.mark_ms = marks.get(step.uid, LOWEST_MS)
             if isinstance(step.operator, Asking):
                 step.passed_ms = marks.get(step.uid + PASSED, LOWEST_MS)
