@@ -16,16 +16,22 @@ from __future__ import annotations
 import enum
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from millstream.engine import spill
 from millstream.engine.operator import Operator
 from millstream.engine.state.arena import Region
 from millstream.errors import MemoryLimit
 from millstream.settings import Settings
+
+if TYPE_CHECKING:
+    from millstream.engine.checkpoint import Epoch
+    from millstream.engine.graph import Graph
 
 SHARE_OF_MACHINE = 0.75
 EASE, SHORT, TIGHT = 0.75, 0.80, 0.90
@@ -36,8 +42,6 @@ TRIM_S = 1.0
 OVERHEAD_S = 1.0
 SPILL_BYTES_MIN = 1 << 20
 """A region smaller than this stays: it would free nothing worth a file."""
-CHUNK_SHARE = 8
-"""While memory is short batches have this part of their usual largest size."""
 NAMED_MAX = 3
 
 
@@ -193,12 +197,12 @@ class Memory:
     def __init__(
         self,
         settings: Settings,
-        steps: Sequence[tuple[str, Operator]],
+        graph: Graph,
         held: Callable[[], Held],
         machine: Machine | None = None,
     ) -> None:
         self._machine = Machine() if machine is None else machine
-        self._steps = steps
+        self._graph = graph
         self._held = held
         self.budget = Budget(limit_of(settings, self._machine))
         self._folder_path = settings.memory_spill_dir
@@ -207,7 +211,6 @@ class Memory:
         self._looked_s = self._trimmed_s = -1e9
         self._lazy = 0
         self.decision = Decision(Level.FREE)
-        self.warnings: list[str] = []
         self.usage = Usage(Held(), 0, 0, None)
 
     @property
@@ -240,14 +243,19 @@ class Memory:
             self._lazy = self._machine.lazily_freed()
         return self._stop() if self.decision.stop else None
 
+    def _operators(self) -> list[tuple[str, Operator]]:
+        """Return the steps by label; a failed batch puts others into their places."""
+        return [(s.label, s.operator) for s in self._graph.steps if s.operator is not None]
+
     def _decide(self, now_s: float) -> None:
-        arenas = [arena for _, operator in self._steps for arena in operator.arenas]
+        operators = [operator for _, operator in self._operators()]
+        arenas = [arena for operator in operators for arena in operator.arenas]
         resident = self._machine.resident()
         if resident is not None and self.is_short:
             resident = max(0, resident - self._lazy)
         self.usage = Usage(
             self._held(),
-            sum(operator.state_bytes for _, operator in self._steps),
+            sum(operator.state_bytes for operator in operators),
             sum(arena.bytes_spilled for arena in arenas),
             resident,
         )
@@ -257,7 +265,7 @@ class Memory:
     def _largest(self) -> Region | None:
         regions = [
             region
-            for _, operator in self._steps
+            for _, operator in self._operators()
             for arena in operator.arenas
             if (region := arena.largest_in_memory()) is not None
         ]
@@ -271,17 +279,17 @@ class Memory:
             if self._folder is None:
                 self._folder = spill.SpillFolder(self._folder_path)
                 if self._folder.warning is not None:
-                    self.warnings.append(self._folder.warning)
+                    warnings.warn(self._folder.warning, RuntimeWarning, stacklevel=2)
             region.spill(self._folder)
         except spill.SpillFailed as error:
             self._no_spill = error.fact
-            self.warnings.append(str(error))
+            warnings.warn(f"State stays in memory: {error.fact}.", RuntimeWarning, stacklevel=2)
 
     def holders(self) -> list[Holder]:
         """Return the steps that keep something, the largest first."""
         found = [
             Holder(label, operator.state_bytes, sum(a.bytes_spilled for a in operator.arenas))
-            for label, operator in self._steps
+            for label, operator in self._operators()
         ]
         return sorted((h for h in found if h.bytes), key=lambda h: -h.bytes)
 
@@ -307,6 +315,16 @@ class Memory:
             hint="Raise 'memory.limit', let state end ('table.exec.state.ttl', smaller windows), "
             "or give 'memory.spill-dir' a folder with room on a disk.",
         )
+
+
+def bytes_of(epoch: Epoch) -> Held:
+    """Return what an epoch keeps in memory until it is with the sinks."""
+    tables = [t for s in epoch.state.operators.values() for t in s.tables.values()]
+    outputs = [frame for frames in epoch.outputs.values() for frame in frames]
+    return Held(
+        outputs=int(sum(frame.estimated_size() for frame in outputs)),
+        copies=int(sum(table.estimated_size() for table in tables)),
+    )
 
 
 def limit_of(settings: Settings, machine: Machine) -> int:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
+from millstream.engine.budget import Held, bytes_of
 from millstream.engine.checkpoint import CheckpointStore, Epoch
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
@@ -106,6 +107,12 @@ class SinkWorker(Actor):
         while not self._world.wait(self._has_room, 0.5):
             pass
         self._put(_Write(frame))
+
+    @property
+    def bytes_queued(self) -> int:
+        """Bytes of the rows that wait to be written."""
+        frames = [c.frame for c in tuple(self._commands) if isinstance(c, _Write)]
+        return int(sum(frame.estimated_size() for frame in frames))
 
     def flush(self) -> Promise:
         """Queue a flush; the promise is kept when everything before it is acknowledged."""
@@ -202,6 +209,8 @@ class EpochJob:
 
 class EpochWriter(Actor):
     """Makes epochs durable, then delivers them; one at a time, in order."""
+    held: Held = field(default_factory=Held)
+    """What it keeps in memory."""
 
     def __init__(
         self,
@@ -225,13 +234,19 @@ class EpochWriter(Actor):
     def close_epoch(self, epoch: Epoch) -> None:
         """Queue an epoch; the number waiting is bounded by the coordinator."""
         flushed = [w.flush() for w in self._workers if not w.exactly_once]
-        self._jobs.append(EpochJob(epoch, flushed))
+        self._jobs.append(EpochJob(epoch, flushed, held=bytes_of(epoch)))
         self._world.notify()
 
     def step(self, wait_s: float) -> bool:
         """Take a job, write it when the flushes are done, or see that it is delivered."""
         self._world.wait(self._may_go_on, wait_s)
         if self._inbox.failure is not None:
+    @property
+    def held(self) -> Held:
+        """What the epochs on their way keep in memory."""
+        jobs = [job.held for job in (*tuple(self._jobs), self._job) if job is not None]
+        return Held(outputs=sum(j.outputs for j in jobs), copies=sum(j.copies for j in jobs))
+
             return False  # the sink that would keep the promise may be gone
         if self._job is None:
             if not self._jobs:
@@ -241,7 +256,8 @@ class EpochWriter(Actor):
             return True
         if not self._job.written:
             self._store.write(self._job.epoch)
-            self._job = EpochJob(self._job.epoch, self._delivering(self._job.epoch), written=True)
+            job = self._job
+            self._job = replace(job, waits_for=self._delivering(job.epoch), written=True)
             return True
         self._finish(self._job.epoch)
         self._job = None

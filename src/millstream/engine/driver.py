@@ -16,6 +16,7 @@ import polars as pl
 
 from millstream.engine.asking import Asker
 from millstream.engine.batch import OP, Op
+from millstream.engine.budget import Held, Memory
 from millstream.engine.care import Care, Notes
 from millstream.engine.checkpoint import CheckpointStore, Epoch, state_of
 from millstream.engine.coordinator import (
@@ -38,7 +39,7 @@ from millstream.engine.reporting import Complaints, Counts, Reporter
 from millstream.engine.scan import Block
 from millstream.engine.taking import Taken, Taking, Turn
 from millstream.engine.world import Inbox
-from millstream.errors import JobError, MillstreamError, PlanError, UnknownName
+from millstream.errors import JobError, MemoryLimit, MillstreamError, PlanError, UnknownName
 from millstream.ports.connector import Viewable
 from millstream.settings import Settings
 
@@ -101,6 +102,10 @@ class Driver:
         )
         self._graph.on_rejected = parts.complaints.rejected
         self._asker = Asker(self._graph, self._inbox, settings)
+        self.memory = Memory(settings, parts.graph, self._bytes_held)
+        self.gates.append(lambda: self.memory.is_full)
+        self._reporter.memory = self.memory
+        self._too_large: MemoryLimit | None = None
         self._answers = 0
         isolation = Isolation(parts.graph, parts.fresh_graph)
         self.care = Care(parts.graph, Tally(parts.last_epoch), isolation, notes=parts.notes)
@@ -200,6 +205,7 @@ class Driver:
         return done
 
     def _take_note(self) -> None:
+        self._mind_memory()
         """Tell the coordinator of epochs that were delivered meanwhile."""
         while self._delivered:
             self._counts.epoch = self._delivered.pop(0)
@@ -217,6 +223,31 @@ class Driver:
                 case Finish():
                     finished = True
         return finished
+
+    def _mind_memory(self) -> None:
+        """Read less ahead while memory is short; stop, with a last checkpoint, where there is none.
+
+        Where epochs wait for a sink there will be no other: what was read is read again.
+        """
+        stop = self.memory.look(self.world.monotonic_s())
+        self._taking.is_short = self.memory.is_short
+        for reading in self.parts.readings:
+            reading.is_short = self.memory.is_short
+        if stop is not None and self._ask is None:
+            if self.parts.store is None or self._coordinator.paused:
+                self._inbox.fail(stop)
+                self._check()
+            self._too_large, self._ask = stop, StopAsked(drain=False)
+
+    def _bytes_held(self) -> Held:
+        epochs = Held() if self._epochs is None else self._epochs.held
+        return Held(
+            queued=sum(r.bytes_queued for r in self.parts.readings),
+            outputs=self._pending_bytes
+            + epochs.outputs
+            + sum(w.bytes_queued for w in self.parts.workers),
+            copies=epochs.copies,
+        )
 
     def _drain(self) -> None:
         """Give the final mark to every scan, and wait for the answers to what is asked."""
@@ -261,6 +292,8 @@ class Driver:
             raise failure
         if failure is not None:
             raise JobError(
+        if self._too_large is not None:
+            raise self._too_large
                 f"The pipeline failed: {type(failure).__name__}: {failure}",
                 hint="This is a bug of Millstream or of a plugin; the traceback shows where.",
             ) from failure

@@ -18,6 +18,7 @@ class StepProgress:
     busy_s: float
     state_bytes: int
     state_rows: int
+    spilled_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class Progress:
     rows_out: int
     rows_late: int
     rows_rejected: int
+    memory_bytes  counted bytes and what the process holds beyond; memory_limit 0 = none
+    queued_bytes  read ahead, and given out but not taken by the sinks yet
+    spilled_bytes  the part of the state that lies on the disk
     rows_per_s: float
     watermark_ms: int | None
     lag_ms: int | None
@@ -70,6 +74,15 @@ class Summary:
     """
 
     ended: str
+    memory_bytes: int = 0
+    memory_limit: int = 0
+    queued_bytes: int = 0
+    spilled_bytes: int = 0
+    restarts: int = 0
+    last_failure: str | None = None
+    restarting: Restarting | None = None
+    checkpoint_failures: int = 0
+    rows_repeated: int = 0
     progress: Progress
     state_left: int
     checkpoint: str | None

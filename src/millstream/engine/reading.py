@@ -60,6 +60,8 @@ class Reading(Actor):
         self.source = source
         self.splits: dict[str, Split] = {}
         self.rows_wanted = quantum_rows
+        self.is_short = False
+        """Memory is short: no more than one chunk of a split is read ahead."""
         self.bytes_read = 0
         self._positions = positions
         self._inbox = inbox
@@ -90,6 +92,11 @@ class Reading(Actor):
             self._bytes_queued -= _bytes_of(chunk)
         self._world.notify()
         return chunk
+
+    @property
+    def bytes_queued(self) -> int:
+        """Bytes read and not taken yet."""
+        return self._bytes_queued
 
     def step(self, wait_s: float) -> bool:
         if self._closing:
@@ -132,8 +139,8 @@ class Reading(Actor):
         """Return the splits to read from now."""
         if self._bytes_queued >= self._bytes_max:
             return []
-        splits = list(self.splits.values())
-        return [s for s in splits if not s.ended and len(s.queue) < CHUNKS_AHEAD_MAX]
+        ahead = 1 if self.is_short else CHUNKS_AHEAD_MAX
+        return [s for s in list(self.splits.values()) if not s.ended and len(s.queue) < ahead]
 
     def _round(self, wait_s: float) -> bool:
         """Poll every split that has room once; False where none has."""

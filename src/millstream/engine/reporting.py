@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millstream.engine.budget import Memory
 from millstream.engine.delivering import SinkWorker
 from millstream.engine.graph import Graph
 from millstream.engine.marks import LOWEST_MS
@@ -115,6 +116,7 @@ class Reporter:
             elapsed_s=elapsed_s,
             rows_in=counts.rows_in,
             rows_out=sum(self._graph.steps[i].count.rows_in for i in self._graph.sinks),
+        self.memory: Memory | None = None
             rows_late=sum(s.rows_late for s in steps),
             rows_rejected=sum(s.rows_rejected for s in steps) + self._rows_refused(),
             rows_per_s=self._rows_per_s(elapsed_s),
@@ -125,6 +127,7 @@ class Reporter:
             state_rows=sum(s.state_rows for s in steps),
             epoch=counts.epoch,
             batches=counts.batches,
+        memory = self.memory
             steps=steps,
             sinks=tuple(
                 SinkProgress(w.sink_name, w.count.accepted, w.count.refused, w.exactly_once)
@@ -146,6 +149,10 @@ class Reporter:
             checkpoint=checkpoint,
             reasons=reasons,
             rows_lost_sight_of=sum(unread) + self._rows_refused(),
+            memory_bytes=0 if memory is None else memory.budget.used,
+            memory_limit=0 if memory is None else memory.budget.limit,
+            queued_bytes=0 if memory is None else memory.usage.held.total,
+            spilled_bytes=sum(s.spilled_bytes for s in steps),
         )
 
     def _rows_refused(self) -> int:
@@ -181,3 +188,4 @@ class Reporter:
                 0 if operator is None else operator.state_bytes,
                 0 if operator is None else operator.state_rows,
             )
+                0 if operator is None else sum(a.bytes_spilled for a in operator.arenas),

@@ -23,6 +23,8 @@ from millstream.settings import Settings
 
 ROWS_FIRST = 8_192
 ROWS_LEAST = 256
+SHORT_SHARE = 8
+"""While memory is short batches have this part of their usual largest size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class Taking:
         self._world = world
         self._bounded = all(r.source.bounded for r in readings)
         self._chunk_rows = min(ROWS_FIRST, settings.chunk_rows_max)
+        self.is_short = False
+        """Memory is short: batches stay small."""
 
     def scans(self) -> Iterator[tuple[ScanStage, Reading]]:
         """Return each scan with its reading."""
@@ -126,11 +130,12 @@ class Taking:
     def adapt(self, index: int, taken: Taken, took_s: float) -> None:
         """Grow batches under backlog, shrink them when one takes longer than the target."""
         target_s = self._settings.latency_target_ms / 1000
-        rows_max = self._settings.chunk_rows_max
+        rows_max = self._settings.chunk_rows_max // (SHORT_SHARE if self.is_short else 1)
         if took_s > target_s and taken.rows >= self._chunk_rows:
             self._chunk_rows = min(max(ROWS_LEAST, self._chunk_rows // 2), rows_max)
         elif took_s < target_s / 2 and taken.rows >= self._chunk_rows:
             self._chunk_rows = min(self._chunk_rows * 2, rows_max)
+        self._chunk_rows = max(1, min(self._chunk_rows, rows_max))
         self._readings[index].rows_wanted = self._chunk_rows
 
     def ended(self) -> Iterator[int]:
