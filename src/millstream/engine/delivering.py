@@ -205,12 +205,12 @@ class EpochJob:
     epoch: Epoch
     waits_for: list[Promise] = field(default_factory=list)
     written: bool = False
+    held: Held = field(default_factory=Held)
+    """What it keeps in memory."""
 
 
 class EpochWriter(Actor):
     """Makes epochs durable, then delivers them; one at a time, in order."""
-    held: Held = field(default_factory=Held)
-    """What it keeps in memory."""
 
     def __init__(
         self,
@@ -237,16 +237,16 @@ class EpochWriter(Actor):
         self._jobs.append(EpochJob(epoch, flushed, held=bytes_of(epoch)))
         self._world.notify()
 
-    def step(self, wait_s: float) -> bool:
-        """Take a job, write it when the flushes are done, or see that it is delivered."""
-        self._world.wait(self._may_go_on, wait_s)
-        if self._inbox.failure is not None:
     @property
     def held(self) -> Held:
         """What the epochs on their way keep in memory."""
         jobs = [job.held for job in (*tuple(self._jobs), self._job) if job is not None]
         return Held(outputs=sum(j.outputs for j in jobs), copies=sum(j.copies for j in jobs))
 
+    def step(self, wait_s: float) -> bool:
+        """Take a job, write it when the flushes are done, or see that it is delivered."""
+        self._world.wait(self._may_go_on, wait_s)
+        if self._inbox.failure is not None:
             return False  # the sink that would keep the promise may be gone
         if self._job is None:
             if not self._jobs:

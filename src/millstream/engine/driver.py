@@ -101,11 +101,11 @@ class Driver:
             parts.graph, parts.readings, parts.workers, self._counts, self.world
         )
         self._graph.on_rejected = parts.complaints.rejected
-        self._asker = Asker(self._graph, self._inbox, settings)
         self.memory = Memory(settings, parts.graph, self._bytes_held)
         self.gates.append(lambda: self.memory.is_full)
         self._reporter.memory = self.memory
         self._too_large: MemoryLimit | None = None
+        self._asker = Asker(self._graph, self._inbox, settings)
         self._answers = 0
         isolation = Isolation(parts.graph, parts.fresh_graph)
         self.care = Care(parts.graph, Tally(parts.last_epoch), isolation, notes=parts.notes)
@@ -186,6 +186,7 @@ class Driver:
         """Do one turn; returns True when the pipeline is to finish."""
         self._check()
         self._take_note()
+        self._mind_memory()
         for index in self._taking.ended():
             self._give_final_mark(index)
         self._answered()
@@ -203,26 +204,6 @@ class Driver:
             self._quiet_time()
             self._inbox.wait(IDLE_WAIT_S)
         return done
-
-    def _take_note(self) -> None:
-        self._mind_memory()
-        """Tell the coordinator of epochs that were delivered meanwhile."""
-        while self._delivered:
-            self._counts.epoch = self._delivered.pop(0)
-            self.care.delivered(self._counts.epoch)
-            self._obey(EpochDelivered(self._counts.epoch))
-
-    def _obey(self, event: Event) -> bool:
-        finished = False
-        for instruction in self._coordinator.on_event(event):
-            match instruction:
-                case FinalMark():
-                    self._drain()
-                case CloseEpoch(epoch=number):
-                    self._close_epoch(number)
-                case Finish():
-                    finished = True
-        return finished
 
     def _mind_memory(self) -> None:
         """Read less ahead while memory is short; stop, with a last checkpoint, where there is none.
@@ -249,6 +230,25 @@ class Driver:
             copies=epochs.copies,
         )
 
+    def _take_note(self) -> None:
+        """Tell the coordinator of epochs that were delivered meanwhile."""
+        while self._delivered:
+            self._counts.epoch = self._delivered.pop(0)
+            self.care.delivered(self._counts.epoch)
+            self._obey(EpochDelivered(self._counts.epoch))
+
+    def _obey(self, event: Event) -> bool:
+        finished = False
+        for instruction in self._coordinator.on_event(event):
+            match instruction:
+                case FinalMark():
+                    self._drain()
+                case CloseEpoch(epoch=number):
+                    self._close_epoch(number)
+                case Finish():
+                    finished = True
+        return finished
+
     def _drain(self) -> None:
         """Give the final mark to every scan, and wait for the answers to what is asked."""
         self._ended = "completed" if self._ended == "completed" else "drained"
@@ -273,6 +273,8 @@ class Driver:
             self._check()
         for worker in self.parts.workers:
             worker.stop()
+        if self._too_large is not None:
+            raise self._too_large
 
     def _close(self) -> None:
         self._asker.close()
@@ -292,8 +294,6 @@ class Driver:
             raise failure
         if failure is not None:
             raise JobError(
-        if self._too_large is not None:
-            raise self._too_large
                 f"The pipeline failed: {type(failure).__name__}: {failure}",
                 hint="This is a bug of Millstream or of a plugin; the traceback shows where.",
             ) from failure

@@ -39,6 +39,9 @@ class Progress:
     lag_ms        clock minus watermark; None without a watermark
     rows_waiting  rows known to wait at the sources; None where no source tells
     rows_per_s    input rate since the look before
+    memory_bytes  counted bytes and what the process holds beyond; memory_limit 0 = none
+    queued_bytes  read ahead, and given out but not taken by the sinks yet
+    spilled_bytes  the part of the state that lies on the disk
     documents_skipped  read documents that hold no row, such as tombstones behind deletes
     """
 
@@ -47,9 +50,6 @@ class Progress:
     rows_out: int
     rows_late: int
     rows_rejected: int
-    memory_bytes  counted bytes and what the process holds beyond; memory_limit 0 = none
-    queued_bytes  read ahead, and given out but not taken by the sinks yet
-    spilled_bytes  the part of the state that lies on the disk
     rows_per_s: float
     watermark_ms: int | None
     lag_ms: int | None
@@ -61,6 +61,15 @@ class Progress:
     steps: tuple[StepProgress, ...]
     sinks: tuple[SinkProgress, ...]
     documents_skipped: int = 0
+    memory_bytes: int = 0
+    memory_limit: int = 0
+    queued_bytes: int = 0
+    spilled_bytes: int = 0
+    restarts: int = 0
+    last_failure: str | None = None
+    restarting: Restarting | None = None
+    checkpoint_failures: int = 0
+    rows_repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +83,6 @@ class Summary:
     """
 
     ended: str
-    memory_bytes: int = 0
-    memory_limit: int = 0
-    queued_bytes: int = 0
-    spilled_bytes: int = 0
-    restarts: int = 0
-    last_failure: str | None = None
-    restarting: Restarting | None = None
-    checkpoint_failures: int = 0
-    rows_repeated: int = 0
     progress: Progress
     state_left: int
     checkpoint: str | None

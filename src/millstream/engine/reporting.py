@@ -101,6 +101,7 @@ class Reporter:
         self._workers = workers
         self._counts = counts
         self._world = world
+        self.memory: Memory | None = None
         self._started_s = world.monotonic_s()
         self._rate = (0.0, 0, 0.0)
 
@@ -111,12 +112,12 @@ class Reporter:
         steps = tuple(self._step_progress())
         marks = [s.mark_ms for s in self._graph.stages if not s.final]
         known = [m for m in marks if m != LOWEST_MS]
+        memory = self.memory
         watermark = min(known) if known and len(known) == len(marks) else None
         return Progress(
             elapsed_s=elapsed_s,
             rows_in=counts.rows_in,
             rows_out=sum(self._graph.steps[i].count.rows_in for i in self._graph.sinks),
-        self.memory: Memory | None = None
             rows_late=sum(s.rows_late for s in steps),
             rows_rejected=sum(s.rows_rejected for s in steps) + self._rows_refused(),
             rows_per_s=self._rows_per_s(elapsed_s),
@@ -127,13 +128,16 @@ class Reporter:
             state_rows=sum(s.state_rows for s in steps),
             epoch=counts.epoch,
             batches=counts.batches,
-        memory = self.memory
             steps=steps,
             sinks=tuple(
                 SinkProgress(w.sink_name, w.count.accepted, w.count.refused, w.exactly_once)
                 for w in self._workers
             ),
             documents_skipped=counts.documents_skipped,
+            memory_bytes=0 if memory is None else memory.budget.used,
+            memory_limit=0 if memory is None else memory.budget.limit,
+            queued_bytes=0 if memory is None else memory.usage.held.total,
+            spilled_bytes=sum(s.spilled_bytes for s in steps),
         )
 
     def summary(
@@ -149,10 +153,6 @@ class Reporter:
             checkpoint=checkpoint,
             reasons=reasons,
             rows_lost_sight_of=sum(unread) + self._rows_refused(),
-            memory_bytes=0 if memory is None else memory.budget.used,
-            memory_limit=0 if memory is None else memory.budget.limit,
-            queued_bytes=0 if memory is None else memory.usage.held.total,
-            spilled_bytes=sum(s.spilled_bytes for s in steps),
         )
 
     def _rows_refused(self) -> int:
@@ -187,5 +187,5 @@ class Reporter:
                 count.busy_s,
                 0 if operator is None else operator.state_bytes,
                 0 if operator is None else operator.state_rows,
-            )
                 0 if operator is None else sum(a.bytes_spilled for a in operator.arenas),
+            )
