@@ -6,6 +6,7 @@ changelog modes, options, extras. :meth:`Job.run` blocks, :meth:`Job.start` runs
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -28,8 +29,13 @@ from millstream.settings import Settings
 if TYPE_CHECKING:
     from types import FrameType
 
-    from millstream.engine.driver import Driver
     from millstream.engine.progress import Progress, Summary
+    from millstream.engine.supervise import Supervisor
+
+ABORT_S = 3.0
+"""So long a second SIGTERM leaves for closing what is open: transactions, files, connections."""
+OF_SIGNAL = 128
+"""Exit codes of processes that a signal ended begin here."""
 
 _TAKES = {
     Changes.APPEND: derive.Takes.APPEND,
@@ -97,25 +103,29 @@ class Job:
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Run to the end of the input, or until SIGINT, SIGTERM or a failure."""
-        driver = self._assembled()
-        with _stopped_by_signals(driver):
-            return driver.run(on_progress)
+        supervisor = self._opened()
+        with stopped_by_signals(supervisor):
+            return supervisor.run(on_progress)
 
     def start(self) -> Running:
         """Run in a thread of its own; returns as soon as everything is open."""
-        return Running(self._assembled())
+        return Running(self._opened())
 
-    def _assembled(self) -> Driver:
+    def _opened(self) -> Supervisor:
         from millstream.engine.assemble import assemble
+        from millstream.engine.supervise import Supervisor
 
-        return assemble(self.derived, self.settings)
+        derived, settings = self.derived, self.settings
+        supervisor = Supervisor(lambda world: assemble(derived, settings, world), settings)
+        supervisor.open()
+        return supervisor
 
 
 class Running:
     """A job in a thread of its own."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
         self._summary: Summary | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="millstream", daemon=True)
@@ -139,16 +149,25 @@ class Running:
 
     def stop(self, *, drain: bool = False, timeout_s: float | None = None) -> Summary | None:
         """Ask for the end and wait for it; ``drain`` closes open windows first."""
-        self._driver.stop(drain=drain)
+        self.ask_to_stop(drain=drain)
         return self.wait(timeout_s)
+
+    def ask_to_stop(self, *, drain: bool = False) -> None:
+        """Ask for the end, without waiting for it."""
+        self._supervisor.stop(drain=drain)
+
+    def abort(self) -> Summary | None:
+        """End it at once; what is under way is given up, and read again by the next start."""
+        self._supervisor.abort()
+        return self.wait()
 
     def progress(self) -> Progress:
         """Return how things stand."""
-        return self._driver.progress()
+        return self._supervisor.progress()
 
     def query(self, sink: str) -> Any:
         """Return what a live view holds now, as a Polars frame; uncommitted rows included."""
-        return self._driver.view(sink)
+        return self._supervisor.view(sink)
 
     def __enter__(self) -> Self:
         return self
@@ -159,22 +178,32 @@ class Running:
 
     def _run(self) -> None:
         try:
-            self._summary = self._driver.run()
+            self._summary = self._supervisor.run()
         except BaseException as error:  # noqa: BLE001 (raised again by ``wait``)
             self._failure = error
 
 
 @contextmanager
-def _stopped_by_signals(driver: Driver) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for a graceful stop; a second one is Python's own again."""
+def stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for a graceful stop; a second SIGTERM for one at once.
+
+    A second Ctrl-C is Python's own again.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    asked: list[int] = []
 
     def ask(number: int, _: FrameType | None) -> None:
-        driver.stop()
-        signal.signal(number, before[signal.Signals(number)])
+        asked.append(number)
+        if asked.count(signal.SIGTERM) > 1:
+            end_soon(number)
+            supervisor.abort()
+            return
+        supervisor.stop()
+        if number == signal.SIGINT:
+            signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, ask)
@@ -183,6 +212,15 @@ def _stopped_by_signals(driver: Driver) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if asked.count(signal.SIGTERM) > 1:
+        raise SystemExit(OF_SIGNAL + signal.SIGTERM)
 
 
-__all__ = ["Job", "Running", "connected_tables"]
+def end_soon(number: int) -> None:
+    """End this process in ``ABORT_S``, whatever it is busy with, as a signal would."""
+    timer = threading.Timer(ABORT_S, lambda: os._exit(OF_SIGNAL + number))
+    timer.daemon = True
+    timer.start()
+
+
+__all__ = ["Job", "Running", "connected_tables", "end_soon", "stopped_by_signals"]

@@ -147,6 +147,10 @@ class SinkWorker(Actor):
     def close(self) -> None:
         self.sink.close()
 
+    def give_up(self) -> None:
+        """Drop what is queued: the run ends at once."""
+        self._commands.clear()
+
     def stop(self) -> None:
         """End the work after what is queued; waits for it."""
         if self.started:

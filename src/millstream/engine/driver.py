@@ -38,6 +38,7 @@ from millstream.engine.reading import Reading
 from millstream.engine.reporting import Complaints, Counts, Reporter
 from millstream.engine.scan import Block
 from millstream.engine.taking import Taken, Taking, Turn
+from millstream.engine.totals import Totals
 from millstream.engine.world import Inbox
 from millstream.errors import JobError, MemoryLimit, MillstreamError, PlanError, UnknownName
 from millstream.ports.connector import Viewable
@@ -107,6 +108,9 @@ class Driver:
         self._too_large: MemoryLimit | None = None
         self._asker = Asker(self._graph, self._inbox, settings)
         self._answers = 0
+        self.totals = Totals(
+            parts.graph, parts.workers, self._counts, parts.complaints, epoch=parts.last_epoch
+        )
         isolation = Isolation(parts.graph, parts.fresh_graph)
         self.care = Care(parts.graph, Tally(parts.last_epoch), isolation, notes=parts.notes)
 
@@ -123,6 +127,12 @@ class Driver:
         """Ask the pipeline to end; may be called from any thread or a signal handler."""
         self._ask = StopAsked(drain)
 
+    def abort(self) -> None:
+        """End the pipeline at once; may be called from any thread or a signal handler."""
+        for worker in self.parts.workers:
+            worker.give_up()
+        self._inbox.fail(JobError("The pipeline was told to end at once."))
+
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Run until the input ends or a stop is asked for; raises the first failure."""
         every_s = self.settings.progress_interval_ms / 1000
@@ -137,12 +147,26 @@ class Driver:
         finally:
             self._close()
         self._check()
+        return self.summary(self._ended)
+
+    def summary(self, ended: str) -> Summary:
+        """Return how the run ended."""
         store = self.parts.store
         return self._reporter.summary(
-            self._ended,
+            ended,
             None if store is None else str(store.folder),
             self.parts.complaints.most_common(),
         )
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch that is with the sinks."""
+        return self._counts.epoch
+
+    @property
+    def batches(self) -> int:
+        """How many batches were pushed; grows while the compute thread gets on."""
+        return self._counts.batches
 
     def progress(self) -> Progress:
         """Return how things stand; may be called from any thread."""
@@ -384,6 +408,7 @@ class Driver:
         assert self._epochs is not None, "epochs are closed only where checkpoints are kept"
         epoch = self._epoch(number)
         self.care.tally.close(number)
+        self.totals.close(number)
         self._pending, self._pending_bytes = {}, 0
         self._epochs.close_epoch(epoch)
 

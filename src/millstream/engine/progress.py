@@ -32,6 +32,14 @@ class SinkProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Restarting:
+    """A pipeline that failed and waits: for how long still, and for the how many-th time."""
+
+    wait_s: float
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """One look at a running pipeline.
 
@@ -43,6 +51,11 @@ class Progress:
     queued_bytes  read ahead, and given out but not taken by the sinks yet
     spilled_bytes  the part of the state that lies on the disk
     documents_skipped  read documents that hold no row, such as tombstones behind deletes
+    restarts      how often it was started again in this process
+    last_failure  the last failure, mended or not; None = there was none
+    restarting    that it waits to be started again
+    checkpoint_failures  checkpoints that could not be written and are tried again
+    rows_repeated  rows left out because their message had been read before
     """
 
     elapsed_s: float

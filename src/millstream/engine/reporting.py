@@ -68,6 +68,16 @@ class Complaints:
                 hint="Set 'pipeline.on-reject' = 'reject' to keep such rows aside.",
             )
 
+    def reasons(self) -> Counter[str]:
+        """Return a copy of the counts."""
+        with self._lock:
+            return Counter(self._reasons)
+
+    def go_on_from(self, before: Counter[str]) -> None:
+        """Take over what earlier runs of this process have counted."""
+        with self._lock:
+            self._reasons = Counter(before)
+
     def most_common(self) -> tuple[tuple[str, int], ...]:
         """Return the reasons there were, the most frequent first."""
         with self._lock:

@@ -31,6 +31,7 @@ from millstream.engine.restarts import (
     Up,
     fault_of,
 )
+from millstream.engine.watchdog import Watchdog
 from millstream.engine.world import RealWorld, World
 from millstream.errors import Domain, JobError, MillstreamError
 from millstream.settings import RestartStrategy, Settings
@@ -90,24 +91,13 @@ class Supervisor:
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Run to the end of the input, a stop, or a failure that nothing mends."""
-
-        def look(progress: Progress) -> None:
-            assert on_progress is not None, "nobody looks otherwise"
-            on_progress(self._seen(progress))
-
-        while True:
-            try:
-                driver = self._driver or self._again()
-                summary = driver.run(None if on_progress is None else look)
-            except BaseException as error:  # noqa: BLE001 (raised again by what decides)
-                if self._is_aborted:
-                    return self._stopped()
-                self._failed, self._driver = self._driver or self._failed, None
-                wait_s = self._wait_of(error)
-                if not self._waited(wait_s, look if on_progress is not None else None):
-                    return self._stopped()
-            else:
-                return replace(summary, progress=self._seen(summary.progress))
+        if not isinstance(self.world, RealWorld):
+            return self._run(on_progress)  # a simulated thread cannot hang
+        watchdog = Watchdog(lambda: self.driver.batches, self._settings.batch_timeout_ms / 1000)
+        try:
+            return self._run(on_progress)
+        finally:
+            watchdog.close()
 
     def stop(self, *, drain: bool = False) -> None:
         """Ask for the end; may be called from any thread or a signal handler."""
@@ -131,6 +121,25 @@ class Supervisor:
     def view(self, sink: str) -> Any:
         """Return what a sink of this process holds now, uncommitted rows included."""
         return self.driver.view(sink)
+
+    def _run(self, on_progress: Callable[[Progress], None] | None) -> Summary:
+        def look(progress: Progress) -> None:
+            assert on_progress is not None, "nobody looks otherwise"
+            on_progress(self._seen(progress))
+
+        while True:
+            try:
+                driver = self._driver or self._again()
+                summary = driver.run(None if on_progress is None else look)
+            except BaseException as error:  # noqa: BLE001 (raised again by what decides)
+                if self._is_aborted:
+                    return self._stopped()
+                self._failed, self._driver = self._driver or self._failed, None
+                wait_s = self._wait_of(error)
+                if not self._waited(wait_s, look if on_progress is not None else None):
+                    return self._stopped()
+            else:
+                return replace(summary, progress=self._seen(summary.progress))
 
     def _again(self) -> Driver:
         """Assemble the next run, and tell it what came of the one before."""

@@ -48,7 +48,7 @@ def lower_udf(call: UdfCall, args: tuple[Lowered, ...], ctx: Context) -> Lowered
 
     def run(columns: Sequence[pl.Series]) -> pl.Series:
         given = equally_long(columns)
-        return memo.of(given, lambda: _Run(udf, dtype).over(given[1:], given[0]).to_struct("udf"))
+        return memo.of(given, lambda: Calls(udf, dtype).over(given[1:], given[0]).to_struct("udf"))
 
     constant = all(is_constant(e) for e in [*given, skip])
     both = pl.map_batches([skip, *given], run, return_dtype=shape)
@@ -105,7 +105,7 @@ def _address(buffer: pa.Buffer | None) -> int:
     return 0 if buffer is None else buffer.address
 
 
-class _Run:
+class Calls:
     """One call of a user's function over columns."""
 
     def __init__(self, udf: Udf, dtype: pl.DataType):

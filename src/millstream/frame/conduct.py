@@ -2,25 +2,29 @@
 
 in      a job, a function to call every so often
 out     its Summary, and the signal that asked for the end, if one did
-bad     what the job raised; a second Ctrl-C raises KeyboardInterrupt at once
+bad     what the job raised; a second Ctrl-C raises KeyboardInterrupt at once, a second SIGTERM ends
+        the job at once
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millstream.engine.progress import Progress, Summary
+from millstream.job import end_soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from millstream.job import Job
+    from millstream.job import Job, Running
 
 _STOPPED_WAIT_S = 600.0
+_SIGNAL_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,29 @@ def conduct(
             if summary is None and look is not None:
                 look(running.progress())
             if summary is None and asked:
-                summary = running.stop(timeout_s=_STOPPED_WAIT_S)
+                summary = _ended(running, asked)
         if look is not None:
             look(summary.progress)
     return Conducted(summary, asked[0] if asked else None)
 
 
+def _ended(running: Running, asked: list[int]) -> Summary | None:
+    """Ask for the end and wait for it; a second SIGTERM meanwhile asks for it at once."""
+    running.ask_to_stop()
+    deadline_s = time.monotonic() + _STOPPED_WAIT_S
+    while time.monotonic() < deadline_s:
+        summary = running.wait(_SIGNAL_LOOK_S)
+        if summary is not None:
+            return summary
+        if asked.count(signal.SIGTERM) > 1:
+            end_soon(signal.SIGTERM)
+            return running.abort()
+    return None
+
+
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM are remembered; the second of a kind is Python's own again."""
+    """SIGINT and SIGTERM are remembered; a second SIGINT is Python's own again."""
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -60,7 +78,8 @@ def _signals() -> Iterator[list[int]]:
 
     def note(number: int, _: Any) -> None:
         asked.append(number)
-        signal.signal(number, before[signal.Signals(number)])
+        if number == signal.SIGINT:
+            signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, note)
