@@ -39,6 +39,13 @@ class OnReject(Enum):
     FAIL = "fail"
 
 
+class WhenFull(Enum):
+    """What happens to dead letters where there is no room for more."""
+
+    FAIL = "fail"
+    DROP_OLDEST = "drop-oldest"
+
+
 class DeliveryChoice(Enum):
     """The guarantee asked of a sink; ``auto`` is exactly once wherever checkpoints are kept."""
 
@@ -221,6 +228,54 @@ class Settings:
         "'reject' keeps the row aside and counts it, 'fail' stops the pipeline.",
         default=OnReject.REJECT,
         kind="enum",
+    )
+    on_reject_steps: dict[str, Any] = option(
+        "pipeline.on-reject.*",
+        "The same for one step, by its id (see explain) or the name it was given; a table says it "
+        "for its own rows with the option 'on-reject'.",
+        default={},
+        kind="any",
+    )
+    on_reject_threshold: str | None = option(
+        "pipeline.on-reject.threshold",
+        "Stops the pipeline once more than such a part of its rows was rejected: "
+        "'5 % in 10 min', by default of at least 1000 rows: '5 % in 10 min of 100 rows'.",
+        default=None,
+    )
+    dead_letters_dir: str | None = option(
+        "pipeline.dead-letters.dir",
+        "Folder or bucket of the dead letters; without, 'dead-letters' in the checkpoint folder.",
+        default=None,
+    )
+    dead_letters_fallback_dir: str | None = option(
+        "pipeline.dead-letters.fallback-dir",
+        "Their folder where neither that nor checkpoints are set, made when the first one comes; "
+        "'millstream run' says '.millstream/<pipeline>/dead-letters'.",
+        default=None,
+    )
+    dead_letters_retention_ms: int = option(
+        "pipeline.dead-letters.retention",
+        "Dead letters older than this are removed; 0 = never.",
+        default=0,
+        kind="duration_ms",
+    )
+    dead_letters_bytes_max: int = option(
+        "pipeline.dead-letters.bytes-max",
+        "Most bytes of dead letters; 0 = no limit.",
+        default=10 << 30,
+        kind="bytes",
+    )
+    dead_letters_when_full: WhenFull = option(
+        "pipeline.dead-letters.when-full",
+        "'fail' stops the pipeline rather than lose one, 'drop-oldest' removes the oldest.",
+        default=WhenFull.FAIL,
+        kind="enum",
+    )
+    dead_letters_only: bool = option(
+        "pipeline.dead-letters.replay-only",
+        "Put through the letters that 'dlq replay' asked for, read no source, then stop.",
+        default=False,
+        kind="bool",
     )
     async_output_mode: OutputMode = option(
         "table.exec.async-lookup.output-mode",

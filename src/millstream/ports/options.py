@@ -102,11 +102,13 @@ def read_options(config: type[Config], given: Mapping[str, Any], *, owner: str) 
 
 def with_options(config: Config, given: Mapping[str, Any], *, owner: str) -> Config:
     """Return ``config`` with the given options changed."""
-    said = {
-        o.option.name: getattr(config, o.field)
-        for o in options_of(type(config))
-        if not o.option.name.endswith(".*")
-    }
+    said: dict[str, Any] = {}
+    for o in options_of(type(config)):
+        value = getattr(config, o.field)
+        if o.option.name.endswith(".*"):
+            said.update({o.option.name[:-1] + name: each for name, each in value.items()})
+        else:
+            said[o.option.name] = value
     return read_options(type(config), {**said, **given}, owner=owner)
 
 
