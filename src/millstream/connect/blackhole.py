@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millstream.connect.live import LiveSink
-from millstream.ports.connector import Changes, Connector, Delivered, SinkSpec
+from millstream.ports.connector import Changes, Connector, Delivered, Delivery, SinkSpec
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,5 +38,6 @@ CONNECTOR = Connector(
     config=BlackholeConfig,
     sink=_sink,
     takes=Changes.RETRACT,
+    writes=Delivery.AT_LEAST_ONCE,
     guarantee="at least once: nothing is kept",
 )

@@ -49,13 +49,6 @@ class KeyInValue(Enum):
     EXCEPT_KEY = "except-key"
 
 
-class Guarantee(Enum):
-    """What the sink promises."""
-
-    EXACTLY_ONCE = "exactly-once"
-    AT_LEAST_ONCE = "at-least-once"
-
-
 class Partitioner(Enum):
     """Which partition a message without a named partition goes to."""
 
@@ -239,12 +232,6 @@ class _Shared:
         "How often to look for new partitions; 0 = never.",
         default=300_000,
         kind="duration_ms",
-    )
-    guarantee: Guarantee = option(
-        "sink.delivery-guarantee",
-        "'exactly-once' takes effect where checkpoints are kept.",
-        default=Guarantee.EXACTLY_ONCE,
-        kind="enum",
     )
     transactional_id_prefix: str = option(
         "sink.transactional-id-prefix",

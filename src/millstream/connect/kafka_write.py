@@ -25,7 +25,7 @@ import polars as pl
 from millstream.connect import kafka_client as door
 from millstream.connect.epochs import fenced, skipped
 from millstream.connect.kafka_encode import MessageEncoder, Messages
-from millstream.connect.kafka_options import Guarantee, KafkaConfig, Partitioner
+from millstream.connect.kafka_options import KafkaConfig, Partitioner
 from millstream.connect.kafka_progress import Progress, ProgressLog
 from millstream.errors import ConnectorError, Domain, MillstreamError, OptionError, Retry
 from millstream.ports.connector import REASON, Delivered, Delivery, Sink, SinkSpec
@@ -54,11 +54,7 @@ class KafkaSink(Sink):
     """The writable side of a Kafka table."""
 
     def __init__(self, spec: SinkSpec, config: KafkaConfig, *, upsert: bool) -> None:
-        self.delivery = (
-            Delivery.EXACTLY_ONCE
-            if config.guarantee is Guarantee.EXACTLY_ONCE
-            else Delivery.AT_LEAST_ONCE
-        )
+        self.delivery = Delivery.EXACTLY_ONCE if spec.exactly_once else Delivery.AT_LEAST_ONCE
         owner = f"table '{spec.table.name}'"
         if config.topic_pattern is not None or len(config.topic) != 1:
             raise OptionError("A sink writes to one topic.", where=owner, hint="Name one 'topic'.")

@@ -9,7 +9,6 @@ bad     an address of another database or with a parameter that is not on the li
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from millstream.errors import OptionError
@@ -23,13 +22,6 @@ PARAMETERS = {
     "tcp_user_timeout",
 }  # fmt: skip
 JDBC = {"ApplicationName": "application_name", "connectTimeout": "connect_timeout"}
-
-
-class Guarantee(Enum):
-    """What the sink promises."""
-
-    EXACTLY_ONCE = "exactly-once"
-    AT_LEAST_ONCE = "at-least-once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +40,6 @@ class PostgresConfig:
     )
     create_table: bool = option(
         "sink.create-table", "Make the table when it is missing.", default=False, kind="bool"
-    )
-    guarantee: Guarantee = option(
-        "sink.delivery-guarantee",
-        "'exactly-once' takes effect where checkpoints are kept.",
-        default=Guarantee.EXACTLY_ONCE,
-        kind="enum",
     )
     epoch_table: str = option(
         "sink.epoch-table",

@@ -22,7 +22,7 @@ from millstream.columns.changes import OP, Op
 from millstream.connect import postgres_client as door
 from millstream.connect.epochs import fenced, skipped
 from millstream.connect.halving import refused_rows
-from millstream.connect.postgres_options import Guarantee, PostgresConfig
+from millstream.connect.postgres_options import PostgresConfig
 from millstream.connect.postgres_text import csv, database_type
 from millstream.errors import PlanError
 from millstream.ports.connector import Delivered, Delivery, Sink, SinkSpec
@@ -39,8 +39,7 @@ class PostgresSink(Sink):
 
     def __init__(self, spec: SinkSpec) -> None:
         config: PostgresConfig = spec.config
-        exactly = config.guarantee is Guarantee.EXACTLY_ONCE
-        self.delivery = Delivery.EXACTLY_ONCE if exactly else Delivery.AT_LEAST_ONCE
+        self.delivery = Delivery.EXACTLY_ONCE if spec.exactly_once else Delivery.AT_LEAST_ONCE
         self._config = config
         self._name = spec.table.name
         self._where = f"table '{spec.table.name}'"

@@ -14,7 +14,7 @@ from millstream.columns.text import print_lines
 from millstream.connect.live import LiveSink
 from millstream.connect.os_errors import kind_of
 from millstream.errors import ConnectorError
-from millstream.ports.connector import Changes, Connector, Delivered, SinkSpec
+from millstream.ports.connector import Changes, Connector, Delivered, Delivery, SinkSpec
 from millstream.settings import option
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ CONNECTOR = Connector(
     config=PrintConfig,
     sink=_sink,
     takes=Changes.RETRACT,
+    writes=Delivery.AT_LEAST_ONCE,
     guarantee="at least once: a restart prints the rows since the last checkpoint again",
     aliases=("console",),
 )

@@ -208,5 +208,6 @@ CONNECTOR = Connector(
     config=SocketConfig,
     source=_source,
     payload=True,
+    reads=Delivery.AT_MOST_ONCE,
     guarantee="at most once: a TCP server sends nothing twice",
 )

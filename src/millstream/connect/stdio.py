@@ -157,5 +157,7 @@ CONNECTOR = Connector(
     sink=_sink,
     bounded=lambda config: bool(config.bounded),
     payload=True,
+    reads=Delivery.AT_MOST_ONCE,
+    writes=Delivery.AT_LEAST_ONCE,
     guarantee="input at most once, output at least once",
 )

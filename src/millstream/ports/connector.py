@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.plan.table import Condition, Metadata, Table
 from millstream.ports.lookup import Lookup, LookupSpec
+from millstream.settings import DeliveryChoice, option
 from millstream.types import Schema
 
 if TYPE_CHECKING:
@@ -249,6 +250,20 @@ class SinkSpec:
     primary_key: tuple[str, ...]
     updating: bool
     formats: Mapping[str, Any] = field(default_factory=dict)
+    exactly_once: bool = True
+    """Whether epochs will be delivered; False: rows are only written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkOptions:
+    """The options of every table that can be written, beside its connector's own."""
+
+    delivery: DeliveryChoice = option(
+        "sink.delivery-guarantee",
+        "'exactly-once' or 'at-least-once'; 'auto' does as the setting of this name says.",
+        default=DeliveryChoice.AUTO,
+        kind="enum",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +276,7 @@ class Connector:
     partitions  whether PARTITIONED BY means something to it
     filters   tells whether its source makes use of conditions for a table
     payload   True where rows travel as payloads in a ``format``
+    reads, writes  what its source and its sink can give at best
     guarantee one line on delivery, for ``explain`` and the docs
     lookup    makes what answers questions by key, for lookup joins
     """
@@ -280,5 +296,7 @@ class Connector:
     narrows: bool = False
     partitions: bool = False
     filters: Callable[[Table], bool] = lambda _: False
+    reads: Delivery = Delivery.EXACTLY_ONCE
+    writes: Delivery = Delivery.EXACTLY_ONCE
     guarantee: str = ""
     aliases: tuple[str, ...] = ()

@@ -1,11 +1,40 @@
-"""The end-to-end guarantee of a plan, the weakest link by name; known before anything runs."""
+"""The end-to-end guarantee of each sink, the weakest link by name; known before anything runs.
+
+in      a finished plan and the settings
+out     which sinks are delivered by epoch, and lines for ``explain``
+bad     exactly once asked for where it cannot be given: PlanError
+rule    a sink's own ``sink.delivery-guarantee`` goes before the pipeline's; without either it is
+        exactly once wherever checkpoints are kept and the system can
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from millstream.errors import PlanError
 from millstream.plan.nodes import Plan, Scan, Write
-from millstream.ports.registry import config_of, connector
+from millstream.plan.table import Table
+from millstream.ports.connector import Delivery
+from millstream.ports.registry import connector, sink_options
 from millstream.settings import DeliveryChoice, Settings
 from millstream.types.time import duration_text
+
+INTERVAL_LEAST_MS = 50
+
+
+def exactly_once(table: Table, settings: Settings) -> bool:
+    """Tell whether a sink's rows are delivered by epoch; PlanError where this cannot be had."""
+    found = connector(table.connector)
+    own = sink_options(table).delivery
+    wanted = settings.delivery if own is DeliveryChoice.AUTO else own
+    can, keeps = found.writes is Delivery.EXACTLY_ONCE, settings.checkpoint_dir is not None
+    if wanted is DeliveryChoice.EXACTLY_ONCE and not (can and keeps):
+        why = "no checkpoint folder is set" if can else f"it is {found.writes.value}"
+        raise PlanError(
+            f"The sink '{table.name}' cannot be exactly once: {why}.",
+            hint="Give --checkpoint DIR." if can else "Choose another sink, or at-least-once.",
+        )
+    return can and keeps and wanted is not DeliveryChoice.AT_LEAST_ONCE
 
 
 def guarantees(plan: Plan, settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -13,29 +42,57 @@ def guarantees(plan: Plan, settings: Settings) -> dict[str, tuple[str, ...]]:
     return {sink.uid: _lines(sink, settings) for sink in plan.sinks}
 
 
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A part of a pipeline that does not give exactly once, and what this means."""
+
+    name: str
+    loses: bool = False
+    repeats: bool = False
+
+
 def _lines(sink: Write, settings: Settings) -> tuple[str, ...]:
-    found, config, _ = config_of(sink.table)
-    own = getattr(config, "delivery", None)
-    at_least = DeliveryChoice.AT_LEAST_ONCE in (settings.delivery, own)
-    can = found.guarantee.startswith("exactly once")
-    if settings.checkpoint_dir is None:
-        return (
-            "delivery: at least once, each batch at once; no checkpoints, so a restart begins anew",
-            "weakest link: no checkpoint folder (--checkpoint DIR)",
-        )
-    every = duration_text(max(50, settings.checkpoint_interval_ms))
-    weak = [] if can and not at_least else [f"sink '{sink.table.name}' ({found.guarantee})"]
-    for scan in _scans(sink):
-        source = connector(scan.table.connector)
-        if not source.guarantee.startswith("exactly once"):
-            weak.append(f"source '{scan.table.name}' ({source.guarantee})")
+    once = exactly_once(sink.table, settings)
+    weak = _weak_links(sink, settings, once=once)
+    lines = [f"delivery: {_promise(weak, once=once)}"]
     if weak:
-        return (
-            "delivery: at least once, each batch at once; a restart may repeat rows",
-            f"weakest link: {weak[0]}",
-        )
-    return (f"delivery: exactly once, visible with its epoch (every {every}, and the commit)",)
+        lines.append(f"weakest link: {weak[0].name}")
+    return (*lines, f"latency: {_latency(settings, once=once)}")
 
 
-def _scans(sink: Write) -> list[Scan]:
-    return [node for node in Plan((sink,)).walk() if isinstance(node, Scan)]
+def _weak_links(sink: Write, settings: Settings, *, once: bool) -> list[_Link]:
+    """Return what does not give exactly once, what loses rows first."""
+    scans = {n.table.name: n.table for n in Plan((sink,)).walk() if isinstance(n, Scan)}
+    weak: list[_Link] = []
+    for name, table in scans.items():
+        found = connector(table.connector)
+        if found.reads is not Delivery.EXACTLY_ONCE:
+            loses = found.reads is Delivery.AT_MOST_ONCE
+            weak.append(_Link(f"source '{name}' ({found.guarantee})", loses, not loses))
+    if settings.checkpoint_dir is None:
+        weak.append(_Link("no checkpoint folder (--checkpoint DIR)", repeats=True))
+    elif not once:
+        found = connector(sink.table.connector)
+        chosen = found.writes is Delivery.EXACTLY_ONCE
+        why = "'sink.delivery-guarantee' = 'at-least-once'" if chosen else found.guarantee
+        weak.append(_Link(f"sink '{sink.table.name}' ({why})", repeats=True))
+    return sorted(weak, key=lambda link: not link.loses)
+
+
+def _promise(weak: list[_Link], *, once: bool) -> str:
+    loses, repeats = any(w.loses for w in weak), any(w.repeats for w in weak)
+    if loses and repeats:
+        return "none: a restart may lose rows, and may repeat some"
+    if loses:
+        return "at most once: a restart may lose rows"
+    if repeats:
+        return "at least once: a restart may repeat rows"
+    assert once, "a sink that is not exactly once is a weak link"
+    return "exactly once: rows appear with their epoch"
+
+
+def _latency(settings: Settings, *, once: bool) -> str:
+    if not once:
+        return "each batch at once"
+    every = duration_text(max(INTERVAL_LEAST_MS, settings.checkpoint_interval_ms))
+    return f"up to {every} (the checkpoint interval), then the checkpoint and the sink's commit"

@@ -16,10 +16,19 @@ from typing import Any
 from millstream.errors import OptionError, PlanError, UnknownName
 from millstream.expr.casts import check_cast
 from millstream.plan.table import Condition, Table
-from millstream.ports.connector import Changes, Connector, Sink, SinkSpec, Source, SourceSpec
+from millstream.ports.connector import (
+    Changes,
+    Connector,
+    Sink,
+    SinkOptions,
+    SinkSpec,
+    Source,
+    SourceSpec,
+)
 from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
 from millstream.ports.lookup import PREFIX, CacheKind, Lookup, LookupOptions, LookupSpec
 from millstream.ports.options import options_of, read_options
+from millstream.settings import DeliveryChoice
 from millstream.types import LogicalType, Schema, parse_type
 
 CONNECTORS: dict[str, str] = {
@@ -41,6 +50,7 @@ CONNECTORS: dict[str, str] = {
     "upsert-kafka": "millstream.connect.upsert_kafka",
 }
 CONNECTOR_ALIASES = {"files": "filesystem", "jdbc": "postgres", "console": "print"}
+_SINK_OPTIONS = frozenset(o.option.name for o in options_of(SinkOptions))
 FORMATS: dict[str, str] = {
     "canal-json": "millstream.formats.canal",
     "csv": "millstream.formats.csv",
@@ -92,6 +102,9 @@ def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
         if can_be_asked(found):
             given = {k: v for k, v in given.items() if not k.startswith(PREFIX)}
             lookup_options(table)
+        if found.sink is not None:
+            given = {k: v for k, v in given.items() if k not in _SINK_OPTIONS}
+            sink_options(table)
         own, formats = _split_options(found, given, owner)
         _check_partitions(table, found)
         return found, read_options(found.config, own, owner=owner), formats
@@ -163,13 +176,15 @@ def source_for(
     )
 
 
-def sink_for(table: Table, *, updating: bool) -> Sink:
-    """Build the sink of a table."""
+def sink_for(table: Table, *, updating: bool, exactly_once: bool | None = None) -> Sink:
+    """Build the sink of a table; without ``exactly_once`` the table's own option says it."""
     found, config, formats = config_of(table)
     if found.sink is None:
         raise PlanError(
             f"The connector '{found.name}' cannot be written.", where=f"table '{table.name}'"
         )
+    if exactly_once is None:
+        exactly_once = sink_options(table).delivery is not DeliveryChoice.AT_LEAST_ONCE
     return found.sink(
         SinkSpec(
             table=table,
@@ -178,8 +193,15 @@ def sink_for(table: Table, *, updating: bool) -> Sink:
             primary_key=table.primary_key,
             updating=updating,
             formats=formats,
+            exactly_once=exactly_once,
         )
     )
+
+
+def sink_options(table: Table) -> SinkOptions:
+    """Return how a table is written, checked."""
+    given = {k: v for k, v in table.options.items() if k in _SINK_OPTIONS}
+    return read_options(SinkOptions, given, owner=_owner(table, connector(table.connector)))
 
 
 def can_be_asked(found: Connector) -> bool:
@@ -338,7 +360,7 @@ def _split_options(
         else:
             own[name] = value
     known = {o.option.name for o in options_of(found.config)}
-    near = [*known, *selectors]
+    near = [*known, *selectors, *(_SINK_OPTIONS if found.sink is not None else ())]
     for name in own:
         if name not in known and not any(
             k.endswith(".*") and name.startswith(k[:-1]) for k in known
