@@ -18,9 +18,11 @@ from millstream.engine.delivering import SinkWorker
 from millstream.engine.driver import Driver, Parts
 from millstream.engine.functions import Context
 from millstream.engine.graph import Graph
+from millstream.engine.letters import LETTERS, Letters, letter_store
 from millstream.engine.lower import lower
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
+from millstream.engine.reject_policy import RejectPolicy
 from millstream.engine.reporting import Complaints
 from millstream.engine.world import Inbox, RealWorld, World
 from millstream.errors import CheckpointError, PlanError
@@ -67,8 +69,14 @@ def _assemble(
     if epoch is not None:
         epoch = going_on(epoch, derived, said, allow_loss=settings.allow_lost_state)
         graph = restored(graph, epoch.state)
+    complaints.policy = RejectPolicy.of(settings, graph)
+    letters = Letters(
+        graph, letter_store(settings), now_ms=world.now_ms, bytes_max=settings.epoch_bytes_max
+    )
     workers = [_worker(d, derived, settings, store, inbox, complaints) for d in derived.plan.sinks]
     opened.extend(worker.sink.close for worker in workers)
+    for write, worker in zip(derived.plan.sinks, workers, strict=True):
+        worker.sink.keep_refused = letters.keeper(write, complaints.refused)
     pipeline = settings.pipeline_name if store is None else store.pipeline
     incarnation = 0 if store is None else store.incarnation
     last = {
@@ -76,6 +84,7 @@ def _assemble(
         for write, worker in zip(derived.plan.sinks, workers, strict=True)
     }
     if epoch is not None:
+        letters.deliver(epoch.number, epoch.outputs.get(LETTERS, []))
         _catch_up(epoch, workers, last)
     positions = {} if epoch is None else epoch.positions
     readings = [
@@ -91,6 +100,7 @@ def _assemble(
         store=store,
         inbox=inbox,
         complaints=complaints,
+        letters=letters,
         positions=positions,
         fresh_graph=fresh_graph,
         notes=_notes(settings, 0 if epoch is None else epoch.number),

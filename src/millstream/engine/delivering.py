@@ -19,6 +19,7 @@ import polars as pl
 
 from millstream.engine.budget import Held, bytes_of
 from millstream.engine.checkpoint import CheckpointStore, Epoch
+from millstream.engine.letters import LETTERS, Letters
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
 from millstream.engine.world import Actor, Inbox, end_of
@@ -223,6 +224,7 @@ class EpochWriter(Actor):
         readings: dict[str, Reading],
         inbox: Inbox,
         on_delivered: Callable[[int], Any],
+        letters: Letters,
     ) -> None:
         super().__init__("checkpoint")
         self._store = store
@@ -231,6 +233,7 @@ class EpochWriter(Actor):
         self._inbox = inbox
         self._world = inbox.world
         self._on_delivered = on_delivered
+        self._letters = letters
         self._jobs: deque[EpochJob] = deque()
         self._job: EpochJob | None = None
         self._closing = False
@@ -291,6 +294,7 @@ class EpochWriter(Actor):
         return promises
 
     def _finish(self, epoch: Epoch) -> None:
+        self._letters.deliver(epoch.number, epoch.outputs.get(LETTERS, []))
         for worker in self._workers:
             if worker.exactly_once:
                 worker.passed(epoch.state.marks.get(worker.sink_name, LOWEST_MS))

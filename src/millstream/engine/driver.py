@@ -32,6 +32,7 @@ from millstream.engine.coordinator import (
 )
 from millstream.engine.delivering import EpochWriter, SinkWorker
 from millstream.engine.graph import Delivery, Graph
+from millstream.engine.letters import Letters
 from millstream.engine.poison import Isolation, Tally
 from millstream.engine.progress import Progress, Summary
 from millstream.engine.reading import Reading
@@ -60,6 +61,7 @@ class Parts:
     store: CheckpointStore | None
     inbox: Inbox
     complaints: Complaints
+    letters: Letters
     positions: dict[str, dict[str, Any]]
     fresh_graph: Callable[[], Graph]
     """Makes another graph of the same plan, without state."""
@@ -102,6 +104,7 @@ class Driver:
             parts.graph, parts.readings, parts.workers, self._counts, self.world
         )
         self._graph.on_rejected = parts.complaints.rejected
+        self._letters = self._reporter.letters = parts.letters
         self.memory = Memory(settings, parts.graph, self._bytes_held)
         self.gates.append(lambda: self.memory.is_full)
         self._reporter.memory = self.memory
@@ -198,6 +201,7 @@ class Driver:
                 {s.uid: r for s, r in self._taking.scans()},
                 self._inbox,
                 self._delivered.append,
+                self._letters,
             )
             self._inbox.start(self._epochs)
         if self.parts.fresh:
@@ -223,7 +227,11 @@ class Driver:
         if self._taking.all_ended() and not self._graph.is_waiting:
             self._ended = "completed"
             return self._obey(InputEnded(self.world.now_ms()))
-        done = self._obey(TurnDone(self.world.now_ms(), rows, self._pending_bytes))
+        self.parts.complaints.judge(self.world.now_ms(), self._counts.rows_in)
+        if self.parts.store is None:
+            self._letters.flush()
+        bytes_out = self._pending_bytes + self._letters.bytes
+        done = self._obey(TurnDone(self.world.now_ms(), rows, bytes_out))
         if not rows:
             self._quiet_time()
             self._inbox.wait(IDLE_WAIT_S)
@@ -289,6 +297,8 @@ class Driver:
             self._inbox.wait(IDLE_WAIT_S)
 
     def _finish(self) -> None:
+        if self.parts.store is None:
+            self._letters.flush(at_once=True)
         if self._epochs is not None:
             self._epochs.stop()
             self._take_note()
@@ -418,7 +428,8 @@ class Driver:
             number,
             state_of(self._graph),
             {scan: dict(splits) for scan, splits in self._taking.positions.items()},
-            {name: [pl.concat(frames)] for name, frames in self._joinable().items()},
+            {name: [pl.concat(frames)] for name, frames in self._joinable().items()}
+            | self._letters.close_epoch(),
             {**self.parts.facts, "ended": self._ended in ("completed", "drained")},
         )
 

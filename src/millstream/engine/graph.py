@@ -74,6 +74,8 @@ class Step:
     held: deque[tuple[int, int]] = field(default_factory=deque)
     """Of a step that asks: (newest ask before it, mark) of the marks that wait."""
     count: Counters = field(default_factory=Counters)
+    uids: tuple[str, ...] = ()
+    """The ids of all steps of the plan that run as this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,11 @@ class Graph:
         """
         passed = (s.mark_ms for s in self.steps if s.by_clock and s.mark_ms != FINAL_MARK_MS)
         self._now_ms = max(self._now_ms, now_ms, max(passed, default=LOWEST_MS) + 1)
+        return self._now_ms
+
+    @property
+    def now_ms(self) -> int:
+        """The stamp of the newest turn."""
         return self._now_ms
 
     @property

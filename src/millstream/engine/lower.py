@@ -136,6 +136,7 @@ def _add(builder: _Builder, node: n.Node) -> None:
     step = Step(node.uid, node, label, _operator(builder, node, chain), scans, reach)
     step.delay_ms = node.delay_ms
     step.by_clock = builder.derived.by_clock(node)
+    step.uids = tuple(link.uid for link in chain)
     builder.steps.append(step)
     match node:
         case n.LateRows(input=below):

@@ -93,6 +93,8 @@ class Summary:
     state_left  entries of state (open windows, groups) still there; in the checkpoint if any
     reasons     up to ten different reasons of rejected rows, with how often each came
     rows_lost_sight_of  rejected and refused rows that no stream of the program reads
+    letters     late, rejected and refused rows that no stream of the program reads
+    letters_place  where they are kept; None = they were only counted
     """
 
     ended: str
@@ -101,3 +103,5 @@ class Summary:
     checkpoint: str | None
     reasons: tuple[tuple[str, int], ...] = ()
     rows_lost_sight_of: int = 0
+    letters: int = 0
+    letters_place: str | None = None

@@ -16,6 +16,8 @@ from millstream.engine.batch import HIDDEN, MARK, OFFSET, OP, SPLIT
 
 ROW = "row"
 PORT = "port"
+DECODE = -1
+"""The port of documents that could not be decoded: they are put through the reader's decoder."""
 ROWS_ASIDE: dict[str, pl.DataType] = {
     "reason": pl.String(),
     "operator": pl.String(),
@@ -59,6 +61,7 @@ def undecodable(rejected: pl.DataFrame, operator: str, split: str) -> pl.DataFra
     given: dict[str, pl.Expr] = {
         "reason": pl.col("reason"),
         "operator": pl.lit(operator),
+        PORT: pl.lit(DECODE),
         "split": pl.lit(split),
         "offset": pl.col("offset"),
         "raw": pl.col("raw"),

@@ -20,6 +20,7 @@ from millstream.engine.graph import Graph
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.progress import Progress, SinkProgress, StepProgress, Summary
 from millstream.engine.reading import Reading
+from millstream.engine.reject_policy import RejectPolicy
 from millstream.engine.world import World
 from millstream.errors import DataError
 from millstream.ports.connector import REASON
@@ -27,6 +28,8 @@ from millstream.settings import OnReject, Settings
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from millstream.engine.letters import Letters
 
 REASONS_MAX = 10
 RATE_LEAST_S = 0.2
@@ -36,7 +39,9 @@ class Complaints:
     """The one place where rows arrive that could not be used, with their reasons."""
 
     def __init__(self, settings: Settings) -> None:
-        self._fails = settings.on_reject is OnReject.FAIL
+        self.policy = RejectPolicy(settings.on_reject is OnReject.FAIL)
+        """What follows; completed when the steps are known."""
+        self.rows = 0
         self._reasons: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -45,11 +50,12 @@ class Complaints:
         if not frame.height:
             return
         with self._lock:
+            self.rows += frame.height
             for reason in frame["reason"].head(1_000):
                 if reason in self._reasons or len(self._reasons) < REASONS_MAX:
                     self._reasons[reason] += 1
-        if self._fails:
-            first = frame.row(0, named=True)
+        first = frame.row(0, named=True)
+        if self.policy.fails(first["operator"]):
             where = f"{first['operator']}, split {first['split']}, offset {first['offset']}"
             raise DataError(
                 f"A row cannot be used: {first['reason']}.",
@@ -60,8 +66,9 @@ class Complaints:
     def refused(self, sink: str, frame: pl.DataFrame) -> None:
         """Take rows that a sink's system refused; called by sink workers."""
         with self._lock:
+            self.rows += frame.height
             self._reasons[f"{sink} refused: {frame[REASON][0]}"] += frame.height
-        if self._fails:
+        if self.policy.fails(sink):
             raise DataError(
                 f"The sink refused a row: {frame[REASON][0]}.",
                 where=sink,
@@ -77,6 +84,11 @@ class Complaints:
         """Take over what earlier runs of this process have counted."""
         with self._lock:
             self._reasons = Counter(before)
+
+    def judge(self, now_ms: int, rows_in: int) -> None:
+        """Stop where too large a part of the rows was rejected lately; raises DataError."""
+        if self.policy.threshold is not None:
+            self.policy.threshold.note(now_ms, rows_in, self.rows)
 
     def most_common(self) -> tuple[tuple[str, int], ...]:
         """Return the reasons there were, the most frequent first."""
@@ -114,6 +126,7 @@ class Reporter:
         self.memory: Memory | None = None
         self._started_s = world.monotonic_s()
         self._rate = (0.0, 0, 0.0)
+        self.letters: Letters | None = None
 
     def progress(self) -> Progress:
         """Return how things stand; may be called from any thread."""
@@ -163,6 +176,8 @@ class Reporter:
             checkpoint=checkpoint,
             reasons=reasons,
             rows_lost_sight_of=sum(unread) + self._rows_refused(),
+            letters=0 if self.letters is None else self.letters.total,
+            letters_place=None if self.letters is None else self.letters.where,
         )
 
     def _rows_refused(self) -> int:
