@@ -129,6 +129,11 @@ class Budget:
         self._full_since_s = since_s
         return Decision(Level.FULL, stop=now_s - since_s >= self._patience_s)
 
+    @property
+    def room(self) -> int:
+        """Bytes that state may still take before some of it must go."""
+        return max(0, int(self.limit * TIGHT) - self.used)
+
     def _level_of(self, share: float) -> Level:
         if share > 1:
             return Level.FULL
@@ -205,8 +210,8 @@ class Memory:
         self._graph = graph
         self._held = held
         self.budget = Budget(limit_of(settings, self._machine))
-        self._folder_path = settings.memory_spill_dir
-        self._folder: spill.SpillFolder | None = None
+        self._folder = spill.SpillFolder(settings.memory_spill_dir)
+        self._warned = False
         self._no_spill = "" if spill.can_spill() else "this system cannot map files over memory"
         self._looked_s = self._trimmed_s = -1e9
         self._lazy = 0
@@ -261,6 +266,10 @@ class Memory:
         )
         can_spill = not self._no_spill and self._largest() is not None
         self.decision = self.budget.decide(now_s, self.usage, can_spill=can_spill)
+        if self.budget.limit and not self._no_spill:
+            # A hash table that doubles takes its room within one batch, too fast for a look.
+            for arena in arenas:
+                arena.room, arena.folder = self.budget.room, self._folder
 
     def _largest(self) -> Region | None:
         regions = [
@@ -276,10 +285,9 @@ class Memory:
         region = self._largest()
         assert region is not None, "decided to spill where there is nothing"
         try:
-            if self._folder is None:
-                self._folder = spill.SpillFolder(self._folder_path)
-                if self._folder.warning is not None:
-                    warnings.warn(self._folder.warning, RuntimeWarning, stacklevel=2)
+            if not self._warned and self._folder.warning is not None:
+                self._warned = True
+                warnings.warn(self._folder.warning, RuntimeWarning, stacklevel=2)
             region.spill(self._folder)
         except spill.SpillFailed as error:
             self._no_spill = error.fact

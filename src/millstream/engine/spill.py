@@ -141,8 +141,13 @@ class SpillFile:
         self.close()
 
 
-def spilled(array: np.ndarray, bytes_used: int, folder: SpillFolder) -> SpillFile:
-    """Put the memory of an array into a file mapped over it; call it while nobody writes there."""
+def spilled(
+    array: np.ndarray, bytes_used: int, folder: SpillFolder, *, blank: bool = False
+) -> SpillFile:
+    """Put the memory of an array into a file mapped over it; call it while nobody writes there.
+
+    ``blank``: it is all zeros, and only the room on the disk is taken.
+    """
     length = _whole_pages(array.nbytes)
     used = min(length, _whole_pages(bytes_used))
     libc = _libc()
@@ -152,7 +157,8 @@ def spilled(array: np.ndarray, bytes_used: int, folder: SpillFolder) -> SpillFil
     try:
         os.ftruncate(handle, length)
         file.grow(used)
-        _write(handle, array.view(np.uint8)[: min(used, array.nbytes)])
+        if not blank:
+            _write(handle, array.view(np.uint8)[: min(used, array.nbytes)])
     except OSError as error:
         file.close()
         raise SpillFailed(_why(error, folder.path)) from error

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.engine.spill import SpillFile, SpillFolder, spilled
+from millstream.engine.spill import SpillFailed, SpillFile, SpillFolder, spilled
 
 RESERVE_BYTES = 1 << 34
 RESERVE_BYTES_MIN = 1 << 20
@@ -57,6 +57,9 @@ class Arena:
     """All regions of one operator; ``bytes_used`` is what they have touched."""
 
     regions: list[Region] = field(default_factory=list)
+    room: int | None = None
+    """So much more may be taken in memory; what is larger begins its life in a file."""
+    folder: SpillFolder | None = None
 
     def __post_init__(self) -> None:
         collected = _COLLECTED.get()
@@ -71,6 +74,9 @@ class Arena:
     ) -> Region:
         """Return a new region; ``used`` tells how many items its owner has touched."""
         made = Region(dtype, used, reserve_bytes)
+        if self.room is not None and self.folder is not None and made.bytes_used > self.room:
+            with suppress(SpillFailed):  # whoever watches the limit tells of it
+                made.spill(self.folder, blank=True)
         self.regions.append(made)
         return made
 
@@ -121,10 +127,13 @@ class Region:
             self._file.grow(items * self._dtype.itemsize)
         return self.array
 
-    def spill(self, folder: SpillFolder) -> int:
-        """Put the bytes into a file; returns how many. Only while nobody writes to them."""
+    def spill(self, folder: SpillFolder, *, blank: bool = False) -> int:
+        """Put the bytes into a file; returns how many. Only while nobody writes to them.
+
+        ``blank``: none of them has been written yet.
+        """
         assert self._file is None, "a region is spilled once"
-        self._file = spilled(self.array, self.bytes_used, folder)
+        self._file = spilled(self.array, self.bytes_used, folder, blank=blank)
         return self.bytes_used
 
     @property
