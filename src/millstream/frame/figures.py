@@ -10,7 +10,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from millstream.engine.progress import Progress, Summary
+    from millstream.engine.progress import Progress, Restarting, Summary
 
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -82,6 +82,8 @@ def lag_text(lag_ms: int | None) -> str:
 
 def progress_line(progress: Progress) -> str:
     """Return one line about a running pipeline."""
+    if progress.restarting is not None:
+        return _restarting(progress.restarting, progress.last_failure)
     parts = [
         f"in {short_text(progress.rows_in)} ({short_text(progress.rows_per_s)}/s)",
         f"out {short_text(progress.rows_out)}",
@@ -99,6 +101,12 @@ def progress_line(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+def _restarting(waits: Restarting, why: str | None) -> str:
+    from millstream.engine.supervise import ordinal
+
+    return f"restarting in {seconds_text(waits.wait_s)} ({ordinal(waits.number)} time): {why}"
+
+
 def summary_lines(summary: Summary) -> list[str]:
     """Return what is said when a pipeline has ended."""
     p = summary.progress
@@ -110,6 +118,12 @@ def summary_lines(summary: Summary) -> list[str]:
     if p.documents_skipped:
         counts += f", {count_text(p.documents_skipped)} skipped"
     lines = [f"{summary.ended} after {seconds_text(p.elapsed_s)}: {counts}"]
+    if p.restarts:
+        times = "once" if p.restarts == 1 else f"{p.restarts} times"
+        lines.append(f"  restarted {times}; the last failure: {p.last_failure}")
+    if p.checkpoint_failures:
+        times = "once" if p.checkpoint_failures == 1 else f"{p.checkpoint_failures} times"
+        lines.append(f"  a checkpoint could not be written {times}: {p.last_failure}")
     for sink in p.sinks:
         refused = f", {count_text(sink.rows_refused)} refused" if sink.rows_refused else ""
         promise = "exactly once" if sink.exactly_once else "at least once"
