@@ -13,7 +13,8 @@ from typing import Any
 
 from millstream.engine.adopting import going_on, said_by, steps_json
 from millstream.engine.care import Notes
-from millstream.engine.checkpoint import CheckpointStore, Epoch, restored
+from millstream.engine.checkpoint import Epoch, restored
+from millstream.engine.checkpoint_store import CheckpointStore
 from millstream.engine.delivering import SinkWorker
 from millstream.engine.driver import Driver, Parts
 from millstream.engine.functions import Context

@@ -18,7 +18,8 @@ from typing import Any
 import polars as pl
 
 from millstream.engine.budget import Held, bytes_of
-from millstream.engine.checkpoint import CheckpointStore, Epoch
+from millstream.engine.checkpoint import Epoch
+from millstream.engine.checkpoint_store import CheckpointStore
 from millstream.engine.letters import LETTERS, Letters
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading

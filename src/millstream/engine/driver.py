@@ -18,7 +18,8 @@ from millstream.engine.asking import Asker
 from millstream.engine.batch import OP, Op
 from millstream.engine.budget import Held, Memory
 from millstream.engine.care import Care, Notes
-from millstream.engine.checkpoint import CheckpointStore, Epoch, state_of
+from millstream.engine.checkpoint import Epoch, state_of
+from millstream.engine.checkpoint_store import CheckpointStore
 from millstream.engine.coordinator import (
     CloseEpoch,
     Coordinator,
