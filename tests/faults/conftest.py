@@ -44,3 +44,13 @@ def readers(scene: Scene) -> Iterator[Readers]:
     made = Readers(scene)
     yield made
     made.leave()
+
+
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps figures of a test for RESULTS.md."""
+
+    def keep(**figures: object) -> None:
+        request.node.user_properties.extend(figures.items())
+
+    return keep

@@ -48,7 +48,8 @@ def stop_at_epochs(wanted: list[int]) -> None:
             return
         seen.add(found[1])
         if len(seen) in wanted:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: of a signal to the process another thread may take notice first.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     sys.addaudithook(heard)
 
