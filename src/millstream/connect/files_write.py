@@ -6,29 +6,27 @@ delivery  exactly once: one file an epoch and folder, named after pipeline, tabl
           at least once: a hidden file a folder grows and becomes visible when it is large or old
           enough, or at the end; after a crash the next start makes it visible as far as its lines
           are whole
+fenced    where checkpoints are kept, every write and every new name happens under the lock of
+          ``files_hold`` by the newest start alone: an older one that wakes up adds nothing
 steps     hidden file → fsync → rename → fsync of the folder → epoch noted, likewise
-state     ``.millstream/<pipeline>.<table>.json``, with the partitions that are not complete yet;
-          a lock beside it keeps two processes apart
 bad       what the system refuses is a ConnectorError; the hidden file is removed
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 from urllib.parse import quote
 
 import polars as pl
 
-from millstream.connect.epochs import fenced, skipped
+from millstream.connect.epochs import skipped
 from millstream.connect.files_commit import Commit
 from millstream.connect.files_disk import (
     IN_PROGRESS,
@@ -38,6 +36,7 @@ from millstream.connect.files_disk import (
     sync_folder,
     whole_lines,
 )
+from millstream.connect.files_hold import STATE_FOLDER, Hold
 from millstream.connect.files_partitions import Partitions
 from millstream.connect.os_errors import kind_of
 from millstream.errors import ConnectorError, Domain
@@ -49,7 +48,6 @@ from millstream.ports.format import Encoder
 
 Result = TypeVar("Result")
 
-STATE_FOLDER = ".millstream"
 LIVE_FILES_MAX = 64
 """At least once: so many folders have an open file; the one not written longest is shown."""
 
@@ -78,7 +76,7 @@ class FilesSink(Sink):
         self._rules = rules
         self._where = f"table '{rules.table}', {rules.folder}"
         self._pipeline = ""
-        self._incarnation = 0
+        self._hold = Hold(rules.folder, rules.table, "", 0)
         self._run = ""
         self._live: dict[str, LiveFile] = {}
         """The open file of each folder, in the order of their last rows."""
@@ -91,16 +89,15 @@ class FilesSink(Sink):
 
     def open(self, pipeline: str, incarnation: int) -> int | None:
         """Take the folder over, and finish what a crashed start left."""
-        self._pipeline, self._incarnation = pipeline, incarnation
+        self._pipeline = pipeline
+        self._hold = Hold(self._rules.folder, self._rules.table, pipeline, incarnation)
         # Without checkpoints every start is incarnation 0; its files must not replace older ones.
         self._run = f"{incarnation:06d}" if incarnation else secrets.token_hex(6)
 
         def take_over() -> int | None:
             (self._rules.folder / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
-            with self._locked():
-                state = self._state()
-                if state is not None and state["incarnation"] > incarnation:
-                    raise fenced(pipeline, self._rules.table, incarnation, state["incarnation"])
+            with self._hold.locked():
+                state = self._hold.take_over()
                 last: int | None = None
                 if state is not None:
                     last, self._begun = state["epoch"], dict(state["partitions"])
@@ -116,8 +113,8 @@ class FilesSink(Sink):
         """Make one file of the epoch visible in each folder, once."""
 
         def once() -> Delivered:
-            with self._locked():
-                last = self._owned()["epoch"]
+            with self._hold.locked():
+                last = self._hold.owned()["epoch"]
                 if last == epoch:
                     return Delivered(0)
                 if last is not None and epoch < last:
@@ -154,7 +151,7 @@ class FilesSink(Sink):
                 self._show(next(iter(self._live)))
             return Delivered(frame.height)
 
-        return self._guarded(add)
+        return self._guarded(add, owning=True)
 
     def flush(self) -> Delivered:
         """Bring everything written to the disk; make the files visible that are due."""
@@ -168,7 +165,7 @@ class FilesSink(Sink):
                     self._show(folder)
             return Delivered(0)
 
-        return self._guarded(sync)
+        return self._guarded(sync, owning=True)
 
     def passed(self, mark_ms: int) -> None:
         """Make old files visible, and mark the folders that are complete."""
@@ -176,18 +173,19 @@ class FilesSink(Sink):
         def look() -> None:
             if (time.monotonic() - self._looked_s) * 1000 >= self._rules.look_interval_ms:
                 self._looked_s = time.monotonic()
-                for folder in [f for f, live in self._live.items() if self._is_due(live)]:
-                    self._show(folder)
+                old = [f for f, live in self._live.items() if self._is_due(live)]
+                with self._hold.owning() if old else contextlib.nullcontext():
+                    for folder in old:
+                        self._show(folder)
             if self._rules.commit is None or not self._begun:
                 return
             due = self._rules.commit.due(self._begun, _now_ms(), mark_ms)
             if not due:
                 return
-            for folder in due:
-                self._show(folder)
-            with self._locked():
-                last = self._owned()["epoch"]
+            with self._hold.locked():
+                last = self._hold.owned()["epoch"]
                 for folder in due:
+                    self._show(folder)
                     path = self._rules.folder / folder
                     if path.is_dir():  # somebody may have taken it away whole
                         put(path / self._rules.commit.success_name, lambda _: None)
@@ -200,13 +198,20 @@ class FilesSink(Sink):
         """Make the files visible."""
 
         def show() -> None:
-            # Who is shut out has told so already; its rows are shown all the same.
-            with contextlib.suppress(ConnectorError):
-                self._remember()
             for folder in list(self._live):
-                self._show(folder, noted=True)
+                self._show(folder)
 
-        self._guarded(show)
+        if not self._live:
+            return
+        try:
+            self._guarded(show, owning=True)
+        except ConnectorError as error:
+            if error.domain is not Domain.FENCED:
+                raise
+            # The newer start has shown what was whole of these files; they are its own now.
+            for live in self._live.values():
+                live.file.close()
+            self._live.clear()
 
     def test(self) -> None:
         """Try to create the folder and write to it."""
@@ -246,10 +251,9 @@ class FilesSink(Sink):
         large = live.size_bytes >= self._rules.file_bytes_max
         return large or live.age_ms >= self._rules.file_age_ms_max
 
-    def _show(self, folder: str, *, noted: bool = False) -> None:
+    def _show(self, folder: str) -> None:
         """Show the open file of a folder; that the folder is begun must be on the disk before."""
-        if not noted:
-            self._remember()
+        self._remember()
         live = self._live.pop(folder, None)
         if live is None:
             return
@@ -317,71 +321,18 @@ class FilesSink(Sink):
     def _remember(self) -> None:
         """Bring to the disk which folders are begun, where this is news."""
         if self._is_news:
-            with self._locked():
-                self._note(self._owned()["epoch"])
-
-    # ------------------------------------------------------------------ whose it is
-
-    def _state_path(self) -> Path:
-        name = f"{quote(self._pipeline, safe='')}.{quote(self._rules.table, safe='')}.json"
-        return self._rules.folder / STATE_FOLDER / name
-
-    def _state(self) -> dict[str, Any] | None:
-        path = self._state_path()
-        try:
-            found = json.loads(path.read_bytes())
-            return {
-                "epoch": found["epoch"],
-                "incarnation": int(found["incarnation"]),
-                "partitions": {str(f): int(ms) for f, ms in found.get("partitions", {}).items()},
-            }
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise ConnectorError(
-                f"The state of the sink is damaged: {path}.",
-                where=self._where,
-                hint="It says which epoch is there already. Look at the newest part file, then "
-                "write the state anew, or use a new folder.",
-                domain=Domain.DATA,
-            ) from None
-
-    def _owned(self) -> dict[str, Any]:
-        """Return the state, which nobody else has taken over."""
-        state = self._state()
-        assert state is not None, "rows come after open"
-        owner = state["incarnation"]
-        if owner != self._incarnation:
-            raise fenced(self._pipeline, self._rules.table, self._incarnation, owner)
-        return state
+            with self._hold.locked():
+                self._note(self._hold.owned()["epoch"])
 
     def _note(self, epoch: int | None, complete: Sequence[str] = ()) -> None:
-        facts: dict[str, Any] = {"epoch": epoch, "incarnation": self._incarnation}
-        if self._rules.commit is not None:
-            # Without checkpoints two starts may write at a time; each adds and takes its own.
-            others = (self._state() or {"partitions": {}})["partitions"]
-            begun = {**others, **self._begun}
-            facts["partitions"] = {f: ms for f, ms in begun.items() if f not in complete}
-        text = json.dumps(facts)
-        path = self._state_path()
-        draft = path.with_suffix(".draft")
-        with draft.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-        sync_folder(path.parent)
+        begun = None if self._rules.commit is None else self._begun
+        self._hold.note(epoch, begun, complete)
         self._is_news = False
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._state_path().with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def _guarded(self, step: Callable[[], Result]) -> Result:
+    def _guarded(self, step: Callable[[], Result], *, owning: bool = False) -> Result:
         try:
-            return step()
+            with self._hold.owning() if owning else contextlib.nullcontext():
+                return step()
         except OSError as error:
             raise ConnectorError(
                 f"The files cannot be written: {error.strerror or error}.",
