@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from millstream.errors import OptionError
@@ -14,6 +15,10 @@ from millstream.stores.disk import DiskStore
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 
 
+OTHERS: dict[str, Callable[[str], Store]] = {}
+"""Stores by schemes that are not ours: a simulator's, a program's own."""
+
+
 def open_store(address: str | os.PathLike[str], settings: Settings | None = None) -> Store:
     """Return the store at an address; nothing is written, and a folder need not be there yet."""
     text = os.fspath(address)
@@ -21,6 +26,8 @@ def open_store(address: str | os.PathLike[str], settings: Settings | None = None
     if found is None:
         return DiskStore(Path(text).expanduser())
     scheme = found[1].lower()
+    if scheme in OTHERS:
+        return OTHERS[scheme](text)
     if scheme == "file":
         return DiskStore(text[found.end() :])
     from millstream.stores.object import SCHEMES, ObjectStore
