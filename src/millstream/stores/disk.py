@@ -26,6 +26,7 @@ from millstream.stores.names import checked
 LOCK = "lock"
 _TEMPORARY = ".new-"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_ABSENT = {errno.ENOENT, errno.ENOTDIR}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _COUNT = itertools.count(1)
 _BEING_WRITTEN: set[str] = set()
@@ -60,7 +61,7 @@ class DiskStore(Store):
             return True
 
     def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        with self._told(f"'{name}' cannot be read"), self._path(name).open("rb") as file:
+        with self._told(f"'{name}' cannot be read", absent=True), self._path(name).open("rb") as file:
             file.seek(start)
             return file.read() if length is None else file.read(length)
 
@@ -71,7 +72,7 @@ class DiskStore(Store):
             return sorted(name for name in found if name.startswith(prefix) and name != LOCK)
 
     def size(self, name: str) -> int:
-        with self._told(f"'{name}' cannot be read"):
+        with self._told(f"'{name}' cannot be read", absent=True):
             return self._path(name).stat().st_size
 
     def delete(self, name: str) -> None:
@@ -112,13 +113,17 @@ class DiskStore(Store):
             _BEING_WRITTEN.discard(temporary.name)
 
     @contextlib.contextmanager
-    def _told(self, fact: str) -> Iterator[None]:
+    def _told(self, fact: str, *, absent: bool = False) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise NotThere(f"{fact}: it is not there.", where=self.place) from error
         except OSError as error:
             said = f"{fact}: {error.strerror or error}."
+            if absent and error.errno in _ABSENT:
+                raise NotThere(f"{fact}: it is not there.", where=self.place) from error
+            if error.errno in _ABSENT:
+                raise StoreError(
+                    said, where=self.place, hint="Give a folder.", domain=Domain.CONFIG
+                ) from error
             if error.errno in _FULL:
                 raise StoreError(
                     said, where=self.place, hint="Free space, or give another folder.",
