@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millstream.engine import fallback
 from millstream.engine.adopting import going_on, said_by, steps_json
 from millstream.engine.care import Notes
 from millstream.engine.checkpoint import Epoch, restored
@@ -40,7 +41,12 @@ def assemble(derived: Derived, settings: Settings, world: World | None = None) -
     """Return a driver ready to run in the real world, or another; raises what a user must mend."""
     store = None
     if settings.checkpoint_dir is not None:
-        store = CheckpointStore(settings.checkpoint_dir, retained=settings.checkpoints_retained)
+        store = CheckpointStore(
+            settings.checkpoint_dir,
+            retained=settings.checkpoints_retained,
+            settings=settings,
+            world=world,
+        )
     opened: list[Callable[[], None]] = [] if store is None else [store.close]
     try:
         return _assemble(derived, settings, store, world or RealWorld(), opened)
@@ -57,7 +63,7 @@ def _assemble(
     world: World,
     opened: list[Callable[[], None]],
 ) -> Driver:
-    epoch = None if store is None else store.newest()
+    epoch, unread = (None, None) if store is None else fallback.newest(store)
     seed = _seed(settings, epoch, world)
 
     def fresh_graph() -> Graph:
@@ -84,6 +90,9 @@ def _assemble(
         worker.sink_name: worker.sink.open(_owner(pipeline, write, worker), incarnation)
         for write, worker in zip(derived.plan.sinks, workers, strict=True)
     }
+    if store is not None and unread is not None:
+        deciding = {w.sink_name: last[w.sink_name] for w in workers if w.exactly_once}
+        fallback.give_up(unread, epoch, store, deciding)
     if epoch is not None:
         letters.deliver(epoch.number, epoch.outputs.get(LETTERS, []))
         _catch_up(epoch, workers, last)

@@ -136,8 +136,10 @@ def kept(frame: pl.DataFrame, take: Callable[[chunks.Chunk], None]) -> Json:
 
 
 def _one(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
-    """Return an output as one frame, so that its hash is that of its rows."""
-    return frames if len(frames) <= 1 else [pl.concat(frames, rechunk=True)]
+    """Return an output as one frame, so that its hash is that of its rows; letters have many."""
+    if len({tuple(frame.schema.items()) for frame in frames}) != 1:
+        return frames
+    return [pl.concat(frames, rechunk=True)]
 
 
 def _state_body(state: State, keep: Keep) -> Json:
