@@ -343,9 +343,8 @@ def test_rows_of_a_crash_are_shown_and_their_folders_marked(
     assert read_back(table)["v"].sort().to_list() == [1, 2, 3]
     after.passed(minute("10:03") + 1)
     assert len(complete(tmp_path)) == 3
-    crashed.write(rows((4, day, "11:00")))
     with pytest.raises(ConnectorError, match="started again"):
-        crashed.flush()
+        crashed.write(rows((4, day, "11:00")))
 
 
 def test_a_folder_is_shown_before_it_is_complete(tmp_path: Path, sinks: Callable[..., Any]) -> None:
