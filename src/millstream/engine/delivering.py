@@ -27,6 +27,7 @@ from millstream.engine.world import Actor, Inbox, end_of
 from millstream.ports.connector import Delivered, Sink
 
 COMMANDS_WAITING_MAX = 8
+BYTES_WAITING_MAX = 64 << 20
 QUIET_S = 1.0
 """After so long without rows a sink is told the mark again: some of its work goes by the clock."""
 
@@ -160,7 +161,10 @@ class SinkWorker(Actor):
         end_of(self, self._world, END_S)
 
     def _has_room(self) -> bool:
-        return self.over or len(self._commands) < COMMANDS_WAITING_MAX
+        if self.over or not self._commands:
+            return True
+        few = len(self._commands) < COMMANDS_WAITING_MAX
+        return few and self.bytes_queued < BYTES_WAITING_MAX
 
     def _put(self, command: _Command) -> None:
         """Queue a command; one that comes too late is dropped, the inbox holds the failure."""

@@ -60,6 +60,8 @@ class Reading(Actor):
         self.source = source
         self.splits: dict[str, Split] = {}
         self.rows_wanted = quantum_rows
+        self.rows_fit = 1 << 31
+        """So many rows, as large as the last ones were, make the most bytes of a batch."""
         self.is_short = False
         """Memory is short: no more than one chunk of a split is read ahead."""
         self.bytes_read = 0
@@ -156,7 +158,12 @@ class Reading(Actor):
         return bool(ready)
 
     def _poll(self, split: Split, timeout_s: float) -> bool:
-        rows = self.rows_wanted if len(self.splits) == 1 else self._quantum_rows
+        alone = len(self.splits) == 1
+        rows = self.rows_wanted if alone else self._quantum_rows
+        if (
+            alone or not self.source.bounded
+        ):  # else the quantum is part of the order (decision 0002)
+            rows = min(rows, self.rows_fit)
         try:
             chunk = split.reader.poll(max_rows=rows, timeout_s=timeout_s)
         except End:

@@ -136,7 +136,11 @@ class Taking:
         elif took_s < target_s / 2 and taken.rows >= self._chunk_rows:
             self._chunk_rows = min(self._chunk_rows * 2, rows_max)
         self._chunk_rows = max(1, min(self._chunk_rows, rows_max))
-        self._readings[index].rows_wanted = self._chunk_rows
+        reading = self._readings[index]
+        reading.rows_wanted = self._chunk_rows
+        if taken.rows:
+            row_bytes = max(1, taken.bytes // taken.rows)
+            reading.rows_fit = max(1, self._settings.chunk_bytes_max // row_bytes)
 
     def ended(self) -> Iterator[int]:
         """Yield the scans whose bounded input has ended and that have no final mark yet."""
