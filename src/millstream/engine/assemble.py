@@ -16,6 +16,7 @@ from millstream.engine.adopting import going_on, said_by, steps_json
 from millstream.engine.care import Notes
 from millstream.engine.checkpoint import Epoch, restored
 from millstream.engine.checkpoint_store import CheckpointStore
+from millstream.engine.deduplicate import Seen
 from millstream.engine.delivering import SinkWorker
 from millstream.engine.driver import Driver, Parts
 from millstream.engine.functions import Context
@@ -26,6 +27,7 @@ from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
 from millstream.engine.reject_policy import RejectPolicy
 from millstream.engine.reporting import Complaints
+from millstream.engine.scan import SEEN, ScanStage
 from millstream.engine.world import Inbox, RealWorld, World
 from millstream.errors import CheckpointError, PlanError
 from millstream.plan.compare import label_hash
@@ -101,7 +103,9 @@ def _assemble(
         _reading(step, settings, inbox, positions.get(step.uid, {})) for step in _scan_nodes(graph)
     ]
     opened.extend(reading.stop for reading in readings)
-    for reading in readings:
+    for stage, reading in zip(graph.stages, readings, strict=True):
+        if reading.source.acknowledging:
+            stage.seen = _seen(stage, settings, seed, epoch)
         reading.discover()
     parts = Parts(
         graph=graph,
@@ -131,6 +135,18 @@ def _notes(settings: Settings, epoch: int) -> Notes | None:
     if settings.checkpoint_dir is None:
         return None
     return Notes(open_store(settings.checkpoint_dir, settings), epoch)
+
+
+def _seen(stage: ScanStage, settings: Settings, seed: int, epoch: Epoch | None) -> Seen | None:
+    """Return what a scan knows of the messages of a source that may send them again."""
+    if settings.deduplication_window_ms <= 0:
+        return None
+    window_ms, ids_max = settings.deduplication_window_ms, settings.deduplication_ids_max
+    seen = Seen(window_ms=window_ms, ids_max=ids_max, seed=seed)
+    saved = None if epoch is None else epoch.state.operators.get(stage.uid + SEEN)
+    if saved is not None:
+        seen.restore(saved)
+    return seen
 
 
 def _owner(pipeline: str, write: Write, worker: SinkWorker) -> str:

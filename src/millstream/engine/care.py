@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 
 from millstream.engine.graph import Delivery, Graph
 from millstream.engine.poison import Isolation, SplitId, Suspicion, Tally, cut
 from millstream.engine.scan import Block
-from millstream.ports.store import NotThere, Store
+from millstream.ports.store import NotThere, Store, StoreError
 
 NOTE = "suspect.json"
 PARTS = 64
@@ -184,13 +185,13 @@ class Care:
         if self.suspicion is not None and self.suspicion.is_over(self.tally, epoch):
             self.suspicion = None
         if self.notes is not None and self.notes.is_wary:
-            self.notes.close()
-            self.notes = None
+            self.close()
 
     def close(self) -> None:
         """The run ends in this process; may be called twice."""
         if self.notes is not None:
-            self.notes.close()
+            with suppress(StoreError):  # no room: the next start is warier than it need be
+                self.notes.close()
             self.notes = None
 
     def _pushed(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -26,11 +26,27 @@ from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex
 from millstream.engine.state.slots import Rows
+from millstream.ports.connector import Chunk
 
+ID = "id"
+"""A column of a chunk's rejected documents: their message ids, where they have some."""
 GENERATIONS = 8
 """A window is forgotten in so many steps; an id may be known for one step longer."""
 HASH_BYTES = 16
 _SCHEMA: dict[str, pl.DataType] = {"a": pl.Int64(), "b": pl.Int64()}
+
+
+def unrepeated(chunk: Chunk, seen: Seen, now_ms: int) -> Chunk:
+    """Return a chunk without the messages that were read before."""
+    frame, offsets, rejected = chunk.frame, chunk.offsets, chunk.rejected
+    if chunk.ids is not None:
+        new = seen.new(chunk.ids, now_ms)
+        if not new.all():
+            frame = frame.filter(new)
+            offsets = None if offsets is None else offsets.filter(pl.Series(new))
+    if rejected is not None and ID in rejected.columns:
+        rejected = rejected.filter(seen.new(rejected[ID], now_ms))
+    return replace(chunk, frame=frame, offsets=offsets, rejected=rejected)
 
 
 @dataclass

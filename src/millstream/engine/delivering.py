@@ -10,6 +10,7 @@ source  reliability.md §2.2 A
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,11 @@ from millstream.engine.letters import LETTERS, Letters
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
 from millstream.engine.world import Actor, Inbox, end_of
+from millstream.errors import Domain, Retry
 from millstream.ports.connector import Delivered, Sink
+from millstream.ports.store import StoreError
+
+LOG = logging.getLogger("millstream")
 
 COMMANDS_WAITING_MAX = 8
 BYTES_WAITING_MAX = 64 << 20
@@ -32,6 +37,10 @@ QUIET_S = 1.0
 """After so long without rows a sink is told the mark again: some of its work goes by the clock."""
 
 
+TRY_AGAIN_S = 1.0
+TRY_AGAIN_MAX_S = 30.0
+TRIES_MAX = 4
+"""So often a checkpoint store that is not reached is tried again before the run is given up."""
 END_S = 60.0
 """So long the end of a run waits for a sink that is busy in its system."""
 
@@ -242,6 +251,11 @@ class EpochWriter(Actor):
         self._jobs: deque[EpochJob] = deque()
         self._job: EpochJob | None = None
         self._closing = False
+        self._tries = 0
+        self._again_at_s = 0.0
+        self.failures = 0
+        """Times that an epoch could not be written."""
+        self.last_failure: str | None = None
 
     def close_epoch(self, epoch: Epoch) -> None:
         """Queue an epoch; the number waiting is bounded by the coordinator."""
@@ -267,7 +281,8 @@ class EpochWriter(Actor):
         if not all(p.done for p in self._job.waits_for):
             return True
         if not self._job.written:
-            self._store.write(self._job.epoch)
+            if not self._wrote(self._job.epoch, wait_s):
+                return True
             job = self._job
             self._job = replace(job, waits_for=self._delivering(job.epoch), written=True)
             return True
@@ -281,6 +296,43 @@ class EpochWriter(Actor):
         self._world.notify()
         while self.started and not end_of(self, self._world, 0.5):
             pass
+
+    def _wrote(self, epoch: Epoch, wait_s: float) -> bool:
+        """Write an epoch; False where there is no room for it yet: the old one stays meanwhile.
+
+        The sources go on until too many epochs wait, then they pause: nothing is lost.
+        """
+        left_s = self._again_at_s - self._world.monotonic_s()
+        if left_s > 0 and not self._closing:
+            self._world.wait(lambda: self._closing, min(left_s, wait_s))
+            return False
+        try:
+            self._store.write(epoch)
+        except StoreError as error:
+            self._failed_to_write(error)
+            return False
+        if self._tries:
+            LOG.warning("checkpoint %d is written, at try %d", epoch.number, self._tries + 1)
+        self._tries = 0
+        return True
+
+    def _failed_to_write(self, error: StoreError) -> None:
+        """Note when to try again; raises where that would not help, or nobody has time for it."""
+        self.failures += 1
+        self.last_failure = " ".join(error.fact.split())
+        may = error.retry is Retry.LATER and error.domain in (Domain.LIMIT, Domain.NETWORK)
+        # A system that is not reached is for the supervisor to wait for, with everything closed.
+        if (
+            not may
+            or self._closing
+            or (error.domain is Domain.NETWORK and self._tries >= TRIES_MAX)
+        ):
+            raise error
+        wait_s = min(TRY_AGAIN_S * 2**self._tries, TRY_AGAIN_MAX_S)
+        self._tries += 1
+        self._again_at_s = self._world.monotonic_s() + wait_s
+        LOG.warning("%s It is tried again in %.0f s.", self.last_failure, wait_s)
+        self._inbox.notify()
 
     def _may_go_on(self) -> bool:
         if self._inbox.failure is not None:

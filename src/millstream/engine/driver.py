@@ -9,7 +9,7 @@ time, threads and waiting are the world's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -156,11 +156,12 @@ class Driver:
     def summary(self, ended: str) -> Summary:
         """Return how the run ended."""
         store = self.parts.store
-        return self._reporter.summary(
+        summary = self._reporter.summary(
             ended,
             None if store is None else str(store.folder),
             self.parts.complaints.most_common(),
         )
+        return replace(summary, progress=self.progress())
 
     @property
     def epoch(self) -> int:
@@ -174,7 +175,12 @@ class Driver:
 
     def progress(self) -> Progress:
         """Return how things stand; may be called from any thread."""
-        return self._reporter.progress()
+        progress, epochs = self._reporter.progress(), self._epochs
+        if epochs is None or not epochs.failures:
+            return progress
+        return replace(
+            progress, checkpoint_failures=epochs.failures, last_failure=epochs.last_failure
+        )
 
     def view(self, sink: str) -> pl.DataFrame:
         """Return what a sink of this process holds now, uncommitted rows included."""

@@ -26,7 +26,7 @@ from millstream.engine.marks import LOWEST_MS
 from millstream.engine.migrations import restore
 from millstream.engine.operator import Ask, Asking, Operator, Outputs, Snapshot
 from millstream.engine.rejects import shown
-from millstream.engine.scan import ScanStage
+from millstream.engine.scan import SEEN, ScanStage
 from millstream.plan.nodes import Node, Write
 
 Edge = tuple[int, int]
@@ -294,8 +294,13 @@ class Graph:
             step.passed_ms = max(step.passed_ms, step.held.popleft()[1])
 
     def snapshots(self) -> dict[str, Snapshot]:
-        """Return the state of every operator by its id."""
-        return {s.uid: s.operator.snapshot() for s in self.steps if s.operator is not None}
+        """Return the state of every operator by its id, and the messages that scans have seen."""
+        found = {s.uid: s.operator.snapshot() for s in self.steps if s.operator is not None}
+        return found | {
+            stage.uid + SEEN: stage.seen.snapshot()
+            for stage in self.stages
+            if stage.seen is not None
+        }
 
     def restore(self, snapshots: dict[str, Snapshot], marks: dict[str, int]) -> None:
         """Take the state and the marks in force back."""

@@ -157,6 +157,9 @@ class Reporter:
                 for w in self._workers
             ),
             documents_skipped=counts.documents_skipped,
+            rows_repeated=sum(
+                stage.seen.rows_repeated for stage in self._graph.stages if stage.seen is not None
+            ),
             memory_bytes=0 if memory is None else memory.budget.used,
             memory_limit=0 if memory is None else memory.budget.limit,
             queued_bytes=0 if memory is None else memory.usage.held.total,

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, SPLIT, Batch
+from millstream.engine.deduplicate import Seen
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import Context
 from millstream.engine.marks import LOWEST_MS, SplitMarks
@@ -28,6 +29,8 @@ from millstream.plan.table import ColumnDef, Computed, Metadata, Table
 from millstream.ports.registry import connector, metadata_type
 
 CONTRIBUTION = "$contribution"
+SEEN = "/seen"
+"""Behind a scan's id: the messages it has seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class ScanStage:
         self.table = node.table
         self.marks = SplitMarks()
         self.final = False
+        self.seen: Seen | None = None
+        """The messages read, where the source may send one again."""
         self.places = False
         self._gives_marks = marks
         wanted = node.schema.names

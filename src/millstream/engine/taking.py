@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from millstream.engine.deduplicate import unrepeated
 from millstream.engine.graph import Graph
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading, Split
@@ -125,6 +126,8 @@ class Taking:
             taken.add(split.name, chunk)
             split.arrived_at_ms = self._world.now_ms()
             self.positions.setdefault(stage.uid, {})[split.name] = chunk.resume
+            if stage.seen is not None:
+                chunk = unrepeated(chunk, stage.seen, split.arrived_at_ms)
             yield Block(split.name, chunk.frame, chunk.rejected, chunk.offsets)
 
     def adapt(self, index: int, taken: Taken, took_s: float) -> None:

@@ -115,6 +115,8 @@ def summary_lines(summary: Summary) -> list[str]:
         f"{rows_text(p.rows_in)} in ({short_text(rate)}/s), {count_text(p.rows_out)} out, "
         f"{count_text(p.rows_late)} late, {count_text(p.rows_rejected)} rejected"
     )
+    if p.rows_repeated:
+        counts += f", {count_text(p.rows_repeated)} sent again"
     if p.documents_skipped:
         counts += f", {count_text(p.documents_skipped)} skipped"
     lines = [f"{summary.ended} after {seconds_text(p.elapsed_s)}: {counts}"]

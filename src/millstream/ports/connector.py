@@ -56,7 +56,8 @@ class Chunk:
     frame     physical columns of the table in schema order, then the wanted metadata columns
               under their column names; plus ``$op`` (Int8, engine.batch.Op) for changelog sources
     rejected  documents that could not be decoded, with columns ``reason`` (String), ``offset``
-              (Int64, null where there is none) and ``raw`` (Binary); they count as read
+              (Int64, null where there is none) and ``raw`` (Binary), from acknowledging sources
+              also ``id`` (String); they count as read
     resume    a JSON value: the place after the last row, given back to ``open`` after a restart
     offsets   each row's place in the split (Int64), where the system has one
     bytes     payload bytes read
