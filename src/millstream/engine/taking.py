@@ -124,10 +124,10 @@ class Taking:
             if chunk is None:
                 return
             taken.add(split.name, chunk)
-            split.arrived_at_ms = self._world.now_ms()
+            split.arrived_at_ms = self._elapsed_ms()
             self.positions.setdefault(stage.uid, {})[split.name] = chunk.resume
             if stage.seen is not None:
-                chunk = unrepeated(chunk, stage.seen, split.arrived_at_ms)
+                chunk = unrepeated(chunk, stage.seen, self._world.now_ms())
             yield Block(split.name, chunk.frame, chunk.rejected, chunk.offsets)
 
     def adapt(self, index: int, taken: Taken, took_s: float) -> None:
@@ -161,7 +161,7 @@ class Taking:
         idle_ms, silence_ms = settings.idle_timeout_ms, settings.silence_timeout_ms
         if not idle_ms and not silence_ms:
             return
-        now = self._world.now_ms()
+        now = self._elapsed_ms()
         for index, (stage, reading) in enumerate(self.scans()):
             before = stage.mark_ms
             splits = [s for s in _splits(reading) if not s.done]
@@ -175,6 +175,10 @@ class Taking:
                 stage.marks.raise_to(highest + now - latest)
             if stage.mark_ms > before:
                 yield index
+
+    def _elapsed_ms(self) -> int:
+        """Return the time that silence is measured by; the machine's clock may jump."""
+        return int(self._world.monotonic_s() * 1000)
 
     def _live(self, stage: ScanStage, reading: Reading) -> list[Split]:
         """Return the splits that may have more rows; those that ended hold no mark back."""
