@@ -49,7 +49,8 @@ def before_of(epoch: Epoch) -> c.Before:
     return c.Before(
         steps=hashes | said,
         rows={uid: rows_of(snapshot) for uid, snapshot in epoch.state.operators.items()},
-        splits={scan: len(splits) for scan, splits in epoch.positions.items() if splits},
+        splits={u: 0 for u, s in said.items() if s.kind == "scan"}
+        | {s: len(r) for s, r in epoch.positions.items() if not s.startswith("$")},
         sinks=tuple(epoch.facts.get("sinks", epoch.outputs)),
         epoch=epoch.number,
     )
@@ -87,7 +88,9 @@ def adopted(epoch: Epoch, found: c.Comparison, said: Said) -> Epoch:
     )
     # What is read no longer is forgotten, or the next start would find it lost again.
     positions = {
-        u: epoch.positions[o] for u, o in ids.items() if o in epoch.positions and u in said
+        u: epoch.positions[o]
+        for u, o in ids.items()
+        if o in epoch.positions and (u in said or u.startswith("$"))
     }
     return replace(epoch, state=state, positions=positions)
 

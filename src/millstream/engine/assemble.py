@@ -21,6 +21,7 @@ from millstream.engine.delivering import SinkWorker
 from millstream.engine.driver import Driver, Parts
 from millstream.engine.functions import Context
 from millstream.engine.graph import Graph
+from millstream.engine.journal import Journal
 from millstream.engine.letters import LETTERS, Letters, letter_store
 from millstream.engine.lower import lower
 from millstream.engine.marks import LOWEST_MS
@@ -115,6 +116,7 @@ def _assemble(
         inbox=inbox,
         complaints=complaints,
         letters=letters,
+        journal=None if store is None else Journal.of(graph, epoch),
         positions=positions,
         fresh_graph=fresh_graph,
         notes=_notes(settings, 0 if epoch is None else epoch.number),

@@ -33,6 +33,7 @@ from millstream.engine.coordinator import (
 )
 from millstream.engine.delivering import EpochWriter, SinkWorker
 from millstream.engine.graph import Delivery, Graph
+from millstream.engine.journal import Journal
 from millstream.engine.letters import Letters
 from millstream.engine.poison import Isolation, Tally
 from millstream.engine.progress import Progress, Summary
@@ -67,6 +68,8 @@ class Parts:
     fresh_graph: Callable[[], Graph]
     """Makes another graph of the same plan, without state."""
     notes: Notes | None = None
+    journal: Journal | None = None
+    """Of a run that keeps checkpoints: what was read and where it was cut."""
     last_epoch: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     fresh: bool = True
@@ -366,6 +369,8 @@ class Driver:
         for block in blocks:
             self._settle()
             now_ms = self._graph.stamp(self.world.now_ms())
+            if self.parts.journal is not None:
+                self.parts.journal.cannot("a batch was pushed row by row after a failure")
             for delivered in self.care.push(index, block, now_ms):
                 self._counts.batches += 1
                 self._hand_out(delivered)
@@ -401,6 +406,8 @@ class Driver:
             self._run_batch(index)
 
     def _turned(self, turn: Turn) -> None:
+        if self.parts.journal is not None:
+            self.parts.journal.turned(turn)
         if self.on_turn is not None:
             self.on_turn(turn)
 
@@ -416,6 +423,8 @@ class Driver:
     def _hand_out(self, delivered: list[Delivery]) -> None:
         for item in delivered:
             worker = self.parts.workers[item.sink]
+            if self.parts.journal is not None:
+                self.parts.journal.gave(worker.sink_name, item.frame)
             if worker.exactly_once:
                 self._pending.setdefault(worker.sink_name, []).append(item.frame)
                 self._pending_bytes += int(item.frame.estimated_size())
@@ -442,6 +451,7 @@ class Driver:
             {name: [pl.concat(frames)] for name, frames in self._joinable().items()}
             | self._letters.close_epoch(),
             {**self.parts.facts, "ended": self._ended in ("completed", "drained")},
+            None if self.parts.journal is None else self.parts.journal.close(),
         )
 
     def _joinable(self) -> dict[str, list[pl.DataFrame]]:

@@ -9,6 +9,7 @@ source  SEMANTICS §1; Flink's ``on-event`` strategy with WatermarkOutputMultipl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,13 +25,19 @@ class SplitMarks:
     idle: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     given_ms: int = LOWEST_MS
+    told: Callable[[str, str, int], None] | None = field(default=None, compare=False, repr=False)
+    """Hears (what, split, mark) of all that moves marks: rows ``b``, a new split ``n``, idle ``i``,
+    ended ``e``, raised ``r``; the journal's ear."""
 
     def add(self, split: str) -> None:
         """Take note of a split; until it has rows it holds the mark back."""
-        self.splits.setdefault(split, LOWEST_MS)
+        if split not in self.splits:
+            self._tell("n", split)
+            self.splits[split] = LOWEST_MS
 
     def advance(self, split: str, contributions: np.ndarray) -> np.ndarray:
         """Take a block's contributions (int64 ms) and return the mark each row arrived under."""
+        self._tell("b", split)
         self.add(split)
         self.idle.discard(split)
         start = self.splits[split]
@@ -50,16 +57,22 @@ class SplitMarks:
 
     def set_idle(self, split: str) -> None:
         """Say that a split has been quiet for too long; its next row makes it active again."""
+        if split not in self.idle:
+            self._tell("i", split)
         self.idle.add(split)
         self._give()
 
     def end(self, split: str) -> None:
         """Say that a split has given its last row."""
+        if split not in self.ended:
+            self._tell("e", split)
         self.ended.add(split)
         self._give()
 
     def raise_to(self, mark_ms: int) -> None:
         """Let time run on without rows (a silent source, or the end of the input)."""
+        if mark_ms > self.given_ms:
+            self._tell("r", "", mark_ms)
         self.given_ms = max(self.given_ms, mark_ms)
 
     def of(self, split: str) -> int:
@@ -82,6 +95,10 @@ class SplitMarks:
         assert isinstance(ended, list), "the ended splits of a checkpoint are a list"
         assert isinstance(given, int), "the mark of a checkpoint is a number"
         return cls(splits=dict(splits), ended=set(ended), given_ms=given)
+
+    def _tell(self, what: str, split: str, mark_ms: int = 0) -> None:
+        if self.told is not None:
+            self.told(what, split, mark_ms)
 
     def _lowest(self, without: str | None = None) -> int | None:
         quiet = self.idle | self.ended

@@ -360,7 +360,8 @@ def _sources(
         whys += [f"changed: {', '.join(options)}"] if options else []
         moved = None if was == uid else was
         fates.append(StepFate(uid, Fate.KEEPS, ", ".join(whys), moved, before.splits[was]))
-    fates.extend(StepFate(u, Fate.LOST, "no longer read", None, before.splits[u]) for u in left_old)
+    gone = (u for u in left_old if before.splits[u])
+    fates.extend(StepFate(u, Fate.LOST, "no longer read", None, before.splits[u]) for u in gone)
     return fates
 
 
