@@ -6,7 +6,7 @@ out     a part; several parts become one chunk
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,16 @@ def part_of(decoded: Decoded, payloads: pl.Series, places: np.ndarray) -> Part:
         documents=len(payloads),
         skipped=decoded.skipped,
     )
+
+
+def decoded_again(decoder: Decoder, documents: pl.DataFrame, columns: Mapping[str, Any]) -> Chunk:
+    """Return kept documents as a chunk; ``columns`` are those that no document holds, as NULL."""
+    part = part_of(decoder.decode(documents["raw"]), documents["raw"], np.arange(documents.height))
+    hidden = [name for name in part.frame.columns if name.startswith("$")]
+    data = [name for name in part.frame.columns if name not in hidden]
+    nothing = (pl.lit(None, dtype=dtype).alias(name) for name, dtype in columns.items())
+    frame = part.frame.with_columns(*nothing).select(*data, *columns, *hidden)
+    return one_chunk([part.with_frame(frame)], resume=None)
 
 
 def one_chunk(parts: Sequence[Part], *, resume: Any, pending: int | None = None) -> Chunk:

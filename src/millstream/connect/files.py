@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millstream.connect.files_commit import commit_of
 from millstream.connect.files_list import files_at, must_exist, pattern_of, plain_path
@@ -19,8 +19,11 @@ from millstream.connect.files_read import Files, FilesReader
 from millstream.connect.files_write import FileRules, FilesSink
 from millstream.errors import OptionError
 from millstream.formats.lines import line_rules
-from millstream.ports.connector import Connector, Reader, SinkSpec, Source, SourceSpec
+from millstream.ports.connector import Chunk, Connector, Reader, SinkSpec, Source, SourceSpec
 from millstream.ports.registry import decoder_for, encoder_for, format_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SPLIT = "files"
 _SUFFIXES = {
@@ -50,6 +53,10 @@ class FilesSource(Source):
         assert split == SPLIT, f"a path has no split '{split}'"
         must_exist(self._files.path, self._files.where)
         return FilesReader(self._files, resume)
+
+    def decode(self, documents: pl.DataFrame) -> Chunk | None:
+        """Decode lines that were kept; of which file they are, and what its path says, is not."""
+        return self._files.decoded_again(documents)
 
     def test(self) -> None:
         """Look whether there is something to read."""

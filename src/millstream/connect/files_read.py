@@ -21,7 +21,8 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
-from millstream.connect.chunks import Part, one_chunk, part_of_lines
+from millstream.columns.physical import polars_type
+from millstream.connect.chunks import Part, decoded_again, one_chunk, part_of_lines
 from millstream.connect.files_header import by_names
 from millstream.connect.files_list import (
     files_at,
@@ -37,7 +38,7 @@ from millstream.formats.lines import LineBuffer, line_rules
 from millstream.formats.parquet import ParquetRows
 from millstream.ports.connector import Chunk, End, Reader, SourceSpec
 from millstream.ports.format import Decoder
-from millstream.ports.registry import decoder_for, format_of
+from millstream.ports.registry import connector, decoder_for, format_of, metadata_type
 from millstream.types import Schema
 
 _BLOCK_BYTES = 1 << 20
@@ -77,6 +78,25 @@ class Files:
         if found.name == "parquet":
             return _ParquetFile(self, path, start)
         return _LinesFile(self, path, start)
+
+    def decoded_again(self, documents: pl.DataFrame) -> Chunk | None:
+        """Decode lines that were kept apart from their file; None where the path says more."""
+        if self.partitions is not None:
+            return None
+        if self.header:
+            found = self.paths()
+            if not found:
+                return None
+            first = _LinesFile(self, found[0], 0)
+            decoder = first.decoder()
+            first.close()
+        else:
+            decoder = decoder_for(
+                self.stored, self.spec.formats, owner=self.where, whole=self.whole
+            )
+        own = connector(self.spec.table.connector)
+        columns = {m.name: polars_type(metadata_type(own, m.key)) for m in self.spec.metadata}
+        return decoded_again(decoder, documents, columns)
 
     def paths(self) -> list[str]:
         """Return the files there are now, without folders that hold nothing that is asked for."""
@@ -135,7 +155,7 @@ class _LinesFile(_OpenFile):
         self.place = lines.after
         if not len(lines.payloads):
             return None
-        return part_of_lines(self._decode(), lines, self._buffer.bytes_max)
+        return part_of_lines(self.decoder(), lines, self._buffer.bytes_max)
 
     def waiting_bytes(self) -> int:
         if is_compressed(self.path):
@@ -184,7 +204,8 @@ class _LinesFile(_OpenFile):
         except read_errors() as error:
             raise _unreadable(self.path, self._files.where, error) from None
 
-    def _decode(self) -> Decoder:
+    def decoder(self) -> Decoder:
+        """Return what decodes a line of this file."""
         if self._decoder is None:
             spec = self._files.spec
             self._decoder = decoder_for(

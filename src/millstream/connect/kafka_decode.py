@@ -10,7 +10,7 @@ keys    key columns come from the message key only where the value does not carr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -214,6 +214,20 @@ class MessageDecoder:
             skipped + decoded.skipped,
         )
 
+    def decode_again(self, documents: pl.DataFrame) -> Rows:
+        """Decode values apart from their messages; offsets count them from 0."""
+        kept = [_Kept(*row) for row in documents.select("raw", "split", "offset").iter_rows()]
+        for number, message in enumerate(kept):
+            message.number = number
+        rows = self.decode(kept)
+        at = rows.offsets
+        where = {
+            m.name: documents["offset"].gather(at).alias(m.name)
+            for m in self._metadata
+            if m.key == "offset"
+        }
+        return replace(rows, frame=rows.frame.with_columns(where.values()))
+
     def _with_key(
         self,
         messages: Sequence[Any],
@@ -266,6 +280,45 @@ class MessageDecoder:
             },
             schema=REJECTED,
         )
+
+
+class _Kept:
+    """A message of which the value and the place are left."""
+
+    def __init__(self, value: bytes | None, split: str | None, offset: int | None) -> None:
+        del offset  # a place in the chunk takes its part
+        topic, _, partition = (split or "").rpartition(":")
+        self._value = value
+        self._topic = topic or None
+        self._partition = int(partition) if partition.isdigit() else None
+        self.number = 0
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def offset(self) -> int:
+        return self.number
+
+    def topic(self) -> str | None:
+        return self._topic
+
+    def partition(self) -> int | None:
+        return self._partition
+
+    def key(self) -> None:
+        return None
+
+    def headers(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        return 0, 0  # not available
+
+    def leader_epoch(self) -> None:
+        return None
+
+    def __len__(self) -> int:
+        return len(self._value or b"")
 
 
 def _gather(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:

@@ -27,6 +27,8 @@ from millstream.ports.connector import Changes, Chunk, Delivery, End, Reader, So
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
+
 LANE_ROWS_MAX: Final = 200_000
 LANE_BYTES_MAX: Final = 64 << 20
 """A partition's buffer beyond these is paused until its reader has taken half of it."""
@@ -94,6 +96,11 @@ class KafkaSource(Source):
             if not self._first_places:
                 self._first_places = frozenset(self._places)
             return [_split(place) for place in self._places]
+
+    def decode(self, documents: pl.DataFrame) -> Chunk:
+        """Decode values that were kept; keys, headers and times of messages were not."""
+        rows = self._decoder.decode_again(documents)
+        return Chunk(frame=rows.frame, resume=None, rejected=rows.rejected, offsets=rows.offsets)
 
     def open(self, split: str, *, resume: Any | None) -> Reader:
         """Start at the startup mode's place or at the offset ``resume``."""

@@ -13,15 +13,19 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millstream.connect.byte_stream import BLOCK_BYTES, LINE_BYTES_MAX, ByteStreamReader
+from millstream.connect.chunks import decoded_again
 from millstream.errors import ConnectorError, Domain, OptionError, Retry
 from millstream.formats.lines import LineRules, line_rules
-from millstream.ports.connector import Connector, Delivery, Reader, Source, SourceSpec
+from millstream.ports.connector import Chunk, Connector, Delivery, Reader, Source, SourceSpec
 from millstream.ports.format import Decoder
 from millstream.ports.registry import decoder_for
 from millstream.settings import option
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _BYTE_MAX = 255
 _PORT_MAX = 65_535
@@ -73,6 +77,10 @@ class SocketSource(Source):
     def splits(self) -> Sequence[str]:
         """There is one."""
         return (f"{self._config.hostname}:{self._config.port}",)
+
+    def decode(self, documents: pl.DataFrame) -> Chunk:
+        """Decode documents that were kept as bytes."""
+        return decoded_again(self._decoder, documents, {})
 
     def open(self, split: str, *, resume: Any | None) -> Reader:
         """Connect; ``resume`` means nothing to a server that keeps nothing."""

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millstream.connect.byte_stream import BLOCK_BYTES, ByteStreamReader
+from millstream.connect.chunks import decoded_again
 from millstream.connect.live import LiveSink
 from millstream.connect.os_errors import kind_of
 from millstream.errors import ConnectorError, Domain
 from millstream.formats.lines import LineRules, joined_lines, line_rules
 from millstream.ports.connector import (
+    Chunk,
     Connector,
     Delivered,
     Delivery,
@@ -65,6 +67,10 @@ class StdinSource(Source):
     def splits(self) -> Sequence[str]:
         """There is one."""
         return (SPLIT,)
+
+    def decode(self, documents: pl.DataFrame) -> Chunk:
+        """Decode documents that were kept as bytes."""
+        return decoded_again(self._decoder, documents, {})
 
     def open(self, split: str, *, resume: Any | None) -> Reader:
         """Read what comes; ``resume`` means nothing to a pipe."""

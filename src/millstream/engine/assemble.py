@@ -22,11 +22,12 @@ from millstream.engine.driver import Driver, Parts
 from millstream.engine.functions import Context
 from millstream.engine.graph import Graph
 from millstream.engine.journal import Journal
-from millstream.engine.letters import LETTERS, Letters, letter_store
+from millstream.engine.letters import Letters, letter_store
 from millstream.engine.lower import lower
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
 from millstream.engine.reject_policy import RejectPolicy
+from millstream.engine.replaying import Replaying
 from millstream.engine.reporting import Complaints
 from millstream.engine.scan import SEEN, ScanStage
 from millstream.engine.world import Inbox, RealWorld, World
@@ -97,7 +98,7 @@ def _assemble(
         deciding = {w.sink_name: last[w.sink_name] for w in workers if w.exactly_once}
         fallback.give_up(unread, epoch, store, deciding)
     if epoch is not None:
-        letters.deliver(epoch.number, epoch.outputs.get(LETTERS, []))
+        letters.deliver(epoch)
         _catch_up(epoch, workers, last)
     positions = {} if epoch is None else epoch.positions
     readings = [
@@ -107,7 +108,19 @@ def _assemble(
     for stage, reading in zip(graph.stages, readings, strict=True):
         if reading.source.acknowledging:
             stage.seen = _seen(stage, settings, seed, epoch)
-        reading.discover()
+    replaying = Replaying(
+        graph,
+        {stage.uid: reading.source for stage, reading in zip(graph.stages, readings, strict=True)},
+        letters,
+        positions,
+        look_every_ms=settings.discovery_interval_ms,
+    )
+    replaying.look(world.now_ms())
+    complete = epoch is not None and bool(epoch.facts["ended"])
+    letters_only = settings.dead_letters_only or (complete and replaying.busy)
+    if not letters_only:
+        for reading in readings:
+            reading.discover()
     parts = Parts(
         graph=graph,
         readings=readings,
@@ -116,6 +129,8 @@ def _assemble(
         inbox=inbox,
         complaints=complaints,
         letters=letters,
+        replaying=replaying,
+        letters_only=letters_only,
         journal=None if store is None else Journal.of(graph, epoch),
         positions=positions,
         fresh_graph=fresh_graph,
@@ -128,7 +143,7 @@ def _assemble(
             "sinks": [w.sink_name for w in workers],
         },
         fresh=epoch is None,
-        complete=epoch is not None and bool(epoch.facts["ended"]),
+        complete=complete,
     )
     return Driver(parts, settings)
 

@@ -21,7 +21,7 @@ import polars as pl
 from millstream.engine.budget import Held, bytes_of
 from millstream.engine.checkpoint import Epoch
 from millstream.engine.checkpoint_store import CheckpointStore
-from millstream.engine.letters import LETTERS, Letters
+from millstream.engine.letters import Letters
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
 from millstream.engine.world import Actor, Inbox, end_of
@@ -351,7 +351,7 @@ class EpochWriter(Actor):
         return promises
 
     def _finish(self, epoch: Epoch) -> None:
-        self._letters.deliver(epoch.number, epoch.outputs.get(LETTERS, []))
+        self._letters.deliver(epoch)
         for worker in self._workers:
             if worker.exactly_once:
                 worker.passed(epoch.state.marks.get(worker.sink_name, LOWEST_MS))

@@ -38,6 +38,7 @@ from millstream.engine.letters import Letters
 from millstream.engine.poison import Isolation, Tally
 from millstream.engine.progress import Progress, Summary
 from millstream.engine.reading import Reading
+from millstream.engine.replaying import Replaying
 from millstream.engine.reporting import Complaints, Counts, Reporter
 from millstream.engine.scan import Block
 from millstream.engine.taking import Taken, Taking, Turn
@@ -64,6 +65,7 @@ class Parts:
     inbox: Inbox
     complaints: Complaints
     letters: Letters
+    replaying: Replaying
     positions: dict[str, dict[str, Any]]
     fresh_graph: Callable[[], Graph]
     """Makes another graph of the same plan, without state."""
@@ -75,6 +77,8 @@ class Parts:
     fresh: bool = True
     complete: bool = False
     """The checkpoint is that of a run whose input ended: there is nothing left to do."""
+    letters_only: bool = False
+    """No source is read: what was asked for of the letters is put through, then the run ends."""
 
 
 class Driver:
@@ -146,7 +150,8 @@ class Driver:
         shown_s = self.world.monotonic_s()
         try:
             self._start()
-            while not self.parts.complete and not self._turn():
+            is_idle = self.parts.complete and not self.parts.letters_only
+            while not is_idle and not self._turn():
                 if on_progress is not None and self.world.monotonic_s() - shown_s >= every_s:
                     shown_s = self.world.monotonic_s()
                     on_progress(self.progress())
@@ -217,6 +222,10 @@ class Driver:
         if self.parts.fresh:
             self._hand_out(self._graph.start())
         self._taking.start()
+        if self.parts.letters_only:
+            for stage in self._graph.stages if self.parts.complete else ():
+                stage.finish()
+            return
         for reading in self.parts.readings:
             self._inbox.start(reading)
 
@@ -225,16 +234,20 @@ class Driver:
         self._check()
         self._take_note()
         self._mind_memory()
-        for index in self._taking.ended():
+        for index in () if self.parts.letters_only else self._taking.ended():
             self._give_final_mark(index)
         self._answered()
         rows = 0
         if not self.paused:
-            rows = sum(self._push(index) for index in self._taking.next_scans())
+            rows = self._put_through()
+            rows += sum(self._push(index) for index in self._taking.next_scans())
         rows, self._answers = rows + self._answers, 0
         if self._ask is not None:
             return self._obey(self._ask)
-        if self._taking.all_ended() and not self._graph.is_waiting:
+        is_done = not self._graph.is_waiting and not self.parts.replaying.busy
+        if is_done and self.parts.letters_only:
+            return self._obey(StopAsked(drain=False))
+        if is_done and self._taking.all_ended():
             self._ended = "completed"
             return self._obey(InputEnded(self._elapsed_ms()))
         self.parts.complaints.judge(self.world.now_ms(), self._counts.rows_in)
@@ -319,6 +332,8 @@ class Driver:
         flushed = [w.flush() for w in self.parts.workers if not w.exactly_once]
         while not self.world.wait(lambda: all(p.done for p in flushed), 0.5):
             self._check()
+        if self.parts.store is None:
+            self.parts.replaying.note(self._taking.positions)
         for worker in self.parts.workers:
             worker.stop()
         if self._too_large is not None:
@@ -379,6 +394,21 @@ class Driver:
             turn = Turn(stage.uid, now_ms, taken.cuts[cuts:], stage.final, stage.mark_ms)
             self._turned(turn)
             cuts = len(taken.cuts)
+
+    def _put_through(self) -> int:
+        """Put letters through again that somebody asked for; returns how many."""
+        replaying, now_ms = self.parts.replaying, self.world.now_ms()
+        replaying.look(now_ms)
+        if not replaying.busy:
+            return 0
+        now_ms = self._graph.stamp(now_ms)
+        pushed = replaying.push(now_ms)
+        self._counts.batches += 1
+        self._hand_out(pushed.delivered)
+        if self.parts.journal is not None:
+            self.parts.journal.cannot("letters were put through again")
+        self._answered()
+        return pushed.rows
 
     def _give_final_mark(self, index: int) -> None:
         self._graph.stages[index].finish()

@@ -28,6 +28,7 @@ from millstream.engine.operator import Ask, Asking, Operator, Outputs, Snapshot
 from millstream.engine.rejects import shown
 from millstream.engine.scan import SEEN, ScanStage
 from millstream.plan.nodes import Node, Write
+from millstream.types import Schema
 
 Edge = tuple[int, int]
 """The index of a step and the input port there."""
@@ -76,6 +77,10 @@ class Step:
     count: Counters = field(default_factory=Counters)
     uids: tuple[str, ...] = ()
     """The ids of all steps of the plan that run as this one."""
+    takes: tuple[Schema, ...] = ()
+    """The columns of its inputs."""
+    places: bool = False
+    """Whether it wants to know where its rows came from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -33,6 +33,7 @@ from millstream.settings import Settings
 from millstream.stores.open import open_store
 
 if TYPE_CHECKING:
+    from millstream.engine.checkpoint import Epoch
     from millstream.plan.nodes import Node
 
 LETTERS = "$letters"
@@ -66,6 +67,8 @@ class Letters:
         self.count: Counter[Kind] = Counter()
         self.origins: Callable[[str, pl.Series], pl.DataFrame] | None = None
         """Returns of letters put through again what they were: was, attempt, split, offset."""
+        self.on_delivered: Callable[[Mapping[str, Mapping[str, Any]]], None] | None = None
+        """Told of the positions of durable epochs."""
         self._now_ms = now_ms
         self._bytes_max = bytes_max
         self._stamp_ms: Callable[[], int] = lambda: graph.now_ms or now_ms()
@@ -113,10 +116,13 @@ class Letters:
         """Return the letters of the open epoch as an output of it, and begin the next."""
         return {LETTERS: frames} if (frames := [_as_output(p) for p in self._parts()]) else {}
 
-    def deliver(self, epoch: int, frames: list[pl.DataFrame]) -> None:
+    def deliver(self, epoch: Epoch) -> None:
         """Write the letters of a durable epoch; again is no matter."""
         if self.store is not None:
-            self.store.deliver(epoch, [_of_output(frame) for frame in frames], self._now_ms())
+            parts = [_of_output(frame) for frame in epoch.outputs.get(LETTERS, [])]
+            self.store.deliver(epoch.number, parts, self._now_ms())
+        if self.on_delivered is not None:
+            self.on_delivered(epoch.positions)
 
     def flush(self, *, at_once: bool = False) -> bool:
         """Write letters where no epochs are kept: now and then, or at the end."""

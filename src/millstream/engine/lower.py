@@ -137,6 +137,7 @@ def _add(builder: _Builder, node: n.Node) -> None:
     step.delay_ms = node.delay_ms
     step.by_clock = builder.derived.by_clock(node)
     step.uids = tuple(link.uid for link in chain)
+    step.takes = tuple(child.schema for child in inputs)
     builder.steps.append(step)
     match node:
         case n.LateRows(input=below):

@@ -43,6 +43,7 @@ def want_places(graph: Graph) -> None:
         above = any(wanted[reader] for reader, _ in step.out)
         # What a step wants of its input: for itself, or for a reader of the rows it gives on.
         wanted[index] = _may_drop(step) or (above and isinstance(step.node, (n.Scan, *PASS)))
+        step.places = wanted[index]
     for stage, index in zip(graph.stages, graph.scans, strict=True):
         stage.places = wanted[index]
 

@@ -119,6 +119,14 @@ class Source(ABC):
     def open(self, split: str, *, resume: Any | None) -> Reader:
         """Start reading a split: at its configured start (None) or right after ``resume``."""
 
+    def decode(self, documents: pl.DataFrame) -> Chunk | None:
+        """Decode documents that were kept as bytes, as a reader would; None = there are no such.
+
+        ``raw`` are their bytes, ``split`` and ``offset`` say where they came from. The offsets of
+        the chunk, and of what it rejects, count the given documents from 0.
+        """
+        return None
+
     def test(self) -> None:  # noqa: B027 (a source without a system has nothing to try)
         """Try the connection; raises ConnectorError saying what to do."""
 
