@@ -111,8 +111,11 @@ class Accumulator(ABC):
 
     def save(self, slots: np.ndarray) -> pl.DataFrame:
         """Return the state of slots, in order."""
-        cells = self.cells(slots)
-        return pl.DataFrame([pl.Series(f"w{j}", cells[:, j]) for j in range(self.words)])
+        return self.saved(self.cells(slots).T)
+
+    def saved(self, words: np.ndarray) -> pl.DataFrame:
+        """Return the state of slots, given their words, one row per word; only where ``plain``."""
+        return pl.DataFrame([pl.Series(f"w{j}", words[j]) for j in range(self.words)])
 
     def load(self, slots: np.ndarray, saved: pl.DataFrame) -> None:
         """Take a saved state into fresh slots."""

@@ -23,6 +23,7 @@ from millstream.engine.aggregates.user import UserFold
 from millstream.engine.rejects import rejected_rows
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.copies import Copies
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.slots import SlotRows
 from millstream.expr.tree import AggCall, Column, Expr, Named
@@ -47,6 +48,7 @@ class Aggregates:
         self._dtypes = [polars_type(call.typed) for call in calls]
         self.words = sum(part.words for part in self.parts)
         self._rows_seen = 0
+        self._copies = Copies()
         plain = [p.inner if isinstance(p, Distinct) else p for p in built]
         self._users = [part for part in plain if isinstance(part, UserFold)]
         self._given: list[tuple[np.ndarray, pl.DataFrame]] = []
@@ -149,7 +151,17 @@ class Aggregates:
 
     def save(self, slots: np.ndarray) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
         """Return the state of slots, in order, and what is not in a slot."""
-        tables = {f"agg{i}": part.save(slots) for i, part in enumerate(self.parts)}
+        tables: dict[str, pl.DataFrame] = {}
+        words: np.ndarray | None = None
+        at = 0
+        for i, part in enumerate(self.parts):
+            if not part.plain:
+                tables[f"agg{i}"] = part.save(slots)
+            else:
+                if words is None:  # one walk through the slots for all of them
+                    words = self._copies.gather(part.rows, part.home.at - at, self.words, slots)
+                tables[f"agg{i}"] = part.saved(words[at : at + part.words])
+            at += part.words
         return tables, {ROWS: self._rows_seen}
 
     def load(

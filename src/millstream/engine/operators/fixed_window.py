@@ -33,6 +33,7 @@ from millstream.engine.operators.window_spec import (
 from millstream.engine.state import panes as p
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face
+from millstream.engine.state.copies import Copies
 from millstream.engine.state.key_index import key_frame
 from millstream.expr.tree import AggCall, Named
 from millstream.plan.nodes import WindowAggregate
@@ -72,6 +73,7 @@ class FixedWindow(Operator):
         self._aggs.settle(
             self._arena, self._panes.heap, self._panes.cells, p.CELL_WORDS, lowering.seed
         )
+        self._key_copies, self._cell_copies = Copies(), Copies()
         self._windows = PaneWindows(self._spec, self._panes, self._aggs, self._frame)
         self._time_type = polars_type(given.type_of(node.time))
 
@@ -201,15 +203,17 @@ class FixedWindow(Operator):
         store = self._panes
         open_panes = store.open_panes()
         cells = store.cells_of(open_panes)
-        keys = np.concatenate([store.keys_of(cells), self._windows.active])
-        totals = store.totals(self._windows.active)
-        slots = np.concatenate([cells, totals])
+        active = self._windows.active
+        words = self._cell_copies.gather(store.cells.view, p.PANE, p.KEY - p.PANE + 1, cells)
+        numbers, keys, slots = words[0], words[p.KEY - p.PANE] - 1, cells
+        if active.size:
+            totals = store.totals(active)
+            keys, slots = np.concatenate([keys, active]), np.concatenate([cells, totals])
+            numbers = np.concatenate([numbers, np.zeros_like(totals)])
         tables, facts = self._aggs.save(slots)
-        numbers = np.concatenate([store.panes_of(cells), np.zeros_like(totals)])
-        entered = np.concatenate(
-            [np.zeros_like(cells), store.key_words(self._windows.active, p.ENTERED)]
-        )
-        tables["cells"] = store.keys.keys(keys).with_columns(
+        entered = np.zeros(slots.size, dtype=np.int64)
+        entered[cells.size :] = store.key_words(active, p.ENTERED)
+        tables["cells"] = store.keys.keys(keys, self._key_copies).with_columns(
             pl.Series("$pane", numbers), pl.Series("$entered", entered)
         )
         return Snapshot(

@@ -23,6 +23,7 @@ from millstream.engine.batch import FINAL_MARK_MS, OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.copies import Copies
 from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
@@ -61,6 +62,7 @@ class GroupAggregate(Operator):
         self._aggs.settle(self._arena, heap, self._index.rows, self._own + OWN_WORDS, lowering.seed)
         self._expiry = Expiry(self._index.rows, self._own + WRITTEN, lowering.ttl_ms)
         self._keeps_forever = not lowering.ttl_ms
+        self._key_copies, self._own_copies = Copies(), Copies()
         self._turn = 0
         self._ended = False
 
@@ -104,11 +106,11 @@ class GroupAggregate(Operator):
 
     def snapshot(self) -> Snapshot:
         slots = self._index.rows.live()
-        matrix = self._index.rows.matrix()
-        counts = pl.Series("$count", matrix[slots, self._own + COUNT])
-        written = pl.Series("$written", matrix[slots, self._own + WRITTEN])
+        own = self._own_copies.gather(self._index.rows.view, self._own, OWN_WORDS, slots)
+        counts, written = pl.Series("$count", own[COUNT]), pl.Series("$written", own[WRITTEN])
         tables, facts = self._aggs.save(slots)
-        tables["keys"] = self._index.keys(slots).with_columns(counts, written)
+        keys = self._index.keys(slots, self._key_copies)
+        tables["keys"] = keys.with_columns(counts, written)
         return Snapshot(tables, {**facts, "ended": self._ended})
 
     def restore(self, snapshot: Snapshot) -> None:

@@ -27,6 +27,7 @@ from millstream.engine.state.codec import (
     face,
     validity,
 )
+from millstream.engine.state.copies import Copies
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap, Heap, free_block
 from millstream.engine.state.jit import kernel
@@ -104,9 +105,10 @@ class KeyIndex:
         valid = validity(column)
         return slots if valid is None else np.where(valid, slots, self._null_slot)
 
-    def keys(self, slots: np.ndarray) -> pl.DataFrame:
-        """Return the key columns of live slots."""
-        words = gather_words(self.rows.view, 0, self.extra, slots)
+    def keys(self, slots: np.ndarray, copies: Copies | None = None) -> pl.DataFrame:
+        """Return the key columns of live slots; ``copies`` lends the memory for them."""
+        gather = gather_words if copies is None else copies.gather
+        words = gather(self.rows.view, 0, self.extra, slots)
         some_null = bool((words[0] != LIVE).any())
         out: list[pl.Series] = []
         for place, (name, store) in enumerate(self._stores.items()):
