@@ -114,6 +114,10 @@ class Notes:
         same = span == self.died
         self._write(replace(self._note, span=span, tries=self._note.tries if same else 0))
 
+    def has_pushed(self) -> None:
+        """Write down that the row before was not the end of this process, whatever comes now."""
+        self._write(replace(self._note, span=None, tries=0))
+
     def close(self) -> None:
         """This process ends by itself, or got on: nobody needs to be warier than it was."""
         if self._note.deaths:
@@ -179,6 +183,8 @@ class Care:
             if piece.frame.height:
                 self.notes.about_to_push(span)
             yield from self._pushed(index, split, at, piece, now_ms)
+            if piece.frame.height == 1 and self.notes is not None:
+                self.notes.has_pushed()
 
     def delivered(self, epoch: int) -> None:
         """An epoch is durable: what came before it does no harm any more."""
