@@ -182,7 +182,23 @@ class Settings:
         kind="duration_ms",
     )
     checkpoints_retained: int = option(
-        "execution.checkpointing.num-retained", "Checkpoints kept.", default=3, kind="int"
+        "execution.checkpointing.num-retained",
+        "Checkpoints kept, two at least.",
+        default=3,
+        kind="int",
+    )
+    restore_from: str | None = option(
+        "execution.state-recovery.path",
+        "A savepoint or checkpoint folder, 'PLACE' or 'PLACE@EPOCH', to begin from in a fresh "
+        "checkpoint folder.",
+        default=None,
+    )
+    restore_as_new: bool = option(
+        "execution.state-recovery.as-new",
+        "Begin from it as a new pipeline: no sink is asked what it has seen, so rows delivered "
+        "since may come twice.",
+        default=False,
+        kind="bool",
     )
     s3_endpoint: str | None = option(
         "s3.endpoint", "Address of a store that speaks S3; Amazon's own without.", default=None

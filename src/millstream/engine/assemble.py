@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millstream.engine import fallback
+from millstream.engine import fallback, savepoint
 from millstream.engine.adopting import going_on, said_by, steps_json
 from millstream.engine.care import Notes
 from millstream.engine.checkpoint import Epoch, restored
@@ -44,6 +44,7 @@ from millstream.stores.open import open_store
 def assemble(derived: Derived, settings: Settings, world: World | None = None) -> Driver:
     """Return a driver ready to run in the real world, or another; raises what a user must mend."""
     store = None
+    savepoint.restore(settings, world or RealWorld())
     if settings.checkpoint_dir is not None:
         store = CheckpointStore(
             settings.checkpoint_dir,
@@ -97,7 +98,9 @@ def _assemble(
     if store is not None and unread is not None:
         deciding = {w.sink_name: last[w.sink_name] for w in workers if w.exactly_once}
         fallback.give_up(unread, epoch, store, deciding)
-    if epoch is not None:
+    if epoch is None:
+        fallback.check_fresh(last, {w.sink_name for w in workers if w.exactly_once})
+    else:
         letters.deliver(epoch)
         _catch_up(epoch, workers, last)
     positions = {} if epoch is None else epoch.positions
@@ -236,7 +239,8 @@ def _catch_up(epoch: Epoch, workers: list[SinkWorker], last: dict[str, int | Non
         raise CheckpointError(
             f"The sink '{worker.sink_name}' is at epoch {have}, the checkpoint at {number}.",
             hint="The folder or the sink's epoch record was put back to another state. Restore "
-            "the one that fits, or start in a new checkpoint folder.",
+            "the one that fits, or start in a new checkpoint folder; --from a savepoint with "
+            "--as-new begins a new pipeline, and rows delivered since may come twice.",
         )
 
 

@@ -13,28 +13,26 @@ threads  the checkpoint actor's; ``pipeline`` and ``incarnation`` never change
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from typing import Any
 
-import pyarrow as pa
-
 from millstream.engine import checkpoint_format_1 as format_1
-from millstream.engine import chunks, sealed
-from millstream.engine.checkpoint import Epoch, body_of, kept
+from millstream.engine import sealed
+from millstream.engine.checkpoint import Epoch
 from millstream.engine.checkpoint_folder import (
     ASIDE,
-    CODEC,
     FORMAT,
     IDENTITY,
     INCARNATIONS,
-    MAGIC,
     PACKS,
     CheckpointFolder,
     Manifest,
     Place,
     manifest_name,
 )
+from millstream.engine.packing import Packing
 from millstream.engine.world import RealWorld, World
 from millstream.errors import CheckpointError, Domain, Retry
 from millstream.ports.store import NotThere, Store, StoreError
@@ -132,59 +130,33 @@ class CheckpointStore(CheckpointFolder):
         newest = 0 if self._newest is None else self._newest
         assert epoch.number > newest, "epochs only grow"
         name = f"{epoch.number:09d}-{self.incarnation}"
-        pack = bytearray(MAGIC)
-        table: dict[str, Place] = {}
-
-        def take(chunk: chunks.Chunk) -> None:
-            if chunk.name in table:
-                return
-            known = self._known.get(chunk.name)
-            if known is not None and known.pack not in self._stale:
-                table[chunk.name] = known
-                return
-            data = pa.compress(chunk.data, codec=CODEC, asbytes=True)
-            table[chunk.name] = Place(name, len(pack), len(data), len(chunk.data))
-            pack.extend(data)
-
-        body = body_of(epoch, lambda frame: kept(frame, take))
-        new = len(pack) - len(MAGIC)
-        packs = {p: self._packs[p] for p in {t.pack for t in table.values()} if p != name}
-        if any(place.pack == name for place in table.values()):
-            packs[name] = len(pack)
-            self.store.put(PACKS + name, pack)
-        self._decide(epoch.number, body, table, dict(sorted(packs.items())), new)
+        packing = Packing(epoch, name, self._known, self._stale)
+        packs = packing.packs(self._packs)
+        if packing.bytes_new:
+            self.store.put(PACKS + name, packing.data)
+        self._decide(epoch.number, packing, packs)
         self._newest = epoch.number
-        self._remember(table, packs, epoch.number)
+        self._remember(packing.table, packs, epoch.number)
         self._tidy()
 
-    def _decide(
-        self,
-        number: int,
-        body: dict[str, Any],
-        table: dict[str, Place],
-        packs: dict[str, int],
-        bytes_new: int,
-    ) -> None:
+    def _decide(self, number: int, packing: Packing, packs: dict[str, int]) -> None:
         self._check_fence()
-        manifest = {
-            "format": FORMAT,
-            "pipeline": self.pipeline,
-            "incarnation": self.incarnation,
-            "token": self._token,
-            "epoch": number,
-            "parent": self._newest,
-            "written_at_ms": self._world.now_ms(),
-            "bytes_new": bytes_new,
-            "chunks": {chunk: [p.pack, p.offset, p.length, p.raw] for chunk, p in table.items()},
-            "packs": packs,
-            "body": body,
-        }
-        if self.store.put_new(manifest_name(number), sealed.seal(manifest)):
+        manifest = packing.manifest(
+            packs,
+            pipeline=self.pipeline,
+            incarnation=self.incarnation,
+            token=self._token,
+            parent=self._newest,
+            written_at_ms=self._world.now_ms(),
+        )
+        if self.store.put_new(manifest_name(number), manifest):
             return
         found = self.manifest(number)
         if found.token != self._token:
             raise self._fenced(f"has written checkpoint {number}")
         # An earlier try of ours, whose failure we were told, has come through after all.
+        if found.body == json.loads(json.dumps(packing.body)):
+            return
         raise StoreError(
             "an earlier try has written it, with other contents.",
             where=self.folder,
@@ -299,7 +271,7 @@ class CheckpointStore(CheckpointFolder):
                 self.store, IDENTITY, "is of another version, or damaged",
                 "Run the version that wrote the folder, or start in a new one.",
             )  # fmt: skip
-        if found["format"] != FORMAT:
+        if found["format"] != FORMAT:  # what it says beside, it goes on saying
             self.store.put(IDENTITY, sealed.seal({**found, "format": FORMAT}))
         return str(found["pipeline"])
 

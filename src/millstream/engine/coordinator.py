@@ -4,7 +4,7 @@ The driver tells what happened with the time it happened at, and does what it is
 
 * an epoch closes every ``interval_ms``, earlier when its output exceeds ``epoch_bytes_max``, and
   never while ``EPOCHS_WAITING_MAX`` epochs still wait for delivery (the sources pause instead)
-* nothing new since the last epoch: no epoch
+* nothing new since the last epoch: no epoch, unless one is asked for
 * the end of bounded input and ``drain`` give the final mark, then the last epoch; ``stop`` gives
   the last epoch only, so that open windows stay in it
 """
@@ -47,7 +47,14 @@ class EpochDelivered:
     epoch: int
 
 
-Event = TurnDone | InputEnded | StopAsked | EpochDelivered
+@dataclass(frozen=True, slots=True)
+class EpochAsked:
+    """Somebody wants an epoch now, whether there is anything new or not; not while paused."""
+
+    now_ms: int
+
+
+Event = TurnDone | InputEnded | StopAsked | EpochDelivered | EpochAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,10 @@ class Coordinator:
         match event:
             case TurnDone():
                 return self._turn_done(event)
+            case EpochAsked(now_ms=now_ms):
+                assert not self.paused, "no epoch is closed while others wait for delivery"
+                self._closed_at_ms = now_ms
+                return [self._close()] if self._checkpoints else []
             case InputEnded():
                 return self._finish(final_mark=True)
             case StopAsked(drain=drain):

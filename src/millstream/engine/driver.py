@@ -8,6 +8,7 @@ time, threads and waiting are the world's.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,7 @@ from millstream.engine.checkpoint_store import CheckpointStore
 from millstream.engine.coordinator import (
     CloseEpoch,
     Coordinator,
+    EpochAsked,
     EpochDelivered,
     Event,
     FinalMark,
@@ -32,6 +34,7 @@ from millstream.engine.coordinator import (
     TurnDone,
 )
 from millstream.engine.delivering import EpochWriter, SinkWorker
+from millstream.engine.desk import Desk, desk_of
 from millstream.engine.graph import Delivery, Graph
 from millstream.engine.journal import Journal
 from millstream.engine.letters import Letters
@@ -81,6 +84,13 @@ class Parts:
     """No source is read: what was asked for of the letters is put through, then the run ends."""
 
 
+@dataclass
+class _Wish:
+    """An epoch that somebody asked for, and its number once it is closed."""
+
+    epoch: int | None = None
+
+
 class Driver:
     """One run of one pipeline."""
 
@@ -102,6 +112,8 @@ class Driver:
             last_epoch=parts.last_epoch,
         )
         self._epochs: EpochWriter | None = None
+        self._desk: Desk | None = None
+        self._wishes: list[_Wish] = []
         self._delivered: list[int] = []
         self._pending: dict[str, list[pl.DataFrame]] = {}
         self._pending_bytes = 0
@@ -137,6 +149,13 @@ class Driver:
     def stop(self, *, drain: bool = False) -> None:
         """Ask the pipeline to end; may be called from any thread or a signal handler."""
         self._ask = StopAsked(drain)
+
+    def checkpoint(self) -> Callable[[], bool]:
+        """Ask for an epoch now; returns what tells whether it is delivered. From any thread."""
+        wish = _Wish()
+        self._wishes.append(wish)
+        self._inbox.notify()
+        return lambda: wish.epoch is not None and self.epoch >= wish.epoch
 
     def abort(self) -> None:
         """End the pipeline at once; may be called from any thread or a signal handler."""
@@ -219,6 +238,8 @@ class Driver:
                 self._letters,
             )
             self._inbox.start(self._epochs)
+            self._desk = desk_of(self)
+            self._inbox.start(self._desk)
         if self.parts.fresh:
             self._hand_out(self._graph.start())
         self._taking.start()
@@ -244,6 +265,7 @@ class Driver:
         rows, self._answers = rows + self._answers, 0
         if self._ask is not None:
             return self._obey(self._ask)
+        self._fulfil()
         is_done = not self._graph.is_waiting and not self.parts.replaying.busy
         if is_done and self.parts.letters_only:
             return self._obey(StopAsked(drain=False))
@@ -295,6 +317,13 @@ class Driver:
             self._counts.epoch = self._delivered.pop(0)
             self.care.delivered(self._counts.epoch)
             self._obey(EpochDelivered(self._counts.epoch))
+
+    def _fulfil(self) -> None:
+        """Close the epoch that was asked for, once there may be another."""
+        if self._wishes and not self._coordinator.paused:
+            self._obey(EpochAsked(self._elapsed_ms()))
+            while self._wishes:
+                self._wishes.pop().epoch = self._coordinator.epoch
 
     def _obey(self, event: Event) -> bool:
         finished = False
@@ -348,6 +377,8 @@ class Driver:
         for worker in self.parts.workers:
             worker.stop()
         self.care.close()
+        if self._desk is not None:
+            self._desk.stop(self._inbox.failure or sys.exception())
         if self.parts.store is not None:
             self.parts.store.close()
 

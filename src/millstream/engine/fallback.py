@@ -10,7 +10,7 @@ source  reliability.md §1.3, F7
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from millstream.engine.checkpoint import Damaged, Epoch
@@ -67,3 +67,17 @@ def give_up(
             "checkpoint before it would give them twice.",
         )
     store.set_aside(unread.number)
+
+
+def check_fresh(last: Mapping[str, int | None], exactly: Collection[str]) -> None:
+    """Refuse to count epochs from 1 where a sink knows this pipeline: it would take them for old.
+
+    So it is where the epochs of a folder were removed and its identity was left.
+    """
+    for sink, have in last.items():
+        if have is not None and sink in exactly:
+            raise CheckpointError(
+                f"The sink '{sink}' has epoch {have} of this pipeline, and the checkpoint folder "
+                "has none.",
+                hint="Restore the folder from a backup, or begin a new pipeline in a new folder.",
+            )
