@@ -82,8 +82,13 @@ class Job:
                 registry.check_lookup(node.table, (column for _, column in node.on))
         for sink in self.plan.sinks:
             registry.config_of(sink.table)
-        plan = derive.complete(ids.assign(emitting(self.plan, self.settings)), tables)
-        return derive.derive(rewrite(plan), tables)
+        return derive.derive(rewrite(self.completed), tables)
+
+    @cached_property
+    def completed(self) -> Plan:
+        """The plan checked and with ids, before anything is rewritten: scans read all columns."""
+        named = ids.assign(emitting(self.plan, self.settings))
+        return derive.complete(named, connected_tables())
 
     @property
     def bounded(self) -> bool:

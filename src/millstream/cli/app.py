@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 
 
+
+
 class RowsFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
     """How rows are printed."""
 
@@ -42,6 +44,13 @@ class ListFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enu
     TABLE = "table"
     JSON = "json"
     MARKDOWN = "markdown"
+
+
+class PlanFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
+    """How a comparison or an explanation is printed."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 class Engine(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
@@ -82,11 +91,17 @@ def run(
     ] = None,
     pairs: Pairs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
+    allow_lost_state: Annotated[
+        bool,
+        typer.Option("--allow-lost-state", help="Give up state the changed program cannot use."),
+    ] = False,
 ) -> None:
     """Run a pipeline to its end, or until Ctrl-C."""
     with told():
         from millstream.cli.run import run_file
 
+        if allow_lost_state:
+            pairs = [*(pairs or []), "execution.savepoint.ignore-unclaimed-state=true"]
         assert engine is Engine.EMBEDDED, "the only engine of this version"
         leave(run_file(file, checkpoint, pairs or [], quiet=quiet))
 
@@ -153,6 +168,69 @@ def explain(file: Program, pairs: Pairs = None) -> None:
         from millstream.cli.inspect import explain_file
 
         leave(explain_file(file, pairs or []))
+
+
+@app.command()
+def plan(
+    file: Program,
+    place: Annotated[
+        str,
+        typer.Option("--from", metavar="DIR", help="The checkpoint folder it would go on from."),
+    ],
+    epoch: Annotated[
+        int | None, typer.Option("--epoch", help="Another epoch than the newest.")
+    ] = None,
+    plan_format: Annotated[
+        PlanFormat, typer.Option("--format", help="How it is printed.")
+    ] = PlanFormat.TABLE,
+    pairs: Pairs = None,
+) -> None:
+    """Tell what of a checkpoint a changed program keeps; touches nothing."""
+    with told():
+        from millstream.cli.plan import plan_file
+
+        leave(plan_file(file, place, epoch, plan_format.value, pairs or []))
+
+
+@app.command()
+def replay(  # noqa: PLR0913, PLR0917 (an argument is an option)
+    file: Program,
+    checkpoint: Annotated[
+        str, typer.Option("--checkpoint", metavar="DIR", help="The folder it ran with.")
+    ],
+    epoch: Annotated[
+        int | None, typer.Option("--epoch", help="The epoch; without, the newest.")
+    ] = None,
+    until: Annotated[int | None, typer.Option("--until", help="Up to this epoch.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="PLACE", help="Write the rows: a folder, .parquet, .jsonl."
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the rows.")] = False,
+    explain_row: Annotated[
+        str | None,
+        typer.Option("--explain-row", metavar="COL=VALUE,…", help="Find the input rows of a row."),
+    ] = None,
+    sink: Annotated[
+        str | None, typer.Option("--sink", help="The sink of that row, where there are several.")
+    ] = None,
+    plan_format: Annotated[
+        PlanFormat, typer.Option("--format", help="How explained rows are printed.")
+    ] = PlanFormat.TABLE,
+    pairs: Pairs = None,
+) -> None:
+    """Run epochs again and compare, or explain an output row; touches nothing."""
+    with told():
+        if explain_row is not None:
+            from millstream.cli.explain_row import explain_row_of
+
+            shape = plan_format.value
+            leave(explain_row_of(file, checkpoint, epoch, explain_row, sink, shape, pairs or []))
+        from millstream.cli.replay import replay_file
+
+        leave(replay_file(file, checkpoint, epoch, until, output, pairs or [], show=show))
 
 
 @app.command()

@@ -27,6 +27,8 @@ class Exit(IntEnum):
     """Nothing ran: the program, an option, a name or an installation is wrong."""
     REJECTED = 3
     """It ran to its end, but rows were rejected and no stream of the program reads them."""
+    CHANGED = 3
+    """``plan``: the program can go on, but something starts empty or would be given up."""
     BUG = 70
     """An error of Millstream itself; please report it."""
     INTERRUPTED = 130

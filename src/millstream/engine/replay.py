@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -27,7 +28,7 @@ from millstream.engine.graph import Delivery, Graph
 from millstream.engine.journal import VERSION, RowsHash
 from millstream.engine.lower import lower
 from millstream.engine.scan import Block
-from millstream.errors import CheckpointError, DataError
+from millstream.errors import CheckpointError, DataError, PlanError
 from millstream.plan.compare import Fate
 from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan
@@ -50,6 +51,10 @@ class SinkRows:
     rows: int
     same: bool | None
     difference: str = ""
+
+    def texts(self) -> list[tuple[str, ...]]:
+        """Return the rows as texts, for people."""
+        return [tuple("NULL" if v is None else str(v) for v in row) for row in self.frame.rows()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +262,31 @@ class _Run:
         return found
 
 
+def write_rows(done: list[Replayed], output: Path) -> None:
+    """Write the rows of epochs: of one sink into a file by its ending, of several into a folder."""
+    parts: dict[str, list[pl.DataFrame]] = {}
+    for epoch in done:
+        for name, rows in epoch.sinks.items():
+            if rows.rows:
+                parts.setdefault(name, []).append(rows.frame)
+    frames = {name: _together(found) for name, found in parts.items()}
+    if output.suffix in (".parquet", ".json", ".jsonl", ".ndjson"):
+        if len(frames) > 1:
+            raise PlanError(
+                f"{len(frames)} sinks have rows, '{output}' is one file.",
+                hint="Give a folder: it gets a Parquet file per sink.",
+            )
+        for frame in frames.values():
+            if output.suffix == ".parquet":
+                frame.write_parquet(output)
+            else:
+                frame.write_ndjson(output)
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        frame.write_parquet(output / f"{name.replace('/', '_')}.parquet")
+
+
 def fresh_graph(derived: Derived, settings: Settings, epoch: Epoch) -> Graph:
     """Return the plan's graph with the seed of the run that wrote an epoch."""
     return lower(
@@ -358,4 +388,13 @@ def _with_op(frame: pl.DataFrame) -> pl.DataFrame:
     return frame if OP in frame.columns else frame.with_columns(pl.lit(0, dtype=pl.Int8).alias(OP))
 
 
-__all__ = ["Replayed", "SinkRows", "again", "fresh_graph", "opened", "replay", "scans_of"]
+__all__ = [
+    "Replayed",
+    "SinkRows",
+    "again",
+    "fresh_graph",
+    "opened",
+    "replay",
+    "scans_of",
+    "write_rows",
+]

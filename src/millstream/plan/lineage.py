@@ -23,8 +23,9 @@ from millstream.plan import async_call, changelog, joins, ranks, table_function
 from millstream.plan import nodes as n
 from millstream.plan.legality import is_deterministic
 from millstream.plan.windows import Attached, Fixed, Session
-from millstream.types import Boolean, IntervalDay, LogicalType
+from millstream.types import Boolean, IntervalDay, LogicalType, Timestamp, TimestampLtz
 
+_PLAIN = Timestamp(3, nullable=False)
 ALTERNATIVES_MAX = 64
 """Unions and outer joins multiply the ways a row can come about; beyond, nothing is pushed."""
 
@@ -105,8 +106,8 @@ def _traced(node: n.Node, known: list[Expr], numbers: _Numbers) -> tuple[Trace, 
         if filled:
             unsure = (*unsure, "rows without a partner are not told from those with one")
         where = _consequences([*way.where, *asked])
-        way = replace(way, where=tuple(where), at_most=(*way.at_most, *unsure))
-        found.append(_with_below(way, numbers))
+        known_way = replace(way, where=tuple(where), at_most=(*way.at_most, *unsure))
+        found.append(_with_below(known_way, numbers))
     return tuple(found)
 
 
@@ -260,10 +261,10 @@ def _windowed(
     number = numbers.windows
     numbers.windows += 1
     start, end, last = (f"${number}.{what}" for what in ("start", "end", "time"))
-    kind = at.typed.with_nullable(False)
+    kinds = (_PLAIN, _PLAIN, at.typed.with_nullable(False))
     made: dict[str, Expr] = {
         name: Column(column, type=kind)
-        for name, column in zip(names, (start, end, last), strict=True)
+        for name, column, kind in zip(names, (start, end, last), kinds, strict=True)
         if name is not None
     }
     windows = Windows(window, at, start, end, last, late)
@@ -368,7 +369,8 @@ def _session(
     numbers.windows += 1
     kind = node.input.schema.type_of(node.time).with_nullable(False)
     made: dict[str, Expr] = {
-        name: Column(f"${number}.{what}", type=kind) for what, name in names.items()
+        name: Column(f"${number}.{what}", type=kind if what == "time" else _PLAIN)
+        for what, name in names.items()
     }
     out: list[Trace] = []
     for way in ways:
@@ -396,6 +398,8 @@ def _ranges(windows: tuple[Windows, ...], where: list[Expr]) -> list[Expr]:
     """Say a window's known bounds as a range of its time, which a scan can be filtered by."""
     found: list[Expr] = []
     for made in windows:
+        if isinstance(made.time.typed, TimestampLtz):
+            continue  # bounds are wall clocks, the time is an instant
         size_ms = made.window.size_ms
         for known in where:
             match known:
