@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from millstream.cli.dlq_app import app as dlq_app
 from millstream.cli.failure import leave, told
 
 EPILOG = (
@@ -28,6 +29,9 @@ app = typer.Typer(
 )
 
 
+
+
+app.add_typer(dlq_app, name="dlq")
 
 
 class RowsFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)

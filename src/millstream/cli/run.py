@@ -16,6 +16,8 @@ def run_file(file: Path, checkpoint: Path | None, pairs: list[str], *, quiet: bo
     """Run a .sql or .py file; returns the exit code."""
     kind = kind_of(file)
     options = {"pipeline.name": file.stem, **settings_of(pairs)}
+    kept = Path(".millstream", options["pipeline.name"], "dead-letters")
+    options.setdefault("pipeline.dead-letters.fallback-dir", str(kept))
     if checkpoint is not None:
         options["execution.checkpointing.dir"] = str(checkpoint)
     conductor = Conductor(quiet=quiet)

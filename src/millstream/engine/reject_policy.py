@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from millstream.errors import DataError, OptionError, PlanError, UnknownName
 from millstream.plan.nodes import Scan, Write
+from millstream.ports.registry import ON_REJECT
 from millstream.settings import OnReject, Settings
 from millstream.types.time import duration_ms
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from millstream.engine.graph import Graph
 
-ON_REJECT = "on-reject"
 STEP = "pipeline.on-reject."
 ROWS_LEAST = 1_000
 BUCKETS = 60

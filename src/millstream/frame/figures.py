@@ -131,11 +131,22 @@ def summary_lines(summary: Summary) -> list[str]:
         promise = "exactly once" if sink.exactly_once else "at least once"
         lines.append(f"  {sink.name}: {rows_text(sink.rows_accepted)}{refused} ({promise})")
     lines += [f"  rejected {rows_text(n)}: {reason}" for reason, n in summary.reasons]
+    if summary.letters and summary.letters_place is not None:
+        lines.append(
+            f"  {rows_text(summary.letters)} kept as dead letters: "
+            f"millstream dlq list {summary.letters_place}"
+        )
     if summary.rows_lost_sight_of:
+        mend = (
+            "Mend the input, read stream.rejected (Python), or stop"
+            if summary.letters_place is None
+            else "Look at them, mend what is wrong, and put them through again (millstream dlq "
+            "replay), or stop"
+        )
         lines.append(
             f"error: {rows_text(summary.rows_lost_sight_of)} rejected, and no stream of the "
-            "program reads what was rejected.\n  → Mend the input, read stream.rejected (Python), "
-            "or stop at the first such row: --set pipeline.on-reject=fail"
+            f"program reads what was rejected.\n  → {mend} at the first such row: "
+            "--set pipeline.on-reject=fail"
         )
     if summary.ended == "stopped" and summary.state_left:
         where = summary.checkpoint

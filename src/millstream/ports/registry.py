@@ -28,7 +28,7 @@ from millstream.ports.connector import (
 from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
 from millstream.ports.lookup import PREFIX, CacheKind, Lookup, LookupOptions, LookupSpec
 from millstream.ports.options import options_of, read_options
-from millstream.settings import DeliveryChoice
+from millstream.settings import DeliveryChoice, OnReject
 from millstream.types import LogicalType, Schema, parse_type
 
 CONNECTORS: dict[str, str] = {
@@ -49,6 +49,8 @@ CONNECTORS: dict[str, str] = {
     "stdio": "millstream.connect.stdio",
     "upsert-kafka": "millstream.connect.upsert_kafka",
 }
+ON_REJECT = "on-reject"
+"""The option of any table: whether a row of it that cannot be used stops the pipeline."""
 CONNECTOR_ALIASES = {"files": "filesystem", "jdbc": "postgres", "console": "print"}
 _SINK_OPTIONS = frozenset(o.option.name for o in options_of(SinkOptions))
 FORMATS: dict[str, str] = {
@@ -98,7 +100,8 @@ def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
     try:
         found = connector(table.connector)
         owner = _owner(table, found)
-        given = table.options
+        given = {k: v for k, v in table.options.items() if k != ON_REJECT}
+        _check_on_reject(table)
         if can_be_asked(found):
             given = {k: v for k, v in given.items() if not k.startswith(PREFIX)}
             lookup_options(table)
@@ -116,6 +119,19 @@ def config_of(table: Table) -> tuple[Connector, Any, dict[str, Any]]:
             named = error.option or ""
         error.where = table.places.get(named) or table.places.get("") or error.where
         raise
+
+
+def _check_on_reject(table: Table) -> None:
+    """Check what a table of any connector says of rows that cannot be used."""
+    said = table.options.get(ON_REJECT)
+    if said is not None and str(said).lower() not in (policy.value for policy in OnReject):
+        wrong = OptionError(
+            f"The option '{ON_REJECT}' cannot be '{said}'.",
+            where=f"table '{table.name}'",
+            hint="'reject' keeps such a row of this table aside, 'fail' stops the pipeline.",
+        )
+        wrong.option = ON_REJECT
+        raise wrong
 
 
 def _check_partitions(table: Table, found: Connector) -> None:
