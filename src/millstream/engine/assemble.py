@@ -25,6 +25,7 @@ from millstream.engine.journal import Journal
 from millstream.engine.letters import Letters, letter_store
 from millstream.engine.lower import lower
 from millstream.engine.marks import LOWEST_MS
+from millstream.engine.poison import Tally
 from millstream.engine.reading import Reading
 from millstream.engine.reject_policy import RejectPolicy
 from millstream.engine.replaying import Replaying
@@ -38,7 +39,6 @@ from millstream.plan.nodes import Scan, Write
 from millstream.ports.connector import Delivery
 from millstream.ports.registry import sink_for, source_for
 from millstream.settings import DeliveryChoice, Settings
-from millstream.stores.open import open_store
 
 
 def assemble(derived: Derived, settings: Settings, world: World | None = None) -> Driver:
@@ -124,6 +124,7 @@ def _assemble(
     if not letters_only:
         for reading in readings:
             reading.discover()
+    tally = Tally(None if epoch is None else epoch.facts.get("rows_taken"))
     parts = Parts(
         graph=graph,
         readings=readings,
@@ -137,7 +138,8 @@ def _assemble(
         journal=None if store is None else Journal.of(graph, epoch),
         positions=positions,
         fresh_graph=fresh_graph,
-        notes=_notes(settings, 0 if epoch is None else epoch.number),
+        tally=tally,
+        notes=None if store is None else Notes(store.store, tally),
         last_epoch=0 if epoch is None else epoch.number,
         facts={
             "fingerprint": {s.uid: label_hash(s.label) for s in graph.steps if s.operator},
@@ -149,12 +151,6 @@ def _assemble(
         complete=complete,
     )
     return Driver(parts, settings)
-
-
-def _notes(settings: Settings, epoch: int) -> Notes | None:
-    if settings.checkpoint_dir is None:
-        return None
-    return Notes(open_store(settings.checkpoint_dir, settings), epoch)
 
 
 def _seen(stage: ScanStage, settings: Settings, seed: int, epoch: Epoch | None) -> Seen | None:

@@ -5,10 +5,11 @@ in      the blocks of every turn (they are counted always), what is suspicious, 
 state   :class:`~millstream.engine.poison.Tally`; durable notes, where a checkpoint folder is
 out     per block the pieces to push, each with the way to push it
 how     * an exception: the next run isolates the rows that the failing turn had taken (poison.py)
-        * a process that died (a crash of native code, no memory left) leaves a note of the epoch
-          it came from; the next one writes down which rows it is about to push before it does, and
-          the one after that cuts those rows finer, ``PARTS`` at a time. A single row that was the
-          last thing ``DEATHS_OF_A_ROW`` processes did is set aside
+        * a process that died (a crash of native code, no memory left) leaves a note that it was
+          there; the next one writes down which rows it is about to push before it does, and the
+          one after that cuts those rows finer, ``PARTS`` at a time. A single row that was the last
+          thing ``DEATHS_OF_A_ROW`` processes did is set aside. Who got past ``WARY_EPOCHS`` epochs
+          and ``WARY_S`` is as careless as before: another death begins near its checkpoint
 limits  notes count rows per split: they find a row again only where a source gives the same rows in
         the same order after a restart, which a queue does not
 """
@@ -29,11 +30,13 @@ NOTE = "suspect.json"
 PARTS = 64
 """Into so many parts the rows are cut at which a process died."""
 DEATHS_OF_A_ROW = 2
+WARY_EPOCHS = 4
+WARY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows of a split, from one number up to another, counted since an epoch."""
+    """Rows of a split, from one number up to another, counted since the first start."""
 
     scan: str
     split: str
@@ -45,13 +48,12 @@ class Span:
 class Note:
     """What the process that runs a pipeline wants the next one to know, should it die.
 
-    deaths  processes that died since ``epoch``
+    deaths  processes that died, one after the other
     span    what it is about to push; ``tries``: how often a process died over this one row
     aside   rows that are not to be pushed again
     closed  it ended by itself, well or not: it did not die
     """
 
-    epoch: int
     deaths: int = 0
     span: Span | None = None
     tries: int = 0
@@ -64,28 +66,26 @@ class Note:
         said = json.loads(text)
         span = None if said["span"] is None else Span(**said["span"])
         aside = tuple(Span(**a) for a in said["aside"])
-        return cls(said["epoch"], said["deaths"], span, said["tries"], aside, said["closed"])
+        return cls(said["deaths"], span, said["tries"], aside, said["closed"])
 
 
 class Notes:
     """The note of this process, kept beside the checkpoints."""
 
-    def __init__(self, store: Store, epoch: int) -> None:
+    def __init__(self, store: Store, tally: Tally) -> None:
         self._store = store
-        self.died: Span | None = None
-        """The rows over which the process before died, if it noted any."""
         try:
             left = Note.of_json(store.get(NOTE))
         except NotThere:
-            left = None
-        self._note = _of_the_living(left, epoch)
-        if left is not None and left.epoch == epoch and not left.closed:
-            self.died = left.span
+            left = Note(closed=True)
+        self.died = left.span if not left.closed and _is_ahead(left.span, tally) else None
+        """The rows over which the process before died, if it noted any."""
+        self._note = _of_the_living(left, self.died, tally)
         self._write(self._note)
 
     @property
     def is_wary(self) -> bool:
-        """Whether a process died since this epoch."""
+        """Whether the process before died."""
         return self._note.deaths > 0
 
     def is_aside(self, span: Span) -> bool:
@@ -118,8 +118,14 @@ class Notes:
         """Write down that the row before was not the end of this process, whatever comes now."""
         self._write(replace(self._note, span=None, tries=0))
 
+    def relax(self) -> None:
+        """It got on: nothing of what happened before matters any more."""
+        self.died = None
+        self._note = Note()
+        self._write(self._note)
+
     def close(self) -> None:
-        """This process ends by itself, or got on: nobody needs to be warier than it was."""
+        """This process ends by itself: it did not die."""
         if self._note.deaths:
             self._write(replace(self._note, closed=True))
         else:
@@ -129,17 +135,26 @@ class Notes:
         self._store.put(NOTE, json.dumps(asdict(note)).encode())
 
 
-def _of_the_living(left: Note | None, epoch: int) -> Note:
+def _is_ahead(span: Span | None, tally: Tally) -> bool:
+    return span is not None and span.last > tally.taken((span.scan, span.split))
+
+
+def _of_the_living(left: Note, died: Span | None, tally: Tally) -> Note:
     """Return the note of the next process; whoever left one that is not closed has died."""
-    if left is None or left.epoch != epoch:
-        return Note(epoch)
+    note = replace(
+        left,
+        span=None,
+        tries=0,
+        closed=False,
+        aside=tuple(span for span in left.aside if _is_ahead(span, tally)),
+    )
     if left.closed:
-        return replace(left, span=None, closed=False)
-    note = replace(left, deaths=left.deaths + 1, span=None, tries=0)
-    if left.span is None or left.span.last - left.span.first > 1:
+        return note
+    note = replace(note, deaths=left.deaths + 1)
+    if died is None or died.last - died.first > 1:
         return note
     if left.tries + 1 >= DEATHS_OF_A_ROW:
-        return replace(note, aside=(*left.aside, left.span))
+        return replace(note, aside=(*note.aside, died))
     return replace(note, tries=left.tries + 1)
 
 
@@ -153,6 +168,8 @@ class Care:
     suspicion: Suspicion | None = None
     notes: Notes | None = None
     _first: int = field(default=0, init=False)
+    _epochs: int = field(default=0, init=False)
+    _since_s: float | None = field(default=None, init=False)
 
     @property
     def is_on(self) -> bool:
@@ -186,12 +203,15 @@ class Care:
             if piece.frame.height == 1 and self.notes is not None:
                 self.notes.has_pushed()
 
-    def delivered(self, epoch: int) -> None:
+    def delivered(self, epoch: int, now_s: float) -> None:
         """An epoch is durable: what came before it does no harm any more."""
         if self.suspicion is not None and self.suspicion.is_over(self.tally, epoch):
             self.suspicion = None
-        if self.notes is not None and self.notes.is_wary:
-            self.close()
+        self._epochs += 1
+        self._since_s = now_s if self._since_s is None else self._since_s
+        got_on = self._epochs >= WARY_EPOCHS and now_s - self._since_s >= WARY_S
+        if self.notes is not None and self.notes.is_wary and got_on:
+            self.notes.relax()
 
     def close(self) -> None:
         """The run ends in this process; may be called twice."""

@@ -72,6 +72,7 @@ class Parts:
     positions: dict[str, dict[str, Any]]
     fresh_graph: Callable[[], Graph]
     """Makes another graph of the same plan, without state."""
+    tally: Tally = field(default_factory=Tally)
     notes: Notes | None = None
     journal: Journal | None = None
     """Of a run that keeps checkpoints: what was read and where it was cut."""
@@ -135,7 +136,7 @@ class Driver:
             parts.graph, parts.workers, self._counts, parts.complaints, epoch=parts.last_epoch
         )
         isolation = Isolation(parts.graph, parts.fresh_graph)
-        self.care = Care(parts.graph, Tally(parts.last_epoch), isolation, notes=parts.notes)
+        self.care = Care(parts.graph, parts.tally, isolation, notes=parts.notes)
 
     @property
     def paused(self) -> bool:
@@ -315,7 +316,7 @@ class Driver:
         """Tell the coordinator of epochs that were delivered meanwhile."""
         while self._delivered:
             self._counts.epoch = self._delivered.pop(0)
-            self.care.delivered(self._counts.epoch)
+            self.care.delivered(self._counts.epoch, self.world.monotonic_s())
             self._obey(EpochDelivered(self._counts.epoch))
 
     def _fulfil(self) -> None:
@@ -498,7 +499,6 @@ class Driver:
     def _close_epoch(self, number: int) -> None:
         assert self._epochs is not None, "epochs are closed only where checkpoints are kept"
         epoch = self._epoch(number)
-        self.care.tally.close(number)
         self.totals.close(number)
         self._pending, self._pending_bytes = {}, 0
         self._epochs.close_epoch(epoch)
@@ -511,7 +511,11 @@ class Driver:
             {scan: dict(splits) for scan, splits in self._taking.positions.items()},
             {name: [pl.concat(frames)] for name, frames in self._joinable().items()}
             | self._letters.close_epoch(),
-            {**self.parts.facts, "ended": self._ended in ("completed", "drained")},
+            {
+                **self.parts.facts,
+                "ended": self._ended in ("completed", "drained"),
+                "rows_taken": self.care.tally.to_json(),
+            },
             None if self.parts.journal is None else self.parts.journal.close(),
         )
 

@@ -1,7 +1,7 @@
 """Finds the rows that no step can bear, and sets them aside.
 
 in      where the run before failed (:class:`Suspicion`), and the blocks of rows as they are taken
-state   how many rows of each split were taken since each epoch (:class:`Tally`)
+state   how many rows of each split were ever taken (:class:`Tally`), kept in every epoch
 out     what the good rows of a block give; a row that fails alone goes to ``rejected`` of its
         scan, with the exception and the step as reason, and its mark counts as if it had been read
 how     before a suspicious block the state is copied; where the block fails, a fresh graph takes
@@ -13,7 +13,7 @@ cost    nothing until something failed; then a copy of the state per piece that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -31,18 +31,17 @@ from millstream.engine.scan import Block, ScanStage
 from millstream.errors import JobError, MillstreamError
 
 ROWS_ASIDE_MAX = 1_000
-EPOCHS_KNOWN_MAX = 8
 REASON_CHARS_MAX = 500
 
 SplitId = tuple[str, str]
 """A scan and one of its splits."""
 Rows = dict[SplitId, tuple[int, int]]
-"""Per split the rows from one number up to another, counted since an epoch."""
+"""Per split the rows from one number up to another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Which rows after ``epoch`` are to be taken with care; None = all of them."""
+    """Which rows are to be taken with care; None = all of them, until an epoch after ``epoch``."""
 
     epoch: int
     rows: Rows | None
@@ -62,16 +61,23 @@ class Suspicion:
 
 
 class Tally:
-    """Counts the rows taken from each split, and knows the counts as they stood at epochs."""
+    """Counts the rows taken from each split since the pipeline's first start."""
 
-    def __init__(self, epoch: int) -> None:
-        self._taken: dict[SplitId, int] = {}
-        self._at: dict[int, dict[SplitId, int]] = {epoch: {}}
+    def __init__(self, taken: Mapping[str, Mapping[str, int]] | None = None) -> None:
+        said = taken or {}
+        self._taken = {(s, p): rows for s, splits in said.items() for p, rows in splits.items()}
         self._turn: dict[SplitId, int] | None = None
 
     def taken(self, split: SplitId) -> int:
-        """Return how many rows of a split were taken since the start."""
+        """Return how many rows of a split were taken."""
         return self._taken.get(split, 0)
+
+    def to_json(self) -> dict[str, dict[str, int]]:
+        """Return the counts as an epoch keeps them."""
+        said: dict[str, dict[str, int]] = {}
+        for (scan, split), rows in self._taken.items():
+            said.setdefault(scan, {})[split] = rows
+        return said
 
     @property
     def is_pushing(self) -> bool:
@@ -92,23 +98,12 @@ class Tally:
         self._taken[split] = first + rows
         return first
 
-    def close(self, epoch: int) -> None:
-        """An epoch ends here."""
-        self._at[epoch] = dict(self._taken)
-        for old in sorted(self._at)[:-EPOCHS_KNOWN_MAX]:
-            del self._at[old]
-
     def suspicion(self, epoch: int, *, everywhere: bool) -> Suspicion:
-        """Return what the turn under way took, counted from ``epoch``."""
-        base, turn = self._at.get(epoch), self._turn
-        if everywhere or base is None or turn is None:
+        """Return what the turn under way took."""
+        if everywhere or self._turn is None:
             return Suspicion(epoch, None)
-        rows = {
-            split: (turn.get(split, 0) - base.get(split, 0), last - base.get(split, 0))
-            for split, last in self._taken.items()
-            if last > turn.get(split, 0)
-        }
-        return Suspicion(epoch, rows)
+        before = ((split, self._turn.get(split, 0), last) for split, last in self._taken.items())
+        return Suspicion(epoch, {s: (first, last) for s, first, last in before if last > first})
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,8 @@ class Busy:
     """A function at work, called by a step: the thread it is in, and where it stands."""
 
     thread: int
-    frame: int
+    frame: FrameType | None
+    """The call itself, held: the number of one that is gone may be that of the next."""
     what: str
     is_users: bool = True
 
@@ -77,7 +78,7 @@ class Watchdog:
                 busy = None
                 continue
             busy = _busy(self._thread)
-            if busy is None or (before is not None and busy.frame != before.frame):
+            if busy is None or (before is not None and busy.frame is not before.frame):
                 since_s, tries = now_s, 0
                 continue
             stuck_s = now_s - since_s
@@ -109,13 +110,13 @@ def _busy(thread: int) -> Busy | None:
     uid = next((s.uid for s in _selves(own) if isinstance(s, Operator)), "")
     found = _function(own, Operator)
     if found is not None:
-        return Busy(thread, id(found), _said(uid, found))
+        return Busy(thread, found, _said(uid, found))
     # Polars calls functions of expressions in threads of its own.
     for other, frame in frames.items():
         found = _function(frame, Calls) if other != thread else None
         if found is not None:
-            return Busy(other, id(found), _said(uid, found))
-    return Busy(thread, 0, f"step '{uid}'", is_users=False)
+            return Busy(other, found, _said(uid, found))
+    return Busy(thread, None, f"step '{uid}'", is_users=False)
 
 
 def _function(frame: FrameType, caller: type) -> FrameType | None:
