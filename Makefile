@@ -33,8 +33,8 @@ oracle: env servers  ## ask Apache Flink again for every case, and record its an
 	$(BIN)/python -m tests.oracle.record $(or $(CASES),all)
 	$(if $(CASES),,$(BIN)/python -m tests.oracle.record_random all)
 
-faults: env  ## the long run: 5 000 random queries against DuckDB [QUERIES=…]
-	MILLSTREAM_RANDOM_QUERIES=$(or $(QUERIES),5000) $(PYTEST) -q -n $(WORKERS) tests/oracle/test_random.py
+faults: env servers  ## the long run of every fault, into tests/faults/RESULTS.md [STAGES='soak faults …']
+	$(BIN)/python -m tests.faults.campaign $(STAGES)
 
 check: env  ## format, lint, types, layers, examples in docstrings
 	$(BIN)/ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }

@@ -59,7 +59,8 @@ class Feed:
     def stop(self) -> None:
         """No more events; everything is with the broker when this returns."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         assert self._producer.flush(30) == 0, "the broker did not take every event"
         assert not self._failed, self._failed[:3]
 
@@ -74,6 +75,21 @@ class Feed:
         """Produce so many events at once (instead of, or before, `start`)."""
         with self.file.open("a") as file:
             file.write("".join(self._events(count)))
+
+    def send_again(self, count: int) -> None:
+        """Produce the last events a second time: to a pipeline these are rows of their own."""
+        lines = self.file.read_text().splitlines(keepends=True)[-count:]
+        with self.file.open("a") as file:
+            file.write("".join(lines))
+        for line in lines:
+            self._produce(line.encode())
+
+    def send_late(self, count: int, at_ms: int) -> None:
+        """Produce events of a time that is long over, at the end of each partition in turn."""
+        assert self._producer.flush(30) == 0, "the broker did not take every event"
+        for number in range(count):
+            text = f'{{"id":{-number},"key":"k0","value":1,"ts_ms":{at_ms}}}'
+            self._produce(text.encode())
 
     def answer(self) -> list[Row]:
         """What DuckDB says about all events, sorted."""

@@ -3,6 +3,7 @@
 in      the arguments of ``millstream``; MILLSTREAM_FAULTS_STOPS = "2,3": the epochs, counted from
         the start of this process, at whose decision the process stops itself (SIGSTOP), in the
         thread that decides, just before the manifest gets its name
+        MILLSTREAM_FAULTS_CLOCK = a file with the seconds by which the wall clock is wrong, now
 out     every Python thread has its name in the kernel too, so that one of them can be traced
 """
 
@@ -14,8 +15,10 @@ import re
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
+CLOCK = "MILLSTREAM_FAULTS_CLOCK"
 STOPS = "MILLSTREAM_FAULTS_STOPS"
 PR_SET_NAME = 15
 MANIFEST = re.compile(r"manifests/0*(\d+)\.json$")
@@ -59,11 +62,30 @@ def _made(arguments: tuple[Any, ...]) -> object:
     return path if isinstance(flags, int) and flags & os.O_CREAT else None
 
 
+def bend_clock(file: str) -> None:
+    """Let the wall clock be wrong by what the file says at each look; the monotonic one runs on.
+
+    In Python and not by libfaketime, which also bends the timed waits of C libraries: those of the
+    Kafka client then hang or spin, which no real clock does to them.
+    """
+    true_ns = time.time_ns
+
+    def wrong_ns() -> int:
+        with open(file) as found:  # noqa: PTH123 (as few calls as can be: it is asked often)
+            text = found.read()
+        return true_ns() + int(float(text or "0") * 1e9)
+
+    time.time_ns = wrong_ns
+    time.time = lambda: wrong_ns() / 1e9
+
+
 def main() -> None:
     """Be the command line."""
     name_threads()
     if stops := os.environ.get(STOPS):
         stop_at_epochs([int(word) for word in stops.split(",")])
+    if file := os.environ.get(CLOCK):
+        bend_clock(file)
     from millstream.cli import main as command_line
 
     sys.argv[0] = "millstream"

@@ -122,8 +122,13 @@ def jars() -> Path:
     return folder / "lib"
 
 
-def start(folder: Path, session: int) -> dict[str, Any]:
-    """Start a broker below `folder`; NoServer says what is missing."""
+def start(
+    folder: Path, session: int, *, listens: int | None = None, advertised: int | None = None
+) -> dict[str, Any]:
+    """Start a broker below `folder`; NoServer says what is missing.
+
+    One more listener, on the port `listens`, sends its clients to the port `advertised`: a proxy.
+    """
     for program, package in (("java", "openjdk-17-jre-headless"), ("openssl", "openssl")):
         if shutil.which(program) is None:
             raise NoServer(f"{program} is missing (apt-get install {package})")
@@ -135,14 +140,16 @@ def start(folder: Path, session: int) -> dict[str, Any]:
         place.mkdir()
         for file in folder.glob("*.pem"):
             shutil.copy(file, place)
-        found = _start_once(lib, place, session)
+        found = _start_once(lib, place, session, listens, advertised)
         if isinstance(found, KafkaServer):
             return asdict(found)
         trouble = found
     raise NoServer(f"Kafka {VERSION} did not start: {trouble}")
 
 
-def _start_once(lib: Path, folder: Path, session: int) -> KafkaServer | str:
+def _start_once(
+    lib: Path, folder: Path, session: int, listens: int | None, advertised: int | None
+) -> KafkaServer | str:
     names = ("plain", "sasl", "tls", "sasl_tls", "controller")
     port = dict(zip(names, ports.free_ports(len(names)), strict=True))
     jaas = "".join(
@@ -150,7 +157,12 @@ def _start_once(lib: Path, folder: Path, session: int) -> KafkaServer | str:
         for name in ("saslplain", "sasltls")
     )
     properties = folder / "server.properties"
-    properties.write_text(PROPERTIES.format(**port, folder=folder, jaas=jaas))
+    text = PROPERTIES.format(**port, folder=folder, jaas=jaas)
+    if listens is not None:
+        for line, at in (("\nlisteners=", listens), ("\nadvertised.listeners=", advertised)):
+            text = text.replace(line, f"{line}PROXIED://127.0.0.1:{at},")
+        text = text.replace("protocol.map=", "protocol.map=PROXIED:PLAINTEXT,")
+    properties.write_text(text)
     java = ["java", "-Xmx512m", "-Xshare:auto", "-XX:+UseSerialGC", "-cp", f"{lib}/*"]
     java.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
     scram = f"SCRAM-SHA-256=[name={USER},password={PASSWORD}]"

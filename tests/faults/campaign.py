@@ -1,0 +1,208 @@
+"""The long run: every fault in its long form, into RESULTS.md (``make faults``).
+
+in      the commit that is checked out; numbers from the environment, by the defaults below
+out     RESULTS.md beside this file: commit, date, machine, figures, and a row per fault
+exit    0 only when every test of every stage passed
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.faults.table import FAULTS, REASONS
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = Path(__file__).with_name("RESULTS.md")
+TOLD_S = 60.0
+NUMBER = re.compile(r"::test_f(\d\d)_")
+NUMBERS = {"SIMULATOR_SEEDS": "2000", "RANDOM_QUERIES": "5000", "SOAK_S": "1800"}
+Found = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run of pytest."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    beside: bool = False
+    """Runs while the others do."""
+
+
+def stages() -> list[Stage]:
+    seeds, queries, soak_s = (os.environ.get(f"MILLSTREAM_{n}", d) for n, d in NUMBERS.items())
+    return [
+        Stage("soak", ("tests/faults/test_soak.py",), {"MILLSTREAM_SOAK_S": soak_s}, beside=True),
+        Stage(
+            "faults",
+            ("-n", "2", "--dist", "worksteal", "tests", "-m", "faults",
+             "--ignore=tests/faults/test_soak.py"),
+            {},
+        ),
+        Stage("simulator", ("-n", "2", "tests/simulator"), {"MILLSTREAM_SIMULATOR_SEEDS": seeds}),
+        Stage(
+            "random queries", ("-n", "2", "tests/oracle/test_random.py"),
+            {"MILLSTREAM_RANDOM_QUERIES": queries},
+        ),
+    ]  # fmt: skip
+
+
+class Running:
+    """A stage at work; its output goes to a file of its own."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.stage = stage
+        self.log = folder / f"{stage.name.replace(' ', '-')}.log"
+        self.report = self.log.with_suffix(".json")
+        self.begun_s = time.monotonic()
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", "-q", "-p", "tests.faults.report",
+                 "-p", "no:cacheprovider", *stage.arguments],
+                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                env={**os.environ, "MILLSTREAM_FAULTS": "long",
+                     "MILLSTREAM_FAULTS_REPORT": str(self.report), **stage.environment},
+            )  # fmt: skip
+
+    def wait(self) -> Found:
+        told_s = time.monotonic()
+        while self.process.poll() is None:
+            time.sleep(0.5)
+            if time.monotonic() - told_s >= TOLD_S:
+                told_s = time.monotonic()
+                lines = self.log.read_text(errors="replace").splitlines()
+                self.say(lines[-1] if lines else "…")
+        found: Found = json.loads(self.report.read_text()) if self.report.exists() else {}
+        ended = {0: "passed", 5: "no tests"}.get(self.process.returncode, "FAILED")
+        self.say(f"{ended} ({len(found)} tests)")
+        if self.process.returncode:
+            print(self.log.read_text(errors="replace")[-6000:], flush=True)
+        return found
+
+    def say(self, text: str) -> None:
+        at_s = time.monotonic() - self.begun_s
+        print(f"[{self.stage.name} {at_s / 60:4.1f} min] {text}", flush=True)
+
+
+def main() -> int:
+    """Run every stage and write what came out."""
+    folder = Path(tempfile.mkdtemp(prefix="millstream-faults-"))
+    begun_s = time.monotonic()
+    commit = _git("rev-parse", "HEAD")
+    changed = bool(_git("status", "--porcelain", "--", "src", "tests"))
+    wanted = sys.argv[1:]
+    beside: list[Running] = []
+    found: dict[str, Found] = {}
+    codes: dict[str, int] = {}
+    for stage in [s for s in stages() if not wanted or s.name in wanted]:
+        running = Running(stage, folder)
+        print(f"[{stage.name}] begins", flush=True)
+        if stage.beside:
+            beside.append(running)
+            continue
+        found[stage.name], codes[stage.name] = running.wait(), running.process.returncode
+    for running in beside:
+        found[running.stage.name] = running.wait()
+        codes[running.stage.name] = running.process.returncode
+    minutes = (time.monotonic() - begun_s) / 60
+    RESULTS.write_text(text(found, codes, commit, changed=changed, minutes=minutes))
+    print(f"logs in {folder}; results in {RESULTS.relative_to(ROOT)}", flush=True)
+    return 1 if any(codes.values()) else 0
+
+
+def text(
+    found: dict[str, Found], codes: dict[str, int], commit: str, *, changed: bool, minutes: float
+) -> str:
+    """The page."""
+    tests = {name: said for part in found.values() for name, said in part.items()}
+    lines = [
+        "# The long run",
+        "",
+        "Written by `make faults`; how each is made: [reliability](../../docs/reliability.md).",
+        "",
+        f"* commit `{commit}`{' with local changes' if changed else ''}",
+        f"* {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, {_machine()}",
+    ]
+    for name, part in found.items():
+        count = {o: sum(s["outcome"] == o for s in part.values()) for o in ("passed", "failed")}
+        told = f"* {name}: {count['passed']} tests passed, {count['failed']} failed"
+        lines.append(told + (f" (exit {codes[name]})" if codes[name] else ""))
+    numbers = {n: os.environ.get(f"MILLSTREAM_{n}", d) for n, d in NUMBERS.items()}
+    lines += [
+        "* " + ", ".join(f"{n.lower().replace('_', ' ')} {v}" for n, v in numbers.items()),
+        "",
+        "| | fault | result | tests | figures |",
+        "|---|---|---|---|---|",
+    ]
+    for number, fault in FAULTS.items():
+        mine = {n: s for n, s in tests.items() if _number(n) == number}
+        result, count = _result(number, mine)
+        lines.append(f"| F{number} | {fault} | {result} | {count} | {_figures(mine)} |")
+    failures = [(n, s["text"]) for n, s in tests.items() if s["outcome"] == "failed"]
+    for name, why in failures:
+        last = why.strip().splitlines()[-1:] or [""]
+        lines += ["", f"**{name}** failed: `{last[0][:200]}`"]
+    return "\n".join([*lines, ""])
+
+
+def _number(name: str) -> int | None:
+    match = NUMBER.search(name)
+    return None if match is None else int(match[1])
+
+
+def _result(number: int, mine: Found) -> tuple[str, int]:
+    ran = {n: s for n, s in mine.items() if s["outcome"] != "skipped"}
+    if number in REASONS:
+        return f"not yet: {REASONS[number]}", 0
+    if any(s["outcome"] == "failed" for s in ran.values()):
+        return "**fail**", len(ran)
+    return ("pass", len(ran)) if ran else ("**not run**", 0)
+
+
+def _figures(mine: Found) -> str:
+    """Counts of a fault's tests are added up, other figures are the largest."""
+    together: dict[str, float] = {}
+    words: list[str] = []
+    for said in mine.values():
+        for name, value in said["notes"].items():
+            if not isinstance(value, int | float):
+                words.append(f"{name} {value}")
+            elif isinstance(value, int):
+                together[name] = together.get(name, 0) + value
+            else:
+                together[name] = max(together.get(name, 0.0), value)
+    figures = [
+        f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int)
+        else f"{name.replace('_', ' ')} {value:.2f}"
+        for name, value in together.items()
+    ]  # fmt: skip
+    return ", ".join(figures + words).replace(",", " ") if not words else ", ".join(figures + words)
+
+
+def _machine() -> str:
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return (
+        f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB, {platform.system()} "
+        f"{platform.release().split('-')[0]}, Python {platform.python_version()}"
+    )
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
