@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from millstream.cli.dlq_app import app as dlq_app
+from millstream.cli import checkpoints_app
 from millstream.cli.failure import leave, told
 
 EPILOG = (
@@ -27,8 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
 
 
 app.add_typer(dlq_app, name="dlq")
@@ -90,9 +89,18 @@ def run(
         Engine, typer.Option("--engine", help="Where it runs: in this process.")
     ] = Engine.EMBEDDED,
     checkpoint: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--checkpoint", metavar="DIR", help="Keep checkpoints; go on from the last."),
     ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="PLACE[@EPOCH]", help="Begin from a savepoint or checkpoint folder."
+        ),
+    ] = None,
+    as_new: Annotated[
+        bool, typer.Option("--as-new", help="With --from: as a new pipeline, known to no sink.")
+    ] = False,
     pairs: Pairs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
     allow_lost_state: Annotated[
@@ -104,6 +112,9 @@ def run(
     with told():
         from millstream.cli.run import run_file
 
+        if restore is not None:
+            pairs = [*(pairs or []), f"execution.state-recovery.path={restore}"]
+            pairs.append(f"execution.state-recovery.as-new={str(as_new).lower()}")
         if allow_lost_state:
             pairs = [*(pairs or []), "execution.savepoint.ignore-unclaimed-state=true"]
         assert engine is Engine.EMBEDDED, "the only engine of this version"
@@ -125,7 +136,7 @@ def sql(
         bool, typer.Option("--changelog", help="Print each change: +I, -U, +U, -D.")
     ] = False,
     checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", metavar="DIR", help="Keep checkpoints.")
+        str | None, typer.Option("--checkpoint", metavar="DIR", help="Keep checkpoints.")
     ] = None,
     pairs: Pairs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
@@ -286,6 +297,9 @@ def demo(
         from millstream.cli.demo import play
 
         leave(play(seconds, speed, database, plain=plain))
+
+
+checkpoints_app.register(app)
 
 
 @app.command()
