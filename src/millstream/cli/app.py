@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from millstream.cli.dlq_app import app as dlq_app
 from millstream.cli import checkpoints_app
+from millstream.cli.dlq_app import app as dlq_app
 from millstream.cli.failure import leave, told
 
 EPILOG = (

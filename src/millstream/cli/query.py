@@ -29,7 +29,7 @@ def query(
     text: str | None,
     file: Path | None,
     shape: str,
-    checkpoint: Path | None,
+    checkpoint: str | None,
     pairs: list[str],
     *,
     changelog: bool,

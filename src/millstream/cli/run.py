@@ -12,14 +12,14 @@ from millstream.errors import PlanError
 from millstream.frame import context
 
 
-def run_file(file: Path, checkpoint: Path | None, pairs: list[str], *, quiet: bool) -> Exit:
+def run_file(file: Path, checkpoint: str | None, pairs: list[str], *, quiet: bool) -> Exit:
     """Run a .sql or .py file; returns the exit code."""
     kind = kind_of(file)
     options = {"pipeline.name": file.stem, **settings_of(pairs)}
     kept = Path(".millstream", options["pipeline.name"], "dead-letters")
     options.setdefault("pipeline.dead-letters.fallback-dir", str(kept))
     if checkpoint is not None:
-        options["execution.checkpointing.dir"] = str(checkpoint)
+        options["execution.checkpointing.dir"] = checkpoint
     conductor = Conductor(quiet=quiet)
     around = context.Surroundings(options=options, runner=conductor)
     if kind == "sql":

@@ -75,6 +75,14 @@ class Manifest:
         found: str | None = self.body.get("prepared_by")
         return found
 
+    @property
+    def state_rows(self) -> int | None:
+        """Rows of all tables of all operators; None where the manifest does not say."""
+        if self.format == format_1.FORMAT:
+            return None
+        operators = self.body["state"]["operators"].values()
+        return sum(table["rows"] for said in operators for table in said["tables"].values())
+
 
 def manifest_name(number: int) -> str:
     """Return the name of an epoch's manifest."""

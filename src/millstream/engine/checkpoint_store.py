@@ -20,7 +20,7 @@ from typing import Any
 
 from millstream.engine import checkpoint_format_1 as format_1
 from millstream.engine import sealed
-from millstream.engine.checkpoint import Epoch
+from millstream.engine.checkpoint import Damaged, Epoch
 from millstream.engine.checkpoint_folder import (
     ASIDE,
     FORMAT,
@@ -33,6 +33,7 @@ from millstream.engine.checkpoint_folder import (
     manifest_name,
 )
 from millstream.engine.packing import Packing
+from millstream.engine.prune import superfluous
 from millstream.engine.world import RealWorld, World
 from millstream.errors import CheckpointError, Domain, Retry
 from millstream.ports.store import NotThere, Store, StoreError
@@ -119,10 +120,11 @@ class CheckpointStore(CheckpointFolder):
 
     def prune(self) -> None:
         """Remove what no epoch that is kept refers to; done after every epoch as well."""
-        numbers = self.epochs()
-        for number in numbers[: -self._retained]:
-            self._forget(number)
-        self._sweep(numbers[-self._retained :])
+        for name in superfluous(self, self._retained):
+            self.store.delete(name)
+        manifests = [self.manifest(number) for number in self.epochs()]
+        self._referred = {m.number: frozenset(m.packs) for m in manifests}
+        self._old = frozenset(m.number for m in manifests if m.format == format_1.FORMAT)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -209,36 +211,15 @@ class CheckpointStore(CheckpointFolder):
                 self._forget(number)
                 for pack in packs - kept_packs:
                     self.store.delete(PACKS + pack)
-        except StoreError:
+        except (StoreError, Damaged):
             self._swept = False
 
     def _forget(self, number: int) -> None:
         self.store.delete(manifest_name(number))
-        if number in self._old or not self._swept:
+        if number in self._old:
             for name in self.store.names(format_1.folder(number)):
                 self.store.delete(name)
         self._referred.pop(number, None)
-
-    def _sweep(self, numbers: list[int]) -> None:
-        """Remove packs and files that no manifest refers to.
-
-        Only where every manifest can be read, and only up to the newest one, which is ours: what an
-        older start of the pipeline may still be writing lies above it.
-        """
-        try:
-            manifests = {n: self.manifest(n) for n in numbers}
-        except CheckpointError:
-            return
-        self._referred = {n: frozenset(m.packs) for n, m in manifests.items()}
-        wanted = {PACKS + pack for m in manifests.values() for pack in m.packs}
-        for name in self.store.names(PACKS):
-            number = name.removeprefix(PACKS).partition("-")[0]
-            if name not in wanted and number.isdigit() and numbers and int(number) <= numbers[-1]:
-                self.store.delete(name)
-        old = tuple(format_1.folder(n) for n, m in manifests.items() if m.format == format_1.FORMAT)
-        for name in self.store.names(format_1.EPOCHS):
-            if not name.startswith(old):
-                self.store.delete(name)
 
     def _remove_newest(self, number: int) -> None:
         assert number == self._newest, "only the newest epoch may turn out not to have happened"

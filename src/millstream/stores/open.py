@@ -45,3 +45,8 @@ def is_same_place(one: str, other: str) -> bool:
     if _SCHEME.match(one) or _SCHEME.match(other):
         return one.rstrip("/") == other.rstrip("/")
     return Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
+
+
+def full_address(text: str) -> str:
+    """Return an address that means the same in another working folder."""
+    return text if _SCHEME.match(text) else str(Path(text).expanduser().resolve())
