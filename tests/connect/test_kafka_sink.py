@@ -15,7 +15,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_schema
 from millstream.connect import kafka_write
-from millstream.errors import ConnectorError, OptionError, PlanError
+from millstream.connect.kafka_write import KafkaSink
+from millstream.errors import ConnectorError, Domain, OptionError, PlanError
 from millstream.plan.table import Metadata, Physical, Table
 from millstream.ports.connector import Delivered, Delivery, Sink
 from millstream.ports.registry import sink_for
@@ -237,6 +238,86 @@ def test_at_least_once_tells_what_the_broker_refused(kafka: KafkaServer) -> None
     assert (sum(d.accepted for d in done), sum(d.refused for d in done)) == (2, 1)
     assert heard == [(None, 2)]
     assert [v["id"] for v in values(kafka, topic)] == [1, 3]
+    sink.close()
+
+
+def deciding(kafka: KafkaServer, topic: str, **more: Any) -> KafkaSink:
+    """A sink that will decide on epochs itself."""
+    made = sink_for(table_of("kafka", options(kafka, topic, **more), COLUMNS), updating=False)
+    assert isinstance(made, KafkaSink)
+    made.epoch_s = 0.1
+    return made
+
+
+def test_staged_rows_appear_with_their_commit(kafka: KafkaServer) -> None:
+    """The fast path: rows are sent as they come, and nobody sees them before their epoch."""
+    topic = new_topic(kafka)
+    sink = deciding(kafka, topic)
+    assert sink.open("p", 1) is None
+    sink.stage(rows(1))
+    sink.stage(rows(2, 3))
+    assert sink.prepare(1) == Delivered(3)
+    assert values(kafka, topic) == []
+    sink.commit(1)
+    assert [v["id"] for v in values(kafka, topic)] == [1, 2, 3]
+    assert sink.prepare(2) == Delivered(0)  # a quiet epoch counts
+    sink.commit(2)
+    sink.stage(rows(4))
+    sink.close()  # stopped in the middle: nothing of it, and nobody is held up
+    assert [v["id"] for v in values(kafka, topic)] == [1, 2, 3]
+    again = deciding(kafka, topic)
+    assert again.open("p", 2) == 2
+    again.stage(rows(4))
+    again.prepare(3)
+    again.commit(3)
+    again.deliver(4, [rows(5)])  # another sink came in: the same record goes on
+    again.close()
+    assert [v["id"] for v in values(kafka, topic)] == [1, 2, 3, 4, 5]
+
+
+def test_a_prepared_epoch_that_was_not_committed_never_happened(kafka: KafkaServer) -> None:
+    """The restart asks the progress record, after it has ended what was open."""
+    topic = new_topic(kafka)
+    first = deciding(kafka, topic)
+    first.open("p", 1)
+    first.stage(rows(1))
+    first.prepare(1)
+    second = deciding(kafka, topic)
+    assert second.open("p", 2) is None
+    with pytest.raises(ConnectorError) as caught:
+        first.commit(1)
+    assert caught.value.domain is Domain.FENCED
+    second.stage(rows(1))
+    second.prepare(1)
+    second.commit(1)
+    assert [v["id"] for v in values(kafka, topic)] == [1]
+    first.close()
+    second.close()
+
+
+def test_a_staged_row_the_broker_refuses_is_told_and_the_others_stay(kafka: KafkaServer) -> None:
+    """Told before the manifest is written; the transaction is begun anew without it."""
+    topic = new_topic(kafka, **{"max.message.bytes": "2000"})
+    sink = deciding(kafka, topic, **{"properties.message.max.bytes": "1000000"})
+    heard = heard_of(sink)
+    sink.open("p", 1)
+    sink.stage(rows(1))
+    large = [(2, "x" * 5000), (3, "c")]
+    sink.stage(pl.DataFrame(large, schema=polars_schema(COLUMNS), orient="row"))
+    assert sink.prepare(1) == Delivered(2, 1)
+    assert heard == [(1, 2)]
+    sink.commit(1)
+    assert [v["id"] for v in values(kafka, topic)] == [1, 3]
+    sink.close()
+
+
+def test_a_transaction_must_outlive_its_epoch(kafka: KafkaServer) -> None:
+    """With a time-out shorter than the interval every commit would fail."""
+    topic = new_topic(kafka)
+    sink = deciding(kafka, topic, **{"properties.transaction.timeout.ms": "10000"})
+    sink.epoch_s = 30.0
+    with pytest.raises(OptionError, match="stays open"):
+        sink.open("p", 1)
     sink.close()
 
 

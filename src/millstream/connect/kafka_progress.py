@@ -21,8 +21,8 @@ from millstream.connect.kafka_options import KafkaConfig
 from millstream.errors import ConnectorError, Domain, Retry
 
 PARTITIONS: Final = 16
-READ_LIMIT_S: Final = 90.0
-"""Longer than a transaction may stay open (60 s), so that one left behind has been ended."""
+READ_LIMIT_S: Final = 200.0
+"""Longer than a transaction may stay open, so that one left behind by another has been ended."""
 TOPIC_CONFIG: Final = {
     "cleanup.policy": "compact",
     "segment.bytes": str(8 << 20),

@@ -5,16 +5,19 @@ exactly once   ``open`` takes the transactional id (which fences every older pro
                the new progress record into one transaction, so that both are there or neither is
 at least once  an idempotent producer; ``flush`` waits for the acknowledgements and tells what the
                broker refused
+fast path      where it decides on epochs (``Deciding``), rows go into the open transaction as they
+               come; the commit with the progress record is the decision
 time-outs      a commit that timed out may have happened: the producer is thrown away, a new one
                fences it, and the progress record decides (librdkafka cannot resume, and its late
                EndTxn could end the next transaction)
 refused        a message the broker does not take (too large) is told before the commit, the others
                are sent
-source         docs/decisions/0101-kafka-progress-topic.md
+source         docs/decisions/0101-kafka-progress-topic.md, 0604-kafka-decides.md
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from dataclasses import dataclass
@@ -25,20 +28,20 @@ import polars as pl
 from millstream.connect import kafka_client as door
 from millstream.connect.epochs import fenced, skipped
 from millstream.connect.kafka_encode import MessageEncoder, Messages
-from millstream.connect.kafka_options import KafkaConfig, Partitioner
+from millstream.connect.kafka_options import KafkaConfig
 from millstream.connect.kafka_progress import Progress, ProgressLog
+from millstream.connect.kafka_send import FLUSH_LIMIT_S, Reports, Sending, served
 from millstream.errors import ConnectorError, Domain, MillstreamError, OptionError, Retry
-from millstream.ports.connector import REASON, Delivered, Delivery, Sink, SinkSpec
+from millstream.ports.connector import Deciding, Delivered, Delivery, Sink, SinkSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 TRANSACTION_LIMIT_S: Final = 60.0
-FLUSH_LIMIT_S: Final = 120.0
 TRIES_MAX: Final = 3
-_TOO_LARGE = {door.Code.MSG_SIZE_TOO_LARGE, door.Code.INVALID_RECORD, door.Code._INVALID_ARG}
-# Of two errors for one cause, the queue's says only that the message was thrown away.
-_THROWN_AWAY = {door.Code._PURGE_QUEUE, door.Code._PURGE_INFLIGHT}
+ABORT_LIMIT_S: Final = 5.0
+MARGIN_S: Final = 60.0
+"""So much longer than two epochs a transaction may stay open before the broker ends it."""
 
 
 @dataclass(slots=True)
@@ -50,7 +53,7 @@ class _Owner:
     last: int | None = None
 
 
-class KafkaSink(Sink):
+class KafkaSink(Sink, Deciding):
     """The writable side of a Kafka table."""
 
     def __init__(self, spec: SinkSpec, config: KafkaConfig, *, upsert: bool) -> None:
@@ -69,9 +72,13 @@ class KafkaSink(Sink):
         self._transactional: Any = None
         self._plain: Any = None
         self._written = 0
-        self._failed: list[pl.DataFrame] = []
-        self._next_partition = 0
-        self._partition_count = 0
+        self._sending = Sending(config, self._topic, self._complaints)
+        self._reports: list[Reports] = []
+        """Of what was staged and not committed."""
+        self._troubled: list[Reports] = []
+        """Of what was written: those that tell of trouble."""
+        self._is_open = False
+        """A transaction is."""
 
     # ------------------------------------------------------------------ the contract
 
@@ -101,7 +108,9 @@ class KafkaSink(Sink):
                 if owner.last == epoch:  # the commit that timed out had happened
                     break
             try:
-                parts = self._transaction(epoch, parts, refused, watch=attempt > 0)
+                self._sent(parts, refused)
+                self._tell(epoch, refused)
+                self._decide(epoch)
             except door.KafkaException as error:
                 self._after(error, last_try=attempt == TRIES_MAX - 1)
                 continue
@@ -121,32 +130,80 @@ class KafkaSink(Sink):
         if self._plain is None:
             self._plain = self._producer()
         messages = self._encoder.encode(frame)
-        on_delivery = functools.partial(self._on_failure, messages, set())
-        refused = self._produce(self._plain, messages, None, on_delivery)
-        self._written += len(messages) - len(refused)
-        self._plain.poll(0)
-        return Delivered(0, self._tell(None, _with_reasons(messages, refused)))
+        self._sending.produce(self._plain, messages, self._troubled)
+        self._written += len(messages)
+        served(self._plain.poll, 0)
+        return Delivered(0, self._told())
 
     def flush(self) -> Delivered:
         """Wait for every acknowledgement; ConnectorError when the broker stays away."""
         if self._plain is None:
             return Delivered(0)
-        left = self._plain.flush(FLUSH_LIMIT_S)
-        failed, self._failed = self._failed, []
-        # One by one: frames written at different times may differ in having a change column.
-        bad = sum(self._tell(None, [rows]) for rows in failed)
-        done, self._written = self._written - left - bad, left
+        left = served(self._plain.flush, FLUSH_LIMIT_S)
+        bad = self._told()
         if left:
             error = self._complaints.telling() or door.Code(door.Code._TIMED_OUT)
             raise door.in_our_words(error, self._config, f"{left} rows wait to be written")
+        done, self._written = self._written, 0
         return Delivered(done, bad)
+
+    def _told(self) -> int:
+        """Tell the rows refused since the last call; raise what is no row's fault."""
+        troubled, self._troubled = self._troubled, []
+        # One by one: frames written at different times may differ in having a change column.
+        bad = sum(self._tell(None, r.refused()) for r in troubled)
+        self._written -= bad
+        for report in troubled:
+            report.bad = {}
+            if report.failure is not None:
+                doing = "Rows cannot be written"
+                raise door.in_our_words(report.failure, self._config, doing, self._complaints)
+        return bad
+
+    # ------------------------------------------------------------------ deciding on epochs
+
+    def stage(self, frame: pl.DataFrame) -> None:
+        """Send rows into the open transaction."""
+        try:
+            self._begin()
+            messages = self._encoder.encode(frame)
+            self._reports.append(self._sending.produce(self._transactional, messages))
+            served(self._transactional.poll, 0)
+        except door.KafkaException as error:
+            raise self._error(error, f"'{self._topic}' cannot be written") from None
+
+    def prepare(self, epoch: int) -> Delivered:
+        """Wait for the acknowledgements; what is refused is taken out, the rest sent anew."""
+        refused: list[pl.DataFrame] = []
+        try:
+            self._begin()
+            staged, self._reports = self._reports, []
+            kept = self._settled(staged, refused)
+            kept = [r.messages for r in staged] if kept is None else self._sent(kept, refused)
+        except door.KafkaException as error:
+            raise self._error(error, f"'{self._topic}' cannot be written") from None
+        return Delivered(sum(map(len, kept)), self._tell(epoch, refused))
+
+    def commit(self, epoch: int) -> None:
+        """Commit with the progress record; where the outcome is unknown a restart asks for it."""
+        try:
+            self._decide(epoch)
+        except door.KafkaException as error:
+            self._forget_transactional()  # an abort could end what has been committed
+            raise self._error(error, f"Epoch {epoch} may not be committed") from None
 
     def close(self) -> None:
         """Abort an open transaction; rows written but not flushed may be lost."""
+        if self._is_open and self._transactional is not None:
+            # Left open it would hide what others write until the broker ends it.
+            with contextlib.suppress(door.KafkaException):
+                self._transactional.abort_transaction(ABORT_LIMIT_S)
+        self._is_open = False
         for producer in (self._transactional, self._plain):
             if producer is not None:
                 producer.purge()
-                producer.flush(1.0)
+                with contextlib.suppress(door.KafkaException):  # it may be fenced
+                    served(producer.flush, 1.0)
         self._transactional = self._plain = None
         self._cluster.close()
 
@@ -168,7 +225,9 @@ class KafkaSink(Sink):
         owner, log = self._owner, self._log
         assert owner is not None, "take over before open"
         assert log is not None, "take over without a progress log"
-        producer = self._producer(**{"transactional.id": self._transactional_id()})
+        producer = self._producer(
+            **{"transactional.id": self._transactional_id(), **self._timeout()}
+        )
         try:
             self._give_way_to(log.read(glance=True))
             producer.init_transactions(TRANSACTION_LIMIT_S)
@@ -181,7 +240,25 @@ class KafkaSink(Sink):
         except door.KafkaException as error:
             raise self._error(error, "The transactional producer cannot start") from None
         self._transactional = producer
+        self._is_open = False
         return found.epoch
+
+    def _timeout(self) -> dict[str, Any]:
+        """How long the broker lets a transaction stay open, where rows are staged into it."""
+        if not self.epoch_s:
+            return {}
+        name = "transaction.timeout.ms"
+        own = self._config.properties.get(name)
+        if own is None:
+            return {name: int((2 * self.epoch_s + MARGIN_S) * 1000)}
+        if int(own) < 2000 * self.epoch_s:
+            raise OptionError(
+                f"A transaction stays open for an epoch ({self.epoch_s:g} s), longer than "
+                f"{own} ms allow.",
+                where=f"option 'properties.{name}'",
+                hint="Leave it out, or set 'engine.fast-path' = 'false'.",
+            )
+        return {}
 
     def _give_way_to(self, found: Progress) -> None:
         owner = self._owner
@@ -189,41 +266,53 @@ class KafkaSink(Sink):
         if found.incarnation > owner.incarnation:
             raise fenced(owner.pipeline, self._name, owner.incarnation, found.incarnation)
 
-    def _transaction(
-        self, epoch: int, parts: list[Messages], refused: list[pl.DataFrame], *, watch: bool
-    ) -> list[Messages]:
-        """Try to commit; with refused messages it is aborted, they are taken out and told.
+    def _begin(self) -> None:
+        if not self._is_open:
+            self._transactional.begin_transaction()
+            self._is_open = True
 
-        The first try is not watched message by message; when it fails the second tells which
-        message the broker refuses, at the price of a callback each. ``refused`` grows.
+    def _sent(self, parts: list[Messages], refused: list[pl.DataFrame]) -> list[Messages]:
+        """Send messages into a transaction; those refused go over from ``parts`` to ``refused``."""
+        while True:
+            self._begin()
+            reports = [self._sending.produce(self._transactional, m) for m in parts]
+            kept = self._settled(reports, refused)
+            if kept is None:
+                return parts
+            parts[:] = kept  # in place, so that a try after this one does not send them again
+
+    def _settled(
+        self, reports: list[Reports], refused: list[pl.DataFrame]
+    ) -> list[Messages] | None:
+        """Wait for the acknowledgements; None: all were taken.
+
+        Otherwise the transaction is aborted, and what can be sent again is returned.
         """
+        left = served(self._transactional.flush, TRANSACTION_LIMIT_S)
+        failure = next((r.failure for r in reports if r.failure is not None), None)
+        if failure is not None or left:
+            raise door.KafkaException(failure or door.Code(door.Code._TIMED_OUT))
+        if not any(r.bad for r in reports):
+            return None
+        self._transactional.abort_transaction(TRANSACTION_LIMIT_S)
+        self._is_open = False
+        for report in reports:
+            refused += report.refused()
+        return [r.messages.without(set(r.bad)) if r.bad else r.messages for r in reports]
+
+    def _decide(self, epoch: int) -> None:
+        """Add the progress record to the open transaction and commit."""
         producer, log, owner = self._transactional, self._log, self._owner
         assert owner is not None, "transaction before open"
         assert log is not None, "transaction without a progress log"
-        while True:
-            failed: list[dict[int, str]] = [{} for _ in parts]
-            producer.begin_transaction()
-            for messages, bad in zip(parts, failed, strict=True):
-                bad.update(self._produce(producer, messages, bad if watch else None))
-            if watch:
-                producer.flush(TRANSACTION_LIMIT_S)
-            if not any(failed):
-                break
-            producer.abort_transaction(TRANSACTION_LIMIT_S)
-            for i, bad in enumerate(failed):
-                refused += _with_reasons(parts[i], bad)
-                # In place, so that a try after this one does not send them again.
-                parts[i] = parts[i].without(set(bad))
-            watch = True
-        self._tell(epoch, refused)
         note = functools.partial(log.write, producer, Progress(epoch, owner.incarnation))
         try:
             note()
         except BufferError:
-            self._wait_for_room(producer, note)
+            self._sending.wait_for_room(producer, note)
         self._commit(producer)
+        self._is_open = False
         owner.last = epoch
-        return parts
 
     def _commit(self, producer: Any) -> None:
         """Commit; a retriable error repeats the same call within the limit."""
@@ -242,12 +331,13 @@ class KafkaSink(Sink):
     def _after(self, error: Any, *, last_try: bool) -> None:
         """Bring the producer into a state from which the epoch can be tried again, or raise."""
         found = error.args[0]
-        if found.code() in door.FENCED or last_try:
+        if last_try or (found.code() in door.FENCED and self._newer_start() is not None):
             self._forget_transactional()
             raise self._error(error, f"'{self._topic}' cannot be written") from None
         if found.txn_requires_abort():
             try:
                 self._transactional.abort_transaction(TRANSACTION_LIMIT_S)
+                self._is_open = False
             except door.KafkaException:
                 self._forget_transactional()
             return
@@ -255,91 +345,9 @@ class KafkaSink(Sink):
 
     def _forget_transactional(self) -> None:
         producer, self._transactional = self._transactional, None
+        self._is_open = False
         if producer is not None:
             producer.purge()
-
-    # ------------------------------------------------------------------ messages
-
-    def _produce(
-        self,
-        producer: Any,
-        messages: Messages,
-        watch: dict[int, str] | None,
-        on_delivery: Callable[[Any, Any], None] | None = None,
-    ) -> dict[int, str]:
-        """Hand messages to the client; returns those it refuses at once, by index.
-
-        A Python loop over rows, because the client takes one message a call.
-        """
-        refused: dict[int, str] = {}
-        produce, topic = producer.produce, self._topic
-        plain = messages.topics is None and messages.timestamps_ms is None
-        simple = plain and messages.headers is None and watch is None
-        fixed = self._config.partitioner is not Partitioner.DEFAULT
-        every: dict[str, Any] = {} if on_delivery is None else {"on_delivery": on_delivery}
-        for index, value in enumerate(messages.values):
-            key = None if messages.keys is None else messages.keys[index]
-            more = every
-            if not simple or fixed:
-                topic, extra = self._details(messages, index, watch)
-                more = {**every, **extra}
-            try:
-                try:
-                    produce(topic, value, key, **more)
-                except BufferError:
-                    self._wait_for_room(producer, functools.partial(
-                        produce, topic, value, key, **more
-                    ))  # fmt: skip
-            except door.KafkaException as error:
-                if error.args[0].code() not in _TOO_LARGE:
-                    raise
-                refused[index] = str(error.args[0].str())
-        return refused
-
-    def _details(
-        self, messages: Messages, index: int, watch: dict[int, str] | None
-    ) -> tuple[str, dict[str, Any]]:
-        more: dict[str, Any] = {}
-        if watch is not None:
-            more["on_delivery"] = functools.partial(_note, watch, index)
-        if messages.timestamps_ms is not None:
-            more["timestamp"] = messages.timestamps_ms[index] or 0
-        if messages.headers is not None:
-            more["headers"] = messages.headers[index] or []
-        if self._config.partitioner is Partitioner.FIXED:
-            more["partition"] = 0
-        elif self._config.partitioner is Partitioner.ROUND_ROBIN:
-            more["partition"] = self._next_partition % self._partition_count
-            self._next_partition += 1
-        return (messages.topics and messages.topics[index]) or self._topic, more
-
-    def _wait_for_room(self, producer: Any, again: Callable[[], None]) -> None:
-        end = time.monotonic() + FLUSH_LIMIT_S
-        while True:
-            producer.poll(0.1)
-            try:
-                again()
-            except BufferError:
-                if time.monotonic() > end:
-                    raise self._error(
-                        door.Code(door.Code._QUEUE_FULL), f"'{self._topic}' cannot be written"
-                    ) from None
-                continue
-            return
-
-    def _on_failure(self, messages: Messages, told: set[int], error: Any, message: Any) -> None:
-        """A message written outside a transaction was not acknowledged."""
-        if error is None:
-            return
-        # Found by its bytes: a callable for each message would be dear, and failures are rare.
-        key, value = message.key(), message.value()
-        for index, sent in enumerate(messages.values):
-            same_key = messages.keys is None or messages.keys[index] == key
-            if sent == value and same_key and index not in told:
-                told.add(index)
-                self._failed += _with_reasons(messages, {index: str(error.str())})
-                return
-        raise AssertionError("the broker refused a message that was not sent")
 
     def _tell(self, epoch: int | None, refused: list[pl.DataFrame]) -> int:
         if not refused:
@@ -360,7 +368,7 @@ class KafkaSink(Sink):
             if self._topic not in there or time.monotonic() > end:
                 raise door.unknown_topic(self._topic, there, self._config)
             there |= self._cluster.partitions(self._topic)
-        self._partition_count = len(there[self._topic])
+        self._sending.partition_count = len(there[self._topic])
 
     def _producer(self, **more: Any) -> Any:
         limit = self._cluster.message_bytes_max(self._topic)
@@ -370,14 +378,29 @@ class KafkaSink(Sink):
         found = error.args[0] if isinstance(error, door.KafkaException) else error
         owner = self._owner
         if found.code() in door.FENCED and owner is not None:
+            newer = self._newer_start()
+            if newer is not None:
+                return fenced(owner.pipeline, self._name, owner.incarnation, newer)
             return ConnectorError(
-                f"Another start of the pipeline '{owner.pipeline}' writes here now (this is start "
-                f"{owner.incarnation}).",
+                f"{doing}: the broker ended the transaction: {found.str()}.",
                 where=f"sink '{self._name}', topic '{self._topic}'",
-                hint="Let only one of them run: this one stops here and has written nothing more.",
-                domain=Domain.FENCED,
+                hint="It was open for longer than 'properties.transaction.timeout.ms', perhaps "
+                "because this process was paused. A restart goes on from the last epoch.",
+                domain=Domain.NETWORK,
+                retry=Retry.LATER,
             )
         return door.in_our_words(found, self._config, doing, self._complaints)
+
+    def _newer_start(self) -> int | None:
+        """The incarnation that has taken over from us; None = nobody has, as far as can be seen."""
+        owner, log = self._owner, self._log
+        if owner is None or log is None:
+            return None
+        with contextlib.suppress(ConnectorError, door.KafkaException):
+            found = log.read(glance=True)
+            if found.incarnation > owner.incarnation:
+                return found.incarnation
+        return None
 
 
 def sink(spec: SinkSpec) -> Sink:
@@ -388,17 +411,3 @@ def sink(spec: SinkSpec) -> Sink:
 def upsert_sink(spec: SinkSpec) -> Sink:
     """The sink of the connector 'upsert-kafka'."""
     return KafkaSink(spec, spec.config.common(spec.primary_key), upsert=True)
-
-
-def _note(bad: dict[int, str], index: int, error: Any, _message: Any) -> None:
-    if error is not None and error.code() not in _THROWN_AWAY:
-        bad[index] = str(error.str())
-
-
-def _with_reasons(messages: Messages, bad: dict[int, str]) -> list[pl.DataFrame]:
-    """The rows behind some messages, each with its reason; none, or one frame."""
-    if not bad:
-        return []
-    at = sorted(bad)
-    reasons = pl.Series(REASON, [bad[i] for i in at], dtype=pl.String())
-    return [messages.rows[at].with_columns(reasons)]

@@ -32,13 +32,14 @@ from millstream.engine.replaying import Replaying
 from millstream.engine.reporting import Complaints
 from millstream.engine.scan import SEEN, ScanStage
 from millstream.engine.world import Inbox, RealWorld, World
-from millstream.errors import CheckpointError, PlanError
+from millstream.errors import CheckpointError
 from millstream.plan.compare import label_hash
 from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan, Write
 from millstream.ports.connector import Delivery
+from millstream.ports.guarantee import exactly_once
 from millstream.ports.registry import sink_for, source_for
-from millstream.settings import DeliveryChoice, Settings
+from millstream.settings import Settings
 
 
 def assemble(derived: Derived, settings: Settings, world: World | None = None) -> Driver:
@@ -85,7 +86,7 @@ def _assemble(
     letters = Letters(
         graph, letter_store(settings), now_ms=world.now_ms, bytes_max=settings.epoch_bytes_max
     )
-    workers = [_worker(d, derived, settings, store, inbox, complaints) for d in derived.plan.sinks]
+    workers = [_worker(d, derived, settings, inbox, complaints) for d in derived.plan.sinks]
     opened.extend(worker.sink.close for worker in workers)
     for write, worker in zip(derived.plan.sinks, workers, strict=True):
         worker.sink.keep_refused = letters.keeper(write, complaints.refused)
@@ -190,20 +191,13 @@ def _worker(
     write: Write,
     derived: Derived,
     settings: Settings,
-    store: CheckpointStore | None,
     inbox: Inbox,
     complaints: Complaints,
 ) -> SinkWorker:
-    sink = sink_for(write.table, updating=derived.facts(write.input).updates)
-    can = sink.delivery is Delivery.EXACTLY_ONCE
-    wanted = settings.delivery
-    if wanted is DeliveryChoice.EXACTLY_ONCE and (store is None or not can):
-        why = "no checkpoint folder is set" if can else f"it is {sink.delivery.value}"
-        raise PlanError(
-            f"The sink '{write.table.name}' cannot be exactly once: {why}.",
-            hint="Give --checkpoint DIR." if can else "Choose another sink, or at-least-once.",
-        )
-    exactly = store is not None and can and wanted is not DeliveryChoice.AT_LEAST_ONCE
+    exactly = exactly_once(write.table, settings)
+    updating = derived.facts(write.input).updates
+    sink = sink_for(write.table, updating=updating, exactly_once=exactly)
+    exactly = exactly and sink.delivery is Delivery.EXACTLY_ONCE
     return SinkWorker(write.uid, sink, inbox, exactly_once=exactly, on_refused=complaints.refused)
 
 

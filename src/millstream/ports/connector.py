@@ -211,6 +211,10 @@ class Deciding(ABC):
     source  reliability.md §2.2 B
     """
 
+    epoch_s: float = 0.0
+    """The checkpoint interval, set before ``open`` where rows will be staged: a transaction has to
+    stay open for longer than that."""
+
     @abstractmethod
     def stage(self, frame: pl.DataFrame) -> None:
         """Send rows into the open transaction; nobody sees them yet."""
