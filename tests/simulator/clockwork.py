@@ -79,6 +79,8 @@ class Simulation:
     clock: Clock = field(default_factory=Clock)
     trace: list[str] = field(default_factory=list)
     steps: int = 0
+    had_others: bool = False
+    """Whether two processes were ever alive at a time, or a dead one's request was about."""
     alive: list[Process] = field(default_factory=list)
     control: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     after_crash: Callable[[Process], None] = lambda _: None

@@ -233,6 +233,7 @@ class LossyObjects(_Faulty):
         finally:
             if process.dead and not was_dead and process.simulation.happens(0.3):
                 process.simulation.tell(process.name, f"store: {name} is still on its way")
+                process.simulation.had_others = True
                 self._bucket.late.append((name, data, only_new))
         self._may_fail(f"send {name}")
 
