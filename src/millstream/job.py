@@ -166,6 +166,15 @@ class Running:
         self._supervisor.abort()
         return self.wait()
 
+    def savepoint(self, target: str | os.PathLike[str]) -> int:
+        """Copy all state, as it is now, to a place of its own; returns its epoch.
+
+        ``ms.run(restore=target)`` begins from it. The pipeline goes on meanwhile.
+        """
+        from millstream.engine.desk import savepoint_of
+
+        return savepoint_of(self._supervisor.driver, os.fspath(target))
+
     def progress(self) -> Progress:
         """Return how things stand."""
         return self._supervisor.progress()

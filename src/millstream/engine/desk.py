@@ -67,6 +67,21 @@ def desk_of(driver: Driver) -> Desk:
     return Desk(store.store, driver.world, wishes)
 
 
+def savepoint_of(driver: Driver, target: str) -> int:
+    """Save a run of this process, as it is now; returns the epoch."""
+    store = driver.parts.store
+    if store is None:
+        raise JobError(
+            "The pipeline keeps no checkpoints, so it has no state to save.",
+            hint="Start it with checkpoint='DIR'.",
+        )
+    delivered = driver.checkpoint()
+    while not driver.world.wait(delivered, LOOK_WAIT_S):
+        if driver.over:
+            break  # its last epoch is what it was
+    return saver(store, driver.settings, lambda: driver.epoch)(target)
+
+
 class Desk(Actor):
     """Looks for requests and answers them."""
 

@@ -114,6 +114,8 @@ class Driver:
         )
         self._epochs: EpochWriter | None = None
         self._desk: Desk | None = None
+        self.over = False
+        """Whether it has run and everything is closed."""
         self._wishes: list[_Wish] = []
         self._delivered: list[int] = []
         self._pending: dict[str, list[pl.DataFrame]] = {}
@@ -382,6 +384,7 @@ class Driver:
             self._desk.stop(self._inbox.failure or sys.exception())
         if self.parts.store is not None:
             self.parts.store.close()
+        self.over = True
 
     def _check(self) -> None:
         failure = self._inbox.failure

@@ -33,6 +33,7 @@ __all__ = ["Running", "collect", "explain", "explain_node", "run", "start"]
 def run(
     *sinks: Sink,
     checkpoint: str | Path | None = None,
+    restore: str | Path | None = None,
     name: str | None = None,
     settings: Mapping[str, Any] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -41,7 +42,9 @@ def run(
 
     Args:
         sinks: what to run together, in one job; without any, those declared since the last run.
-        checkpoint: folder of the checkpoints: after a restart it goes on where it stopped.
+        checkpoint: folder or ``s3://…`` of the checkpoints: after a restart it goes on where it
+            stopped.
+        restore: a savepoint or checkpoint folder to begin from, in a fresh ``checkpoint`` folder.
         name: name of the pipeline in messages and checkpoints.
         settings: further settings under their SQL names: ``{"table.local-time-zone": "UTC"}``.
         on_progress: called about once a second.
@@ -59,7 +62,7 @@ def run(
     1
     """
     chosen = _chosen(sinks)
-    job = _job(chosen, _settings(checkpoint, name, settings))
+    job = _job(chosen, _settings(checkpoint, name, settings, restore))
     surroundings = context.around()
     if surroundings.purpose is context.Purpose.LOOK:
         surroundings.plans.append(job.plan)
@@ -77,6 +80,7 @@ def run(
 def start(
     *sinks: Sink,
     checkpoint: str | Path | None = None,
+    restore: str | Path | None = None,
     name: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Running:
@@ -85,6 +89,7 @@ def start(
     Args:
         sinks: as in :func:`run`.
         checkpoint: as in :func:`run`.
+        restore: as in :func:`run`.
         name: as in :func:`run`.
         settings: as in :func:`run`.
 
@@ -98,7 +103,7 @@ def start(
     'completed'
     """
     chosen = _chosen(sinks)
-    job = _job(chosen, _settings(checkpoint, name, settings))
+    job = _job(chosen, _settings(checkpoint, name, settings, restore))
     _end_if_looking(job.plan)
     return job.start()
 
@@ -163,11 +168,16 @@ def _nothing_to_run() -> PlanError:
 
 
 def _settings(
-    checkpoint: str | Path | None, name: str | None, settings: Mapping[str, Any] | None
+    checkpoint: str | Path | None,
+    name: str | None,
+    settings: Mapping[str, Any] | None,
+    restore: str | Path | None = None,
 ) -> Settings:
     given: dict[str, Any] = dict(settings or {})
     if checkpoint is not None:
         given["execution.checkpointing.dir"] = str(checkpoint)
+    if restore is not None:
+        given["execution.state-recovery.path"] = str(restore)
     if name is not None:
         given["pipeline.name"] = name
     given |= context.around().options
