@@ -123,3 +123,31 @@ def test_two_steps_never_share_an_id(plan: n.Plan) -> None:
     named = assign(plan).walk()
     assert all(node.uid for node in named)
     assert len({node.uid for node in named}) == len(named) == len(plan.walk())
+
+
+VIEWS = """
+CREATE TABLE orders (id BIGINT, country STRING, ts TIMESTAMP(3))
+WITH ('connector' = 'datagen', 'number-of-rows' = '1');
+CREATE TABLE {first} (country STRING, n BIGINT) WITH ('connector' = 'blackhole');
+CREATE TABLE second (country STRING, n BIGINT) WITH ('connector' = 'blackhole');
+CREATE VIEW v AS SELECT country, COUNT(*) AS n FROM orders GROUP BY country;
+{inserts}
+"""
+
+
+def ids_of(text: str) -> set[str]:
+    from millstream.frame.sqls import script_of
+
+    sinks, _ = script_of(text, None, {})
+    return {node.uid for node in assign(n.Plan(tuple(s.node for s in sinks))).walk()}
+
+
+def test_a_view_owns_the_steps_inside_it() -> None:
+    """Renaming a sink, or reading a view once more, must not move the state of the view."""
+    one = ids_of(VIEWS.format(first="first", inserts="INSERT INTO first SELECT * FROM v;"))
+    assert {"v/aggregate[country]", "v/scan[orders]", "first"} <= one
+    renamed = ids_of(VIEWS.format(first="other", inserts="INSERT INTO other SELECT * FROM v;"))
+    assert {i for i in one if i.startswith("v/")} == {i for i in renamed if i.startswith("v/")}
+    more = "INSERT INTO second SELECT * FROM v WHERE n > 1; INSERT INTO first SELECT * FROM v;"
+    both = ids_of(VIEWS.format(first="first", inserts=more))
+    assert {i for i in one if i.startswith("v/")} <= both
