@@ -94,6 +94,9 @@ class Notes:
 
     def pieces(self, split: SplitId, first: int, block: Block) -> Iterator[tuple[int, Block]]:
         """Cut a block at the rows where a process died; yields the first row's number too."""
+        if not block.frame.height:  # every message of it was known already
+            yield first, block
+            return
         last, at = first + block.frame.height, {first}
         for span in (self.died, *self._note.aside):
             if span is None or (span.scan, span.split) != split:

@@ -127,7 +127,7 @@ class Taking:
             split.arrived_at_ms = self._elapsed_ms()
             self.positions.setdefault(stage.uid, {})[split.name] = chunk.resume
             if stage.seen is not None:
-                chunk = unrepeated(chunk, stage.seen, self._world.now_ms())
+                chunk = unrepeated(chunk, stage.seen, self._elapsed_ms())
             yield Block(split.name, chunk.frame, chunk.rejected, chunk.offsets)
 
     def adapt(self, index: int, taken: Taken, took_s: float) -> None:
