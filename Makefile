@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 WITH_SERVERS := kafka or postgres or flink
 
-.PHONY: help demo test test-fast test-servers faults oracle check format env servers bench \
+.PHONY: help demo test test-fast test-servers test-faults faults oracle check format env servers bench \
 	constraints clean
 
 help:  ## list the targets
@@ -20,14 +20,17 @@ help:  ## list the targets
 demo: env  ## replay 336 776 real flights as a live stream [SECONDS=60 SPEED=…; SECONDS=0: as fast as it can]
 	$(BIN)/millstream demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SPEED),--speed $(SPEED))
 
-test: env servers check test-fast test-servers  ## everything: environment, checks, tests, real servers
+test: env servers check test-fast test-servers test-faults  ## everything: checks, tests, real servers, a sample of the faults
 	@echo "make test: everything passed"
 
 test-fast: env  ## the tests that need no server
-	$(PYTEST) -q -n $(WORKERS) -m "not ($(WITH_SERVERS))"
+	$(PYTEST) -q -n $(WORKERS) -m "not ($(WITH_SERVERS) or faults)"
 
 test-servers: env servers  ## the tests on a real Kafka, PostgreSQL and Flink, started and stopped here
-	$(PYTEST) -q -n $(WORKERS) -m "$(WITH_SERVERS)"
+	$(PYTEST) -q -n $(WORKERS) -m "($(WITH_SERVERS)) and not faults"
+
+test-faults: env servers  ## a sample of the faults: kills, networks, a minute of soak
+	$(PYTEST) -q -n $(WORKERS) --dist worksteal --durations 10 -m faults
 
 oracle: env servers  ## ask Apache Flink again for every case, and record its answers [CASES='name …']
 	$(BIN)/python -m tests.oracle.record $(or $(CASES),all)
@@ -41,7 +44,7 @@ check: env  ## format, lint, types, layers, examples in docstrings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) -q --doctest-modules src/millstream tests/docs
+	$(PYTEST) -q -n $(WORKERS) --doctest-modules src/millstream tests/docs
 
 format: env  ## let ruff format and mend what it safely can
 	$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .

@@ -39,7 +39,8 @@ class Weather:
     jitter_s: float = 0.0
     bytes_per_s: float | None = None
     swallows: frozenset[Way] = frozenset()
-    """Directions in which bytes are read and thrown away: once lost, a connection stays broken."""
+    """Directions in which bytes are read and thrown away; reset what lived through it when it is
+    over, as a peer does that has forgotten the connection: TCP never goes on behind a gap."""
     holds: frozenset[Way] = frozenset()
     """Directions in which nothing moves, and nothing is lost: both together are half-open ends."""
     refuses: bool = False
