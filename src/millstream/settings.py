@@ -233,6 +233,13 @@ class Settings:
         default=256 << 20,
         kind="bytes",
     )
+    fast_path: bool = option(
+        "engine.fast-path",
+        "Where one Kafka table is the only exactly-once sink, rows are sent as they come and its "
+        "commit decides on the epoch; 'false' keeps them in the checkpoint first.",
+        default=True,
+        kind="bool",
+    )
     delivery: DeliveryChoice = option(
         "sink.delivery-guarantee",
         "Guarantee of every sink that does not choose its own.",

@@ -47,7 +47,7 @@ def test_the_weakest_link_is_named(tmp_path: Path, files: dict[str, str]) -> Non
     (good,) = lines(plan_of(SOURCE, files), kept)
     assert good == (
         "delivery: exactly once: rows appear with their epoch",
-        "latency: up to 2s (the checkpoint interval), then the checkpoint and the sink's commit",
+        "latency: up to 2s (the checkpoint interval), then checkpoint and commit",
     )
     (unkept,) = lines(plan_of(SOURCE, files), Settings())
     assert unkept == (

@@ -56,5 +56,6 @@ CONNECTOR = Connector(
     metadata=METADATA,
     bounded=lambda config: config.bounded_mode is not Bound.UNBOUNDED,
     payload=True,
+    decides=True,
     guarantee=GUARANTEE,
 )

@@ -1,17 +1,17 @@
 """Builds everything a run needs from a finished plan, and puts it where it stopped.
 
-Order: plan → graph → checkpoint (lock, read) → sinks (fence, last epoch) → the epoch that was
-durable but perhaps not delivered → sources (open at their positions). A failure on the way closes
-what was opened.
+Order: checkpoint (lock, read; where a sink decides, that sink says whether it happened) → plan →
+graph → sinks (fence, last epoch) → the epoch that was durable but perhaps not delivered → sources
+(open at their positions). A failure on the way closes what was opened.
 source  recovery as in reliability.md §2.2: e_s = M done, e_s = M − 1 deliver, anything else stops
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from millstream.engine import fallback, savepoint
+from millstream.engine import fallback, savepoint, staging
 from millstream.engine.adopting import going_on, said_by, steps_json
 from millstream.engine.care import Notes
 from millstream.engine.checkpoint import Epoch, restored
@@ -70,6 +70,13 @@ def _assemble(
     opened: list[Callable[[], None]],
 ) -> Driver:
     epoch, unread = (None, None) if store is None else fallback.newest(store)
+    inbox, complaints = Inbox(world), Complaints(settings)
+    workers = [_worker(d, derived, settings, inbox, complaints) for d in derived.plan.sinks]
+    opened.extend(worker.sink.close for worker in workers)
+    staging.choose(workers, derived.plan, settings)
+    last = _Opened(derived.plan.sinks, workers, settings, store)
+    if store is not None and epoch is not None:
+        epoch = staging.settled(epoch, store, [w.sink_name for w in workers], last.of)
     seed = _seed(settings, epoch, world)
 
     def fresh_graph() -> Graph:
@@ -78,7 +85,6 @@ def _assemble(
 
     graph = fresh_graph()
     said = said_by(derived, graph)
-    inbox, complaints = Inbox(world), Complaints(settings)
     if epoch is not None:
         epoch = going_on(epoch, derived, said, allow_loss=settings.allow_lost_state)
         graph = restored(graph, epoch.state)
@@ -86,24 +92,18 @@ def _assemble(
     letters = Letters(
         graph, letter_store(settings), now_ms=world.now_ms, bytes_max=settings.epoch_bytes_max
     )
-    workers = [_worker(d, derived, settings, inbox, complaints) for d in derived.plan.sinks]
-    opened.extend(worker.sink.close for worker in workers)
     for write, worker in zip(derived.plan.sinks, workers, strict=True):
         worker.sink.keep_refused = letters.keeper(write, complaints.refused)
-    pipeline = settings.pipeline_name if store is None else store.pipeline
-    incarnation = 0 if store is None else store.incarnation
-    last = {
-        worker.sink_name: worker.sink.open(_owner(pipeline, write, worker), incarnation)
-        for write, worker in zip(derived.plan.sinks, workers, strict=True)
-    }
+    for worker in workers:
+        last.of(worker.sink_name)
     if store is not None and unread is not None:
-        deciding = {w.sink_name: last[w.sink_name] for w in workers if w.exactly_once}
+        deciding = {w.sink_name: last.of(w.sink_name) for w in workers if w.exactly_once}
         fallback.give_up(unread, epoch, store, deciding)
     if epoch is None:
-        fallback.check_fresh(last, {w.sink_name for w in workers if w.exactly_once})
+        fallback.check_fresh(last.epochs, {w.sink_name for w in workers if w.exactly_once})
     else:
         letters.deliver(epoch)
-        _catch_up(epoch, workers, last)
+        _catch_up(epoch, workers, last.epochs)
     positions = {} if epoch is None else epoch.positions
     readings = [
         _reading(step, settings, inbox, positions.get(step.uid, {})) for step in _scan_nodes(graph)
@@ -166,10 +166,31 @@ def _seen(stage: ScanStage, settings: Settings, seed: int, epoch: Epoch | None) 
     return seen
 
 
-def _owner(pipeline: str, write: Write, worker: SinkWorker) -> str:
-    """Return the id a sink knows us by; two writers of one table must not shut each other out."""
-    same = worker.sink_name == write.table.name
-    return pipeline if same else f"{pipeline}/{worker.sink_name}"
+class _Opened:
+    """Opens each sink once, and knows the last epoch it has."""
+
+    def __init__(
+        self,
+        writes: Sequence[Write],
+        workers: Sequence[SinkWorker],
+        settings: Settings,
+        store: CheckpointStore | None,
+    ) -> None:
+        self.epochs: dict[str, int | None] = {}
+        self._pipeline = settings.pipeline_name if store is None else store.pipeline
+        self._incarnation = 0 if store is None else store.incarnation
+        self._pairs = {w.sink_name: (n, w) for n, w in zip(writes, workers, strict=True)}
+
+    def of(self, sink: str) -> int | None:
+        """Return the last epoch of a sink, which is open then."""
+        if sink not in self.epochs:
+            write, worker = self._pairs[sink]
+            self.epochs[sink] = worker.sink.open(self._owner(write, sink), self._incarnation)
+        return self.epochs[sink]
+
+    def _owner(self, write: Write, sink: str) -> str:
+        """Return the id a sink knows us by; two writers of a table must not shut each other out."""
+        return self._pipeline if sink == write.table.name else f"{self._pipeline}/{sink}"
 
 
 def _seed(settings: Settings, epoch: Epoch | None, world: World) -> int:

@@ -5,7 +5,9 @@ flushed before the epoch that read their input is written; exactly-once rows wai
 Behind the rows comes the mark that has passed them; while nothing comes it is said again.
 The :class:`EpochWriter` does, per epoch: flush at-least-once sinks → write and sync the checkpoint
 (the decision point) → deliver to exactly-once sinks → tell the sources what they may forget.
-source  reliability.md §2.2 A
+Where the one exactly-once sink decides itself (``staging``), its rows are staged as they come, and
+its commit takes the place of the delivery.
+source  reliability.md §2.2 A and B
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading
 from millstream.engine.world import Actor, Inbox, end_of
 from millstream.errors import Domain, Retry
-from millstream.ports.connector import Delivered, Sink
+from millstream.ports.connector import Deciding, Delivered, Sink
 from millstream.ports.store import StoreError
 
 LOG = logging.getLogger("millstream")
@@ -70,6 +72,18 @@ class _Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class _Prepare:
+    epoch: int
+    done: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    epoch: int
+    done: Promise
+
+
+@dataclass(frozen=True, slots=True)
 class _Passed:
     mark_ms: int
 
@@ -77,7 +91,7 @@ class _Passed:
 class _Stop: ...
 
 
-_Command = _Write | _Flush | _Deliver | _Passed | _Stop
+_Command = _Write | _Flush | _Deliver | _Prepare | _Commit | _Passed | _Stop
 
 
 @dataclass
@@ -104,6 +118,10 @@ class SinkWorker(Actor):
         self.sink_name = name
         self.sink = sink
         self.exactly_once = exactly_once
+        self.decides = False
+        """Its own commit decides on epochs (``staging``): rows are staged as they come."""
+        self._prepared = False
+        self._decision: _Commit | None = None
         self.count = SinkCount()
         self.mark_ms = LOWEST_MS
         """The mark its rows have passed, as far as it was queued."""
@@ -134,6 +152,16 @@ class SinkWorker(Actor):
         """Queue an epoch's delivery; there are no more than may wait for delivery."""
         return self._promised(_Deliver(epoch, frames, Promise()))
 
+    def prepare(self, epoch: int) -> Promise:
+        """Queue the end of an epoch; rows behind it wait until it is committed."""
+        return self._promised(_Prepare(epoch, Promise()))
+
+    def commit(self, epoch: int) -> Promise:
+        """Commit the epoch that is prepared, before anything that is queued."""
+        self._decision = _Commit(epoch, Promise())
+        self._world.notify()
+        return self._decision.done
+
     def resume(self, mark_ms: int) -> None:
         """Say before the start which mark the rows of earlier runs have passed."""
         self.mark_ms = self._told_ms = mark_ms
@@ -145,10 +173,10 @@ class SinkWorker(Actor):
             self._put(_Passed(mark_ms))
 
     def step(self, wait_s: float) -> bool:
-        if self._told_at_s is None or not self._world.wait(lambda: self._commands, wait_s):
+        if self._told_at_s is None or not self._world.wait(self._has_work, wait_s):
             self._say_again()
             return True
-        command = self._commands.popleft()
+        command = self._next()
         self._world.notify()
         if isinstance(command, _Stop):
             return False
@@ -156,12 +184,24 @@ class SinkWorker(Actor):
         self._told_at_s = self._world.monotonic_s()
         return True
 
+    def _has_work(self) -> bool:
+        if not self._prepared:
+            return bool(self._commands)
+        return self._decision is not None or self._inbox.failure is not None
+
+    def _next(self) -> _Command:
+        if not self._prepared:
+            return self._commands.popleft()
+        decision, self._decision = self._decision, None
+        return decision or _Stop()  # another part has failed: nobody will decide
+
     def close(self) -> None:
         self.sink.close()
 
     def give_up(self) -> None:
         """Drop what is queued: the run ends at once."""
         self._commands.clear()
+        self._prepared = False
 
     def stop(self) -> None:
         """End the work after what is queued; waits for it."""
@@ -181,7 +221,7 @@ class SinkWorker(Actor):
             self._commands.append(command)
             self._world.notify()
 
-    def _promised(self, command: _Flush | _Deliver) -> Promise:
+    def _promised(self, command: _Flush | _Deliver | _Prepare) -> Promise:
         self._put(command)
         return command.done
 
@@ -197,8 +237,18 @@ class SinkWorker(Actor):
             case _Passed(mark_ms=mark_ms):
                 self._told_ms = mark_ms
                 self.sink.passed(mark_ms)
+            case _Write(frame=frame) if self.decides:
+                self._deciding.stage(frame)
             case _Write(frame=frame):
                 self._took(self.sink.write(frame))
+            case _Prepare(epoch=epoch, done=done):
+                self._took(self._deciding.prepare(epoch))
+                self._prepared = True
+                self._keep(done)
+            case _Commit(epoch=epoch, done=done):
+                self._deciding.commit(epoch)
+                self._prepared = False
+                self._keep(done)
             case _Flush(done=done):
                 self._took(self.sink.flush())
                 self._keep(done)
@@ -207,6 +257,11 @@ class SinkWorker(Actor):
                 self._keep(done)
             case _Stop():
                 raise AssertionError("a stop ends the loop before")
+
+    @property
+    def _deciding(self) -> Deciding:
+        assert isinstance(self.sink, Deciding), "only such a sink is told to decide"
+        return self.sink
 
     def _keep(self, promise: Promise) -> None:
         promise.done = True
@@ -260,6 +315,7 @@ class EpochWriter(Actor):
     def close_epoch(self, epoch: Epoch) -> None:
         """Queue an epoch; the number waiting is bounded by the coordinator."""
         flushed = [w.flush() for w in self._workers if not w.exactly_once]
+        flushed += [w.prepare(epoch.number) for w in self._workers if w.decides]
         self._jobs.append(EpochJob(epoch, flushed, held=bytes_of(epoch)))
         self._world.notify()
 
@@ -345,7 +401,9 @@ class EpochWriter(Actor):
         """Give an epoch's output to the exactly-once sinks."""
         promises = []
         for worker in self._workers:
-            if worker.exactly_once:
+            if worker.decides:
+                promises.append(worker.commit(epoch.number))
+            elif worker.exactly_once:
                 frames = epoch.outputs.get(worker.sink_name, [])
                 promises.append(worker.deliver(epoch.number, frames))
         return promises

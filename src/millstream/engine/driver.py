@@ -490,7 +490,10 @@ class Driver:
             worker = self.parts.workers[item.sink]
             if self.parts.journal is not None:
                 self.parts.journal.gave(worker.sink_name, item.frame)
-            if worker.exactly_once:
+            if worker.decides:
+                worker.write(item.frame)
+                self._pending_bytes += int(item.frame.estimated_size())
+            elif worker.exactly_once:
                 self._pending.setdefault(worker.sink_name, []).append(item.frame)
                 self._pending_bytes += int(item.frame.estimated_size())
             else:
@@ -520,6 +523,7 @@ class Driver:
                 "rows_taken": self.care.tally.to_json(),
             },
             None if self.parts.journal is None else self.parts.journal.close(),
+            next((w.sink_name for w in self.parts.workers if w.decides), None),
         )
 
     def _joinable(self) -> dict[str, list[pl.DataFrame]]:

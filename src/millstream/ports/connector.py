@@ -290,6 +290,7 @@ class Connector:
     filters   tells whether its source makes use of conditions for a table
     payload   True where rows travel as payloads in a ``format``
     reads, writes  what its source and its sink can give at best
+    decides   whether its sinks are :class:`Deciding`
     guarantee one line on delivery, for ``explain`` and the docs
     lookup    makes what answers questions by key, for lookup joins
     """
@@ -311,5 +312,6 @@ class Connector:
     filters: Callable[[Table], bool] = lambda _: False
     reads: Delivery = Delivery.EXACTLY_ONCE
     writes: Delivery = Delivery.EXACTLY_ONCE
+    decides: bool = False
     guarantee: str = ""
     aliases: tuple[str, ...] = ()

@@ -20,6 +20,8 @@ from millstream.settings import DeliveryChoice, Settings
 from millstream.types.time import duration_text
 
 INTERVAL_LEAST_MS = 50
+STAGED_MS_MAX = 60_000
+"""With longer epochs rows are not staged: an open transaction hides what others write behind it."""
 
 
 def exactly_once(table: Table, settings: Settings) -> bool:
@@ -37,9 +39,20 @@ def exactly_once(table: Table, settings: Settings) -> bool:
     return can and keeps and wanted is not DeliveryChoice.AT_LEAST_ONCE
 
 
+def fast_path(plan: Plan, settings: Settings) -> str | None:
+    """Return the id of the sink whose own commit decides on epochs; None = the manifest does."""
+    once = [sink for sink in plan.sinks if exactly_once(sink.table, settings)]
+    short = settings.checkpoint_interval_ms <= STAGED_MS_MAX
+    if not (settings.fast_path and short and len(once) == 1):
+        return None
+    (sink,) = once
+    return sink.uid if connector(sink.table.connector).decides else None
+
+
 def guarantees(plan: Plan, settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return, by sink id, the lines that say how its rows are delivered and how soon."""
-    return {sink.uid: _lines(sink, settings) for sink in plan.sinks}
+    decides = fast_path(plan, settings)
+    return {sink.uid: _lines(sink, settings, decides=sink.uid == decides) for sink in plan.sinks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +64,16 @@ class _Link:
     repeats: bool = False
 
 
-def _lines(sink: Write, settings: Settings) -> tuple[str, ...]:
+def _lines(sink: Write, settings: Settings, *, decides: bool) -> tuple[str, ...]:
     once = exactly_once(sink.table, settings)
     weak = _weak_links(sink, settings, once=once)
     lines = [f"delivery: {_promise(weak, once=once)}"]
     if weak:
         lines.append(f"weakest link: {weak[0].name}")
-    return (*lines, f"latency: {_latency(settings, once=once)}")
+    lines.append(f"latency: {_latency(settings, once=once)}")
+    if decides:
+        lines.append("rows are written once: the sink's own commit decides on the epoch")
+    return tuple(lines)
 
 
 def _weak_links(sink: Write, settings: Settings, *, once: bool) -> list[_Link]:
@@ -95,4 +111,4 @@ def _latency(settings: Settings, *, once: bool) -> str:
     if not once:
         return "each batch at once"
     every = duration_text(max(INTERVAL_LEAST_MS, settings.checkpoint_interval_ms))
-    return f"up to {every} (the checkpoint interval), then the checkpoint and the sink's commit"
+    return f"up to {every} (the checkpoint interval), then checkpoint and commit"
