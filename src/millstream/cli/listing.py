@@ -10,7 +10,7 @@ from typing import Any
 from millstream.cli.failure import Exit
 from millstream.errors import MissingExtra
 from millstream.ports import registry
-from millstream.ports.connector import Connector
+from millstream.ports.connector import Connector, SinkOptions
 from millstream.ports.lookup import LookupOptions
 from millstream.ports.options import OptionField, options_of
 from millstream.settings import Settings
@@ -164,8 +164,13 @@ def describe(found: Connector) -> dict[str, Any]:
         "takes": found.takes.value if found.sink else None,
         "formats": sorted(registry.FORMATS) if found.payload else [],
         "metadata": dict(found.metadata),
-        "options": [_option(o) for o in options_of(found.config)],
+        "options": [_option(o) for o in _options(found)],
     }
+
+
+def _options(found: Connector) -> list[OptionField]:
+    every = list(options_of(found.config))
+    return every if found.sink is None else [*every, *options_of(SinkOptions)]
 
 
 def _short(name: str) -> dict[str, Any]:
