@@ -375,7 +375,7 @@ class EpochWriter(Actor):
     def _failed_to_write(self, error: StoreError) -> None:
         """Note when to try again; raises where that would not help, or nobody has time for it."""
         self.failures += 1
-        self.last_failure = " ".join(error.fact.split())
+        self.last_failure = " ".join(error.fact.split()).rstrip(".")
         may = error.retry is Retry.LATER and error.domain in (Domain.LIMIT, Domain.NETWORK)
         # A system that is not reached is for the supervisor to wait for, with everything closed.
         if (
@@ -387,7 +387,7 @@ class EpochWriter(Actor):
         wait_s = min(TRY_AGAIN_S * 2**self._tries, TRY_AGAIN_MAX_S)
         self._tries += 1
         self._again_at_s = self._world.monotonic_s() + wait_s
-        LOG.warning("%s It is tried again in %.0f s.", self.last_failure, wait_s)
+        LOG.warning("%s; tried again in %.1f s", self.last_failure, wait_s)
         self._inbox.notify()
 
     def _may_go_on(self) -> bool:

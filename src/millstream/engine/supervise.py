@@ -131,9 +131,11 @@ class Supervisor:
             try:
                 driver = self._driver or self._again()
                 summary = driver.run(None if on_progress is None else look)
-            except BaseException as error:  # noqa: BLE001 (raised again by what decides)
+            except BaseException as error:
                 if self._is_aborted:
                     return self._stopped()
+                if self._drains is not None and self._driver is not None:
+                    raise  # it was to end, and could not do so well
                 self._failed, self._driver = self._driver or self._failed, None
                 wait_s = self._wait_of(error)
                 if not self._waited(wait_s, look if on_progress is not None else None):

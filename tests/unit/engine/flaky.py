@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ class Flaky:
     taken: Collected = field(default_factory=Collected)
     on_open: Callable[[], None] | None = None
     last_epoch: int | None = None
+    until: Callable[[], bool] | None = None
+    """As a source: half of the rows come only when this is true."""
 
     def fail(self, at: int) -> None:
         """Raise what is due."""
@@ -73,8 +76,11 @@ class _Reader(Reader):
 
     def poll(self, *, max_rows: int, timeout_s: float) -> Chunk | None:
         self.flaky.fail(self.at)
-        rows = self.flaky.rows
+        rows, until = self.flaky.rows, self.flaky.until
         assert rows is not None, "a source has rows"
+        if until is not None and self.at >= rows.height // 2 and not until():
+            threading.Event().wait(min(timeout_s, 0.01))
+            return None
         frame = rows.slice(self.at, min(max_rows, self.flaky.chunk_rows))
         if not frame.height:
             raise End

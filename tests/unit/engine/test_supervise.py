@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from millstream.connect.memory import Collected
+from millstream.engine import delivering
 from millstream.engine.progress import Progress
 from millstream.engine.supervise import ordinal
 from millstream.errors import ConnectorError, DataError, Domain, JobError, Retry
@@ -21,7 +22,10 @@ from millstream.job import Job
 from millstream.plan.nodes import MapBatches, Node, Plan, RejectedRows, Scan, Write
 from millstream.plan.table import Physical, Table
 from millstream.ports import registry
+from millstream.ports.store import Bytes, StoreError
 from millstream.settings import OnReject, RestartStrategy, Settings
+from millstream.stores import open as stores
+from millstream.stores.memory import MemoryStore
 from millstream.types import Schema
 from tests.unit.engine.flaky import Flaky
 
@@ -179,6 +183,57 @@ def test_progress_is_shown_while_it_waits(tmp_path: Path) -> None:
     settings = dataclasses.replace(quick(tmp_path), restart_backoff_initial_ms=50)
     Job(Plan((into(numbers(source), "out", flaky=Flaky()),)), settings).run(seen.append)
     assert any(p.restarting is not None and p.restarting.number == 1 for p in seen)
+
+
+class _Full(MemoryStore):
+    """A store that has no room for a while."""
+
+    refusals = 0
+    domain = Domain.LIMIT
+
+    def put(self, name: str, data: Bytes) -> None:
+        if self.refusals and name.startswith("packs/"):
+            self.refusals -= 1
+            fact = "no space is left"
+            raise StoreError(fact, where=name, retry=Retry.LATER, domain=self.domain)
+        super().put(name, data)
+
+
+def _full(monkeypatch: pytest.MonkeyPatch, refusals: int) -> _Full:
+    store = _Full()
+    store.refusals = refusals
+    monkeypatch.setitem(stores.OTHERS, "full", lambda _: store)
+    monkeypatch.setattr(delivering, "TRY_AGAIN_S", 0.01)
+    return store
+
+
+def test_a_checkpoint_without_room_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one stays, nothing is restarted, and it goes on by itself when there is room."""
+    _full(monkeypatch, 3)
+    out = Flaky()
+    seen: list[Progress] = []
+    settings = dataclasses.replace(
+        quick(None), checkpoint_dir="full://", epoch_bytes_max=1, progress_interval_ms=1
+    )
+    source = Flaky(ROWS, until=lambda: any(p.checkpoint_failures >= 3 for p in seen))
+    job = Job(Plan((into(numbers(source), "out", flaky=out),)), settings)
+    summary = job.run(seen.append)
+    assert values(out) == list(range(100))
+    assert (summary.progress.checkpoint_failures, summary.progress.restarts) == (3, 0)
+    assert "no space is left" in (summary.progress.last_failure or "")
+
+
+def test_a_stop_does_not_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for the end gets it: with an error, as the last epoch could not be kept."""
+    store = _full(monkeypatch, 1_000_000)
+    settings = dataclasses.replace(quick(None), checkpoint_dir="full://", epoch_bytes_max=1)
+    running = Job(
+        Plan((into(numbers(Flaky(ROWS, until=lambda: False)), "out", flaky=Flaky()),)), settings
+    ).start()
+    while store.refusals > 1_000_000 - 2:
+        running.wait(0.01)
+    with pytest.raises(StoreError, match="no space is left"):
+        running.stop()
 
 
 # -- rows that no step can bear -------------------------------------------------------------------
