@@ -105,7 +105,7 @@ PIPELINES = (
 
 
 @cache
-def derived(pipeline: Pipeline, *, bounded: bool, kind: str) -> Derived:
+def derived(pipeline: Pipeline, *, bounded: bool, kind: str, queue: bool) -> Derived:
     """Return the finished plan; shared by all seeds."""
     for name in ("simulated", "simulated-upserts"):
         module = "systems" if name == "simulated" else "upserts"
@@ -117,7 +117,8 @@ def derived(pipeline: Pipeline, *, bounded: bool, kind: str) -> Derived:
             session.execute(
                 f"CREATE TABLE {source} (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS"
                 f" ts - INTERVAL '{DELAY_S}' SECOND) WITH ('connector' = 'simulated',"
-                f" 'name' = '{source}', 'bounded' = '{str(bounded).lower()}')"
+                f" 'name' = '{source}', 'bounded' = '{str(bounded).lower()}',"
+                f" 'queue' = '{str(queue).lower()}')"
             )
         )
     for sink, (columns, connector, options) in pipeline.sinks.items():

@@ -36,6 +36,7 @@ class Scenario:
     pipeline: plans.Pipeline
     bounded: bool
     kind: str
+    queue: bool
     on_disk: bool
     faults: Faults
     disturbances_max: int
@@ -43,7 +44,7 @@ class Scenario:
 
     def __str__(self) -> str:
         where = "disk" if self.on_disk else "objects"
-        ends = "bounded" if self.bounded else "live"
+        ends = "bounded" if self.bounded else "queue" if self.queue else "live"
         return f"seed {self.seed}: {self.pipeline.name}, {ends}, {self.kind} sinks, {where}"
 
 
@@ -66,6 +67,8 @@ def scenario_of(seed: int) -> Scenario:
 
     crash = chance.choice((0.0, 0.001, 0.003, 0.01))
     on_disk = chance.random() < 0.5
+    bounded = chance.random() < 0.5
+    queue = not bounded and chance.random() < 0.4
     faults = Faults(
         crash=crash,
         crash_in_commit=crash * 10,
@@ -83,7 +86,8 @@ def scenario_of(seed: int) -> Scenario:
     return Scenario(
         seed=seed,
         pipeline=chance.choice(plans.PIPELINES),
-        bounded=chance.random() < 0.5,
+        bounded=bounded,
+        queue=queue,
         kind=chance.choice(("transactional", "files")),
         on_disk=on_disk,
         faults=faults,
@@ -157,7 +161,10 @@ class Play:
     def _body(self, process: Process) -> None:
         LOCAL.process, LOCAL.outside, LOCAL.store = process, self.outside, self._store(process)
         derived = plans.derived(
-            self.scenario.pipeline, bounded=self.scenario.bounded, kind=self.scenario.kind
+            self.scenario.pipeline,
+            bounded=self.scenario.bounded,
+            kind=self.scenario.kind,
+            queue=self.scenario.queue,
         )
         driver = assemble(derived, self.scenario.settings, process.world)
         self._drivers[process.number] = driver

@@ -104,6 +104,9 @@ class SimulatedConfig:
     name: str = option("name", "The topic or place.")
     bounded: bool = option("bounded", "Whether its splits end.", default=True, kind="bool")
     kind: str = option("kind", "transactional or files.", default="transactional")
+    queue: bool = option(
+        "queue", "Sends again what was not acknowledged.", default=False, kind="bool"
+    )
 
 
 class _Called:
@@ -137,6 +140,7 @@ class SimulatedSource(Source):
         self._name = spec.config.name
         self._topic = self._called.outside.topics[self._name]
         self.bounded = spec.config.bounded
+        self.acknowledging = spec.config.queue
 
     def splits(self) -> Sequence[str]:
         self._called.call(f"{self._name}: list splits", self._errors())
@@ -148,6 +152,8 @@ class SimulatedSource(Source):
     def open(self, split: str, *, resume: Any | None) -> Reader:
         self._called.call(f"{self._name}: open {split}", self._errors())
         start = 0 if resume is None else int(resume)
+        if self.acknowledging:
+            start = self._topic.forgotten.get(split, 0)
         if start < self._topic.forgotten.get(split, 0):
             if self._called.process.simulation.had_others:  # one of them is behind: no harm yet
                 raise self._called.trouble(f"{self._name}: open {split}", "has forgotten the row")
@@ -169,6 +175,10 @@ class SimulatedSource(Source):
         """Tell whether a split has no more rows."""
         return self.bounded and start >= self._topic.rows[split].height
 
+    def forgotten(self, split: str) -> int:
+        """Return up to where rows were acknowledged: a queue sends the others again."""
+        return self._topic.forgotten.get(split, 0)
+
     def forget(self, split: str, before: int) -> None:
         """Take note that rows are safe."""
         self._called.process.world.interrupted(f"{self._name}: acknowledge {split}")
@@ -189,11 +199,17 @@ class _SimulatedReader(Reader):
         if self._source.ends(self._split, self._next):
             raise End
         rows = max_rows if self._source.bounded else simulation.chance.randint(1, max_rows)
-        frame = self._source.poll(self._split, self._next, rows)
+        first = self._next
+        if self._source.acknowledging and simulation.happens(0.2):
+            first = simulation.chance.randint(self._source.forgotten(self._split), first)
+        frame = self._source.poll(self._split, first, rows)
         if not frame.height:
             return None
-        self._next += frame.height
-        return Chunk(frame=frame, resume=self._next, bytes=10 * frame.height)
+        self._next = max(self._next, first + frame.height)
+        ids = None
+        if self._source.acknowledging:
+            ids = pl.Series([f"{self._split}/{first + row}" for row in range(frame.height)])
+        return Chunk(frame=frame, resume=self._next, bytes=10 * frame.height, ids=ids)
 
     def commit(self, resume: Any) -> None:
         self._source.forget(self._split, int(resume))
