@@ -57,11 +57,20 @@ class DiskStore(Store):
                     os.link(temporary, path)
                 except FileExistsError:
                     return False
-            _sync_folder(path.parent)
+                try:
+                    _sync_folder(path.parent)
+                except OSError:
+                    # Not known to last: whoever asks again must not find it and take it for safe.
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                    raise
             return True
 
     def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        with self._told(f"'{name}' cannot be read", absent=True), self._path(name).open("rb") as file:
+        with (
+            self._told(f"'{name}' cannot be read", absent=True),
+            self._path(name).open("rb") as file,
+        ):
             file.seek(start)
             return file.read() if length is None else file.read(length)
 
