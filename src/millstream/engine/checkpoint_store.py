@@ -1,6 +1,6 @@
 """The checkpoint folder of one pipeline, owned by this process until ``close``.
 
-write    new chunks → one pack → the manifest, by ``put_new``: from then on the epoch exists. Chunks
+write    new chunks → a pack → the manifest, by ``put_new``: from then on the epoch exists. Chunks
          that the epoch before has are referred to. Then what nobody refers to any more is removed
 bounded  a pack of which less than half is still referred to is not referred to any longer: its
          chunks are written again with the next epoch
@@ -134,8 +134,8 @@ class CheckpointStore(CheckpointFolder):
         name = f"{epoch.number:09d}-{self.incarnation}"
         packing = Packing(epoch, name, self._known, self._stale)
         packs = packing.packs(self._packs)
-        if packing.bytes_new:
-            self.store.put(PACKS + name, packing.data)
+        for pack, data in packing.made.items():
+            self.store.put(PACKS + pack, data)
         self._decide(epoch.number, packing, packs)
         self._newest = epoch.number
         self._remember(packing.table, packs, epoch.number)

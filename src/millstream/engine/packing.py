@@ -1,4 +1,8 @@
-"""Makes the pack of an epoch: the chunks that are not in an older one already."""
+"""Makes the packs of an epoch: the chunks that are not in an older one already.
+
+What is new goes into one pack. What moves out of a pack that is hardly used goes into another: it
+has stayed for a while and will stay longer than what is new, so that its pack stays in use.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,12 @@ from millstream.engine import chunks, sealed
 from millstream.engine.checkpoint import Epoch, body_of, kept
 from millstream.engine.checkpoint_folder import CODEC, FORMAT, MAGIC, Place
 
+MOVED = "m"
+"""What the name of a pack of moved chunks ends with."""
+
 
 class Packing:
-    """The pack and the table of chunks of one epoch.
+    """The packs and the table of chunks of one epoch.
 
     ``known`` are chunks that older packs have; those in a pack among ``stale`` are packed again.
     """
@@ -25,21 +32,26 @@ class Packing:
         known: Mapping[str, Place] | None = None,
         stale: frozenset[str] = frozenset(),
     ) -> None:
-        self.name = name
-        self.data = bytearray(MAGIC)
         self.table: dict[str, Place] = {}
+        self._name = name
+        self._made: dict[str, bytearray] = {}
         self._known, self._stale = known or {}, stale
         self.body = body_of(epoch, lambda frame: kept(frame, self._take))
 
     @property
+    def made(self) -> dict[str, bytearray]:
+        """The packs to write, by name; none where nothing is new."""
+        return self._made
+
+    @property
     def bytes_new(self) -> int:
-        """Bytes of the chunks in the pack; 0 = it need not be written."""
-        return len(self.data) - len(MAGIC)
+        """Bytes of the chunks in these packs."""
+        return sum(len(data) - len(MAGIC) for data in self._made.values())
 
     def packs(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Return all packs that the epoch refers to, with their sizes; ``sizes`` of older ones."""
         names = sorted({place.pack for place in self.table.values()})
-        return {n: len(self.data) if n == self.name else sizes[n] for n in names}
+        return {n: len(self._made[n]) if n in self._made else sizes[n] for n in names}
 
     def manifest(self, packs: Mapping[str, int], **said: Any) -> bytes:
         """Return the manifest, as it is written."""
@@ -63,6 +75,8 @@ class Packing:
         if known is not None and known.pack not in self._stale:
             self.table[chunk.name] = known
             return
+        name = self._name if known is None else self._name + MOVED
+        pack = self._made.setdefault(name, bytearray(MAGIC))
         data = pa.compress(chunk.data, codec=CODEC, asbytes=True)
-        self.table[chunk.name] = Place(self.name, len(self.data), len(data), len(chunk.data))
-        self.data.extend(data)
+        self.table[chunk.name] = Place(name, len(pack), len(data), len(chunk.data))
+        pack.extend(data)

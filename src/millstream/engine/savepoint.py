@@ -125,10 +125,10 @@ def _copy(source: CheckpointFolder, epoch: Epoch, target: Store, identity: dict[
     was = source.manifest(epoch.number)
     packing = Packing(epoch, f"{epoch.number:09d}-{was.incarnation}")
     target.put(IDENTITY, sealed.seal({"format": FORMAT, **identity}))
-    target.put(PACKS + packing.name, packing.data)
-    packs = {packing.name: len(packing.data)}
+    for pack, data in packing.made.items():
+        target.put(PACKS + pack, data)
     manifest = packing.manifest(
-        packs,
+        packing.packs({}),
         pipeline=identity["pipeline"],
         incarnation=was.incarnation,
         token=was.token,
