@@ -158,9 +158,9 @@ class SinkWorker(Actor):
 
     def commit(self, epoch: int) -> Promise:
         """Commit the epoch that is prepared, before anything that is queued."""
-        self._decision = _Commit(epoch, Promise())
-        self._world.notify()
-        return self._decision.done
+        decision = self._decision = _Commit(epoch, Promise())
+        self._world.notify()  # the worker may have taken it when this returns
+        return decision.done
 
     def resume(self, mark_ms: int) -> None:
         """Say before the start which mark the rows of earlier runs have passed."""
