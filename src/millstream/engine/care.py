@@ -78,6 +78,8 @@ class Notes:
             left = Note.of_json(store.get(NOTE))
         except NotThere:
             left = Note(closed=True)
+        except (ValueError, KeyError, TypeError):  # damaged, or of another version: only a hint
+            left = Note(closed=True)
         self.died = left.span if not left.closed and _is_ahead(left.span, tally) else None
         """The rows over which the process before died, if it noted any."""
         self._note = _of_the_living(left, self.died, tally)

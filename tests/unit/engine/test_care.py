@@ -75,6 +75,13 @@ def test_who_ends_by_itself_leaves_no_suspicion() -> None:
     assert Notes(store, Tally()).is_wary, "this time nobody closed it"
 
 
+def test_a_damaged_note_holds_nothing_up() -> None:
+    """It is a hint; a pipeline starts without it."""
+    store = MemoryStore()
+    store.put(NOTE, b'{"deaths": ')
+    assert not Notes(store, Tally()).is_wary
+
+
 def test_what_is_behind_a_checkpoint_is_forgotten() -> None:
     """Rows that a durable epoch holds were harmless, or are set aside in it."""
     store = MemoryStore()
