@@ -32,12 +32,13 @@ from millstream.engine.replaying import Replaying
 from millstream.engine.reporting import Complaints
 from millstream.engine.scan import SEEN, ScanStage
 from millstream.engine.world import Inbox, RealWorld, World
-from millstream.errors import CheckpointError
+from millstream.errors import CheckpointError, Retry
 from millstream.plan.compare import label_hash
 from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan, Write
 from millstream.ports.connector import Delivery
 from millstream.ports.guarantee import exactly_once
+from millstream.ports.store import StoreError
 from millstream.ports.registry import sink_for, source_for
 from millstream.settings import Settings
 
@@ -99,11 +100,15 @@ def _assemble(
     if store is not None and unread is not None:
         deciding = {w.sink_name: last.of(w.sink_name) for w in workers if w.exactly_once}
         fallback.give_up(unread, epoch, store, deciding)
-    if epoch is None:
-        fallback.check_fresh(last.epochs, {w.sink_name for w in workers if w.exactly_once})
-    else:
-        letters.deliver(epoch)
-        _catch_up(epoch, workers, last.epochs)
+    try:
+        if epoch is None:
+            fallback.check_fresh(last.epochs, {w.sink_name for w in workers if w.exactly_once})
+        else:
+            letters.deliver(epoch)
+            _catch_up(epoch, workers, last.epochs)
+    except CheckpointError:
+        _check_not_overtaken(epoch, store)
+        raise
     positions = {} if epoch is None else epoch.positions
     readings = [
         _reading(step, settings, inbox, positions.get(step.uid, {})) for step in _scan_nodes(graph)
@@ -252,6 +257,18 @@ def _catch_up(epoch: Epoch, workers: list[SinkWorker], last: dict[str, int | Non
             hint="The folder or the sink's epoch record was put back to another state. Restore "
             "the one that fits, or start in a new checkpoint folder; --from a savepoint with "
             "--as-new begins a new pipeline, and rows delivered since may come twice.",
+        )
+
+
+def _check_not_overtaken(epoch: Epoch | None, store: CheckpointStore | None) -> None:
+    """Where sinks are ahead of what was read, the start before may have gone on until now."""
+    newest = 0 if store is None else max(store.epochs(), default=0)
+    if newest > (0 if epoch is None else epoch.number):
+        raise StoreError(
+            f"Checkpoint {newest} was written by another start while this one began.",
+            where=None if store is None else store.folder,
+            hint="Start again: that one is shut out of the sinks now.",
+            retry=Retry.LATER,
         )
 
 
