@@ -177,12 +177,19 @@ def check(file: Program, pairs: Pairs = None) -> None:
 
 
 @app.command()
-def explain(file: Program, pairs: Pairs = None) -> None:
+def explain(
+    file: Program,
+    pairs: Pairs = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option("--checkpoint", metavar="DIR", help="Tell what each step keeps there."),
+    ] = None,
+) -> None:
     """Print the plan of a pipeline, with its guarantees."""
     with told():
         from millstream.cli.inspect import explain_file
 
-        leave(explain_file(file, pairs or []))
+        leave(explain_file(file, pairs or [], checkpoint))
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""``millstream check FILE`` and ``explain FILE``: a program is looked at, nothing is touched."""
+"""``millstream check FILE`` and ``explain FILE``: a program is looked at, nothing is touched.
+
+``explain FILE --checkpoint DIR`` also tells the rows and bytes each step keeps in the newest epoch.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from millstream.cli.program import execute, kind_of, settings_of, text_of
 from millstream.errors import PlanError
 from millstream.frame import context
 from millstream.plan.nodes import Plan
+from millstream.ports.options import with_options
+from millstream.settings import Settings
 
 
 def check_file(file: Path, pairs: list[str]) -> Exit:
@@ -20,12 +25,50 @@ def check_file(file: Path, pairs: list[str]) -> Exit:
     return Exit.OK
 
 
-def explain_file(file: Path, pairs: list[str]) -> Exit:
-    """Print every plan of a program."""
+def explain_file(file: Path, pairs: list[str], checkpoint: str | None = None) -> Exit:
+    """Print every plan of a program, and what its steps keep in a checkpoint folder."""
     from millstream.job import Job
 
-    print("\n\n".join(Job(plan).explain() for plan in _plans(file, pairs)))
+    plans = _plans(file, pairs)
+    parts = [Job(plan).explain() for plan in plans]
+    if checkpoint is not None:
+        parts.append(_kept(plans, checkpoint, pairs))
+    print("\n\n".join(parts))
     return Exit.OK
+
+
+def _kept(plans: list[Plan], checkpoint: str, pairs: list[str]) -> str:
+    """Return what each step keeps in the newest epoch of a folder, the largest first."""
+    from millstream.engine.checkpoint_folder import CheckpointFolder
+    from millstream.frame.figures import bytes_text, rows_text
+    from millstream.job import Job
+    from millstream.stores.open import open_store
+
+    settings = with_options(Settings(), settings_of(pairs), owner="settings")
+    store = open_store(checkpoint, settings)
+    try:
+        folder = CheckpointFolder(store)
+        epochs = folder.epochs()
+        if not epochs:
+            return f"== In {checkpoint} ==\nno checkpoint yet"
+        manifest = folder.manifest(epochs[-1])
+    finally:
+        store.close()
+    labels = {node.uid: node.label() for plan in plans for node in Job(plan).derived.plan.walk()}
+    found: list[tuple[int, int, str]] = []
+    for uid, said in manifest.body["state"]["operators"].items():
+        tables = said["tables"].values()
+        if manifest.state_rows is None or not any(table["rows"] for table in tables):
+            continue  # a checkpoint of the first format does not tell
+        chunks = [manifest.chunks[name].raw for table in tables for name in table["chunks"]]
+        rows = max(table["rows"] for table in tables)
+        found.append((sum(chunks), rows, labels.get(uid, f"{uid} (not in this program)")))
+    lines = [f"== In {checkpoint}, epoch {manifest.number} =="]
+    for size, rows, label in sorted(found, reverse=True):
+        lines.append(f"{label}: {rows_text(rows)}, {bytes_text(size)}")
+    written = sum(place.length for place in manifest.chunks.values())
+    lines.append(f"in all {bytes_text(sum(f[0] for f in found))}, {bytes_text(written)} as written")
+    return "\n".join(lines)
 
 
 def _plans(file: Path, pairs: list[str]) -> list[Plan]:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+QUEUED_SHOWN_BYTES_MIN = 1 << 20
+STEPS_SHOWN_MAX = 3
+STEP_SHOWN_BYTES_MIN = 1 << 20
+"""Smaller state of a step is not worth a line at the end."""
 LAG_SHOWN_MS_MAX = 366 * 86_400_000
 """A lag longer than this comes from replaying the past, and says nothing about the pipeline."""
 
@@ -97,7 +101,14 @@ def progress_line(progress: Progress) -> str:
     parts.append(f"late {short_text(progress.rows_late)}")
     parts.append(f"rejected {short_text(progress.rows_rejected)}")
     if progress.state_bytes:
-        parts.append(f"state {bytes_text(progress.state_bytes)}")
+        disk = progress.spilled_bytes
+        on_disk = f" ({bytes_text(disk)} on the disk)" if disk else ""
+        parts.append(f"state {bytes_text(progress.state_bytes)}{on_disk}")
+    if progress.queued_bytes >= QUEUED_SHOWN_BYTES_MIN:
+        parts.append(f"queued {bytes_text(progress.queued_bytes)}")
+    if progress.memory_limit and progress.memory_bytes:
+        of = bytes_text(progress.memory_limit)
+        parts.append(f"memory {bytes_text(progress.memory_bytes)} of {of}")
     return " · ".join(parts)
 
 
@@ -105,6 +116,17 @@ def _restarting(waits: Restarting, why: str | None) -> str:
     from millstream.engine.supervise import ordinal
 
     return f"restarting in {seconds_text(waits.wait_s)} ({ordinal(waits.number)} time): {why}"
+
+
+def _largest(progress: Progress) -> list[str]:
+    """Return a line for each of the steps that keep most."""
+    steps = [s for s in progress.steps if s.state_bytes >= STEP_SHOWN_BYTES_MIN]
+    steps.sort(key=lambda s: -s.state_bytes)
+    return [
+        f"  {step.label}: {rows_text(step.state_rows)} of state, {bytes_text(step.state_bytes)}"
+        + (f", {bytes_text(step.spilled_bytes)} on the disk" if step.spilled_bytes else "")
+        for step in steps[:STEPS_SHOWN_MAX]
+    ]
 
 
 def summary_lines(summary: Summary) -> list[str]:
@@ -126,6 +148,7 @@ def summary_lines(summary: Summary) -> list[str]:
     if p.checkpoint_failures:
         times = "once" if p.checkpoint_failures == 1 else f"{p.checkpoint_failures} times"
         lines.append(f"  a checkpoint could not be written {times}: {p.last_failure}")
+    lines += _largest(p)
     for sink in p.sinks:
         refused = f", {count_text(sink.rows_refused)} refused" if sink.rows_refused else ""
         promise = "exactly once" if sink.exactly_once else "at least once"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from millstream.engine.progress import Progress, SinkProgress, Summary
+from millstream.engine.progress import Progress, SinkProgress, StepProgress, Summary
 from millstream.frame import figures
 
 PROGRESS = Progress(
@@ -68,3 +70,31 @@ def test_a_summary_names_sinks_reasons_and_what_was_left_open():
     assert "out: 4 200 rows, 2 refused (exactly once)" in text
     assert "rejected 1 row: not a number" in text
     assert "77 open windows or groups, not kept: there is no checkpoint directory" in text
+
+
+def test_memory_that_gets_short_is_seen_before_the_limit_is_met() -> None:
+    """State that went to the disk explains why a pipeline has become slower."""
+    line = figures.progress_line(
+        replace(
+            PROGRESS,
+            memory_bytes=96 << 20,
+            memory_limit=100 << 20,
+            queued_bytes=5 << 20,
+            spilled_bytes=2 << 20,
+        )
+    )
+    for part in ("state 3.0 MiB (2.0 MiB on the disk)", "queued 5.0 MiB", "96.0 MiB of 100.0 MiB"):
+        assert part in line
+
+
+def test_the_largest_steps_are_named_at_the_end() -> None:
+    """Whoever wonders what fills the memory must find the step, not only the sum."""
+    sizes = {"small": 5 << 10, "large": 9 << 20, "other": 3 << 20}
+    steps = tuple(
+        StepProgress(n, n, 0, 0, 0, 0, 0.0, size, 7, size // 3) for n, size in sizes.items()
+    )
+    summary = Summary("stopped", replace(PROGRESS, steps=steps), 7, None)
+    lines = figures.summary_lines(summary)
+    at = lines.index("  large: 7 rows of state, 9.0 MiB, 3.0 MiB on the disk")
+    assert lines[at + 1] == "  other: 7 rows of state, 3.0 MiB, 1.0 MiB on the disk"
+    assert not any("small" in line for line in lines)
