@@ -38,8 +38,8 @@ from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan, Write
 from millstream.ports.connector import Delivery
 from millstream.ports.guarantee import exactly_once
-from millstream.ports.store import StoreError
 from millstream.ports.registry import sink_for, source_for
+from millstream.ports.store import StoreError
 from millstream.settings import Settings
 
 
