@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.faults.table import FAULTS, REASONS
+from tests.faults.table import ELSEWHERE, FAULTS, REASONS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -47,7 +47,7 @@ def stages() -> list[Stage]:
         Stage("soak", ("tests/faults/test_soak.py",), {"MILLSTREAM_SOAK_S": soak_s}, beside=True),
         Stage(
             "faults",
-            ("-n", "2", "--dist", "worksteal", "tests", "-m", "faults",
+            ("-n", "2", "--dist", "worksteal", "tests/faults",
              "--ignore=tests/faults/test_soak.py"),
             {},
         ),
@@ -161,7 +161,9 @@ def text(
 
 def _number(name: str) -> int | None:
     match = NUMBER.search(name)
-    return None if match is None else int(match[1])
+    if match is not None:
+        return int(match[1])
+    return next((n for n, files in ELSEWHERE.items() if name.startswith(files)), None)
 
 
 def _result(number: int, mine: Found) -> tuple[str, int]:
