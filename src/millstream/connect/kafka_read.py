@@ -274,6 +274,25 @@ class KafkaSource(Source):
             lane.ended = True
             self._consumer.incremental_unassign([door.TopicPartition(*lane.place)])
 
+    def _out_of_range(self, lane: _Lane) -> ConnectorError:
+        """Say what happened to a place that is gone; going on elsewhere would lose rows."""
+        place, wanted = lane.place, lane.next_offset
+        (last,) = self._cluster.offsets([place], "latest", committed_only=False).values()
+        (first,) = self._cluster.offsets([place], "earliest", committed_only=False).values()
+        fact = f"the first one there is {first}."
+        hint = (
+            "The rows between were deleted by the topic's retention (or the topic was made anew)."
+        )
+        if wanted > last:
+            fact = f"the partition ends at {last}."
+            hint = "The topic was made anew, or its log was cut off (an unclean election)."
+        return ConnectorError(
+            f"Offset {wanted} of {_split(place)} does not exist; {fact}",
+            where=f"Kafka at {self._config.servers}",
+            hint=f"{hint} Start without the checkpoint to read what is left.",
+            domain=Domain.DATA,
+        )
+
     def _on_event(self, event: Any) -> None:
         error = event.error()
         place = _place(event)
@@ -286,15 +305,7 @@ class KafkaSource(Source):
                 self._end(lane)
             return
         if error.code() == door.Code._AUTO_OFFSET_RESET:
-            first = self._cluster.offsets([place], "earliest", committed_only=False)[place]
-            raise ConnectorError(
-                f"Offset {lane.next_offset} of {_split(place)} does not exist; the first one "
-                f"there is {first}.",
-                where=f"Kafka at {self._config.servers}",
-                hint="The rows between were deleted by the topic's retention (or the topic was "
-                "made anew). Start without the checkpoint to read what is left.",
-                domain=Domain.DATA,
-            )
+            raise self._out_of_range(lane)
         if not error.retriable():
             raise door.in_our_words(error, self._config, f"{_split(place)} cannot be read")
 
