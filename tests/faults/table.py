@@ -55,7 +55,7 @@ REASONS = {
 
 
 ELSEWHERE = {4: ("tests/simulator/test_simulator.py", "tests/simulator/test_lossy_store.py")}
-"""Files all of whose tests are those of a fault: a seed of the simulator loses power at any time."""
+"""Files all of whose tests are of one fault: a seed of the simulator loses power at any time."""
 
 
 def found_tests() -> dict[int, list[str]]:

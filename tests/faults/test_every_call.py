@@ -5,9 +5,6 @@ one a full turn goes by: the manifest gets its name, every sink delivers, old ep
 the next epoch is written. For each thread that does a part of it: k = 1, 2, 3 … kill at its k-th
 call, start again (which is also the run of the next k), until a turn ends untouched. Readers look
 all the time; every few kills the pipeline runs to its end and is compared with DuckDB.
-
-Seen to fail: with the epoch row of PostgreSQL moved in a transaction of its own, with Kafka's
-progress record not read at the start, and with a file renamed before the manifest has its name.
 """
 
 from __future__ import annotations
