@@ -17,6 +17,11 @@ from millstream.settings import Settings
 from millstream.sql.script import Inserted, Session
 from tests.simulator.systems import Topic
 
+CONNECTORS = {
+    "simulated": "systems",
+    "simulated-upserts": "upserts",
+    "simulated-deciding": "deciding",
+}
 START = dt.datetime(2026, 1, 1)  # noqa: DTZ001 (event time has no zone)
 DELAY_S = 5
 """Watermarks stay so far behind; rows of a split are out of order by less."""
@@ -107,8 +112,7 @@ PIPELINES = (
 @cache
 def derived(pipeline: Pipeline, *, bounded: bool, kind: str, queue: bool) -> Derived:
     """Return the finished plan; shared by all seeds."""
-    for name in ("simulated", "simulated-upserts"):
-        module = "systems" if name == "simulated" else "upserts"
+    for name, module in CONNECTORS.items():
         registry.CONNECTORS[name] = f"tests.simulator.{module}"
     registry.connector.cache_clear()
     session = Session()
@@ -123,6 +127,8 @@ def derived(pipeline: Pipeline, *, bounded: bool, kind: str, queue: bool) -> Der
         )
     for sink, (columns, connector, options) in pipeline.sinks.items():
         more = f", {options}" if options else ""
+        if kind == "deciding" and connector == "simulated":
+            connector = "simulated-deciding"  # noqa: PLW2901
         list(
             session.execute(
                 f"CREATE TABLE {sink} ({columns}) WITH ('connector' = '{connector}',"

@@ -88,7 +88,7 @@ def scenario_of(seed: int) -> Scenario:
         pipeline=chance.choice(plans.PIPELINES),
         bounded=bounded,
         queue=queue,
-        kind=chance.choice(("transactional", "files")),
+        kind=chance.choice(("transactional", "files", "deciding")),
         on_disk=on_disk,
         faults=faults,
         disturbances_max=chance.choice((1, 3, 8, 20)),

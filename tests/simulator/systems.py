@@ -1,9 +1,10 @@
 """The outside: a source and sinks as connectors, whose systems live as long as a simulation.
 
-``simulated`` reads and writes rows that are appended, ``simulated-upserts`` takes changes by key.
-A sink's table says its ``kind``: ``transactional`` (epoch and incarnation in the same commit, as
-in PostgreSQL) or ``files`` (an epoch is a name that is there or not). Written at least once, rows
-become visible when the system likes, and surely when a flush returns.
+``simulated`` reads and writes rows that are appended, ``simulated-upserts`` takes changes by key,
+``simulated-deciding`` is a sink whose own commit decides on an epoch (as Kafka's). A sink's table
+says its ``kind``: ``transactional`` or ``deciding`` (epoch and incarnation in the same commit) or
+``files`` (an epoch is a name that is there or not). Written at least once, rows become visible when
+the system likes, and surely when a flush returns.
 
 A split forgets what it was told is safe: who acknowledges too early loses rows here.
 """
@@ -24,6 +25,7 @@ from millstream.ports.connector import (
     Changes,
     Chunk,
     Connector,
+    Deciding,
     Delivered,
     Delivery,
     End,
@@ -201,7 +203,9 @@ class _SimulatedReader(Reader):
         rows = max_rows if self._source.bounded else simulation.chance.randint(1, max_rows)
         first = self._next
         if self._source.acknowledging and simulation.happens(0.2):
-            first = simulation.chance.randint(self._source.forgotten(self._split), first)
+            first = simulation.chance.randint(
+                min(first, self._source.forgotten(self._split)), first
+            )
         frame = self._source.poll(self._split, first, rows)
         if not frame.height:
             return None
@@ -237,14 +241,17 @@ class SimulatedSink(Sink):
         return self._place.epoch
 
     def deliver(self, epoch: int, frames: Sequence[pl.DataFrame]) -> Delivered:
-        faults, what = self._faults, f"{self._name}: deliver {epoch}"
         changes = [c for frame in frames for c in self._changes(frame)]
+        self._commit(epoch, changes)
+        return Delivered(len(changes))
+
+    def _commit(self, epoch: int, changes: list[Change]) -> None:
+        faults, what = self._faults, f"{self._name}: deliver {epoch}"
         self._called.call(what, faults.sink_error, in_commit=True)
         self._committed(epoch, changes)
         self._called.process.world.interrupted(f"{what}: reply", in_commit=True)
         if self._called.process.simulation.happens(faults.reply_lost):
             raise self._called.trouble(what, "has not replied to a commit")
-        return Delivered(len(changes))
 
     def write(self, frame: pl.DataFrame) -> Delivered:
         simulation = self._called.process.simulation
@@ -271,7 +278,7 @@ class SimulatedSink(Sink):
     def _committed(self, epoch: int, changes: list[Change]) -> None:
         place = self._place
         simulation = self._called.process.simulation
-        if self._kind == "transactional" and place.incarnation != self._incarnation:
+        if self._kind != "files" and place.incarnation != self._incarnation:
             raise fenced("simulated", self._name, self._incarnation, place.incarnation)
         if epoch in place.by_epoch:
             if sorted(place.by_epoch[epoch]) != sorted(changes):
@@ -288,14 +295,35 @@ class SimulatedSink(Sink):
         return [(Op(op).short, row) for op, row in zip(ops, rows, strict=True)]
 
 
-def of(name: str, takes: Changes) -> Connector:
+class DecidingSink(SimulatedSink, Deciding):
+    """A sink whose transaction stays open while rows come; its commit decides on the epoch."""
+
+    def __init__(self, spec: SinkSpec) -> None:
+        super().__init__(spec)
+        self._staged: list[Change] = []
+
+    def stage(self, frame: pl.DataFrame) -> None:
+        self._called.call(f"{self._name}: stage", self._faults.sink_error)
+        self._staged.extend(self._changes(frame))
+
+    def prepare(self, epoch: int) -> Delivered:
+        self._called.call(f"{self._name}: prepare {epoch}", self._faults.sink_error, in_commit=True)
+        return Delivered(len(self._staged))
+
+    def commit(self, epoch: int) -> None:
+        rows, self._staged = self._staged, []
+        self._commit(epoch, rows)
+
+
+def of(name: str, takes: Changes, sink: type[SimulatedSink] = SimulatedSink) -> Connector:
     """Return one of the two connectors."""
     return Connector(
         name=name,
         doc="Rows of a simulation.",
         config=SimulatedConfig,
         source=SimulatedSource,
-        sink=SimulatedSink,
+        sink=sink,
+        decides=issubclass(sink, Deciding),
         bounded=lambda config: config.bounded,
         takes=takes,
         guarantee="exactly once",

@@ -1,4 +1,18 @@
-"""Seeds of the simulator: see simulation.py for what a seed is and what it must show."""
+"""Seeds of the simulator: see simulation.py for what a seed is and what it must show.
+
+That it can fail was tried with the engine broken by hand; the first seed, from 0, that showed it:
+
+* output delivered before its manifest is written                               seed 1
+* sources told to forget rows when the epoch closes, not when it is durable     seed 0
+* a sink that missed the newest durable epoch is not given it at the start      seed 7
+* positions are those of the rows read ahead, not of the rows taken             seed 7
+* the checkpoint does not wait for the flushes of at-least-once sinks           seed 32
+
+Not found in 150 seeds: a manifest that replaces another (``put`` for ``put_new``), since the look at
+newer incarnations before it leaves a moment only; ``tests/unit/stores`` and the unit tests of the
+checkpoint store are for that. The check of a sink's epoch record guards against folders restored
+from a backup, which no seed does.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +33,8 @@ REGRESSIONS = (
     1237,
     3013,  # a chunk of nothing but known messages, after a death, ended the pipeline for good
     3119,  # the wall clock jumped by days: messages sent again were new again
+    4003,  # a decision that a sink took up at once was lost to the checkpoint's writer
+    4062,  # a start was overtaken by the one before while it began, and gave up for good
 )
 """Seeds that failed once; what they play changes with the simulator, so each has a unit test."""
 ROOT = Path(__file__).parents[2]
