@@ -103,15 +103,6 @@ class Letters:
                 if frame.height:
                     self._add(step, Kind.LATE, _late(step, frame))
 
-    def place(self) -> tuple[int, int, int, Counter[Kind]]:
-        """Return where the collection stands, for :meth:`back_to`."""
-        return len(self._open), self._ordinal, self.bytes, self.count.copy()
-
-    def back_to(self, place: tuple[int, int, int, Counter[Kind]]) -> None:
-        """Forget what was taken since: the turn that gave it is done anew."""
-        length, self._ordinal, self.bytes, self.count = *place[:3], place[3].copy()
-        del self._open[length:]
-
     def close_epoch(self) -> dict[str, list[pl.DataFrame]]:
         """Return the letters of the open epoch as an output of it, and begin the next."""
         return {LETTERS: frames} if (frames := [_as_output(p) for p in self._parts()]) else {}

@@ -219,3 +219,27 @@ def test_the_threshold_counts_what_came_lately() -> None:
         threshold.note(130_000, 2_099, 160)
     with pytest.raises(OptionError, match="threshold"):
         Threshold.parse("often")
+
+
+def test_letters_go_through_the_mended_program_once(tmp_path: Path) -> None:
+    """A fix brings the row back at the step that dropped it; what fails again knows what it was."""
+    place = str(tmp_path / "letters")
+    settings = {"pipeline.dead-letters.dir": place}
+    checkpoint = tmp_path / "ck"
+
+    def run(divisor: str) -> list[tuple[int, int]]:
+        text = f"SELECT id, 6 / ({divisor}) AS q FROM t"
+        sink = ms.sql(text, t=_orders()).write_memory("out")
+        ms.run(sink, checkpoint=checkpoint, settings=settings)
+        return sorted(sink.frame().select("id", "q").rows())
+
+    first = run("v")
+    assert [i for i, _ in first] == [1, 2, 4, 5, 7, 8]
+    letters = _letters(Path(place))
+    assert Requests(letters).ask(Filter(), 0) is not None
+    # The sink is a new one, and is given the epoch of the first run once more.
+    assert [i for i, _ in run("CAST(id - 3 AS INT)")] == [0, 1, 2, 4, 5, 6, 7, 8]
+    states = {(g.state, g.letters) for g in groups(letters, Filter())}
+    assert states == {("replayed", 3), ("failed again", 1)}
+    (again,) = single(letters, Filter(), "failed again", [], 9)
+    assert (again["was"], again["attempt"], again["offset"]) == ("1:1", 1, 3)
