@@ -101,7 +101,7 @@ def test_f07_verify_names_every_damaged_blob(sound: dict[str, bytes]) -> None:
         assert all(name in error.fact for error in wrong)
 
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "checkpoints" / "format-1" / "tumble"
+GOLDEN = Path(__file__).parent.parent / "golden" / "checkpoints" / "format-2" / "tumble"
 
 
 def _run(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -120,7 +120,7 @@ def _flip(folder: Path, kind: str) -> None:
     file.write_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("kind", ["epochs/*/state-*", "manifests/*"])
+@pytest.mark.parametrize("kind", ["packs/*", "manifests/*"])
 def test_f07_the_epoch_before_is_taken_where_no_sink_saw_the_damaged_one(
     kind: str, tmp_path: Path
 ) -> None:
