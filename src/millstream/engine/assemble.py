@@ -72,9 +72,7 @@ def _assemble(
 ) -> Driver:
     epoch, unread = (None, None) if store is None else fallback.newest(store)
     inbox, complaints = Inbox(world), Complaints(settings)
-    workers = [_worker(d, derived, settings, inbox, complaints) for d in derived.plan.sinks]
-    opened.extend(worker.sink.close for worker in workers)
-    staging.choose(workers, derived.plan, settings)
+    workers = _workers(derived, settings, inbox, complaints, opened)
     last = _Opened(derived.plan.sinks, workers, settings, store)
     if store is not None and epoch is not None:
         epoch = staging.settled(epoch, store, [w.sink_name for w in workers], last.of)
@@ -95,11 +93,10 @@ def _assemble(
     )
     for write, worker in zip(derived.plan.sinks, workers, strict=True):
         worker.sink.keep_refused = letters.keeper(write, complaints.refused)
-    for worker in workers:
         last.of(worker.sink_name)
     if store is not None and unread is not None:
-        deciding = {w.sink_name: last.of(w.sink_name) for w in workers if w.exactly_once}
-        fallback.give_up(unread, epoch, store, deciding)
+        once = {w.sink_name: last.of(w.sink_name) for w in workers if w.exactly_once}
+        fallback.give_up(unread, epoch, store, once)
     try:
         if epoch is None:
             fallback.check_fresh(last.epochs, {w.sink_name for w in workers if w.exactly_once})
@@ -211,6 +208,20 @@ def _scan_nodes(graph: Graph) -> list[Scan]:
         assert isinstance(node, Scan), "the head of a graph is a scan"
         nodes.append(node)
     return nodes
+
+
+def _workers(
+    derived: Derived,
+    settings: Settings,
+    inbox: Inbox,
+    complaints: Complaints,
+    opened: list[Callable[[], None]],
+) -> list[SinkWorker]:
+    """Return one per sink; whatever it opens is closed by what is added to ``opened``."""
+    workers = [_worker(d, derived, settings, inbox, complaints) for d in derived.plan.sinks]
+    opened.extend(worker.sink.close for worker in workers)
+    staging.choose(workers, derived.plan, settings)
+    return workers
 
 
 def _worker(
