@@ -1,6 +1,7 @@
 """Seeds of the simulator: see simulation.py for what a seed is and what it must show.
 
-That it can fail was tried with the engine broken by hand; the first seed, from 0, that showed it:
+That it can fail was tried with the engine broken by hand; the first seed, from 0, that showed it
+(as seeds were drawn before there was a sink that decides):
 
 * output delivered before its manifest is written                               seed 1
 * sources told to forget rows when the epoch closes, not when it is durable     seed 0
@@ -8,10 +9,10 @@ That it can fail was tried with the engine broken by hand; the first seed, from 
 * positions are those of the rows read ahead, not of the rows taken             seed 7
 * the checkpoint does not wait for the flushes of at-least-once sinks           seed 32
 
-Not found in 150 seeds: a manifest that replaces another (``put`` for ``put_new``), since the look at
-newer incarnations before it leaves a moment only; ``tests/unit/stores`` and the unit tests of the
-checkpoint store are for that. The check of a sink's epoch record guards against folders restored
-from a backup, which no seed does.
+Not found in 150 seeds: a manifest that replaces another (``put`` for ``put_new``), since the look
+at newer incarnations before it leaves a moment only; ``tests/unit/stores`` and the unit tests of
+the checkpoint store are for that. The check of a sink's epoch record guards against folders
+restored from a backup, which no seed does.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def test_seeds_that_failed_once(seed: int) -> None:
 
 def test_a_seed_plays_the_same_in_any_process() -> None:
     """A failure that cannot be played again cannot be mended."""
-    told = [_told(seed=102, hash_seed=hash_seed) for hash_seed in ("1", "2")]
+    told = [_told(seed=4062, hash_seed=hash_seed) for hash_seed in ("1", "2")]
     assert told[0] == told[1]
     assert "killed at" in told[0]
 
