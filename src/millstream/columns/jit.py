@@ -8,6 +8,7 @@ state   machine code under ``MILLSTREAM_CACHE`` or the user's cache folder; wher
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -41,7 +42,28 @@ def kernel(fn: Kernel) -> Kernel:
         compiled = numba.njit(nogil=True, cache=True)(fn)
     finally:
         config.CACHE_DIR = before
+    _save_alone(compiled, Path(folder))
     return compiled
+
+
+def _save_alone(compiled: Any, folder: Path) -> None:
+    """Let one process at a time add machine code to the folder.
+
+    Numba picks the next free name, writes the index, then the code. Two processes that compile at
+    once take the same name for different signatures, and a third one then runs the wrong code: it
+    crashes, or worse.
+    """
+    save = compiled._cache.save_overload
+
+    def locked(signature: Any, data: Any) -> None:
+        try:
+            with (folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                save(signature, data)
+        except OSError:  # the folder went away, as that of an old version: compiled anew next time
+            return
+
+    compiled._cache.save_overload = locked
 
 
 @cache
