@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.engine import fallback, savepoint, staging
-from millstream.engine.adopting import going_on, said_by, steps_json
+from millstream.engine.adopting import Said, going_on, said_by, steps_json
 from millstream.engine.care import Notes
 from millstream.engine.checkpoint import Epoch, restored
 from millstream.engine.checkpoint_store import CheckpointStore
@@ -97,30 +97,14 @@ def _assemble(
     if store is not None and unread is not None:
         once = {w.sink_name: last.of(w.sink_name) for w in workers if w.exactly_once}
         fallback.give_up(unread, epoch, store, once)
-    try:
-        if epoch is None:
-            fallback.check_fresh(last.epochs, {w.sink_name for w in workers if w.exactly_once})
-        else:
-            letters.deliver(epoch)
-            _catch_up(epoch, workers, last.epochs)
-    except CheckpointError:
-        _check_not_overtaken(epoch, store)
-        raise
+    _come_back(store, epoch, workers, last, letters)
     positions = {} if epoch is None else epoch.positions
-    readings = [
-        _reading(step, settings, inbox, positions.get(step.uid, {})) for step in _scan_nodes(graph)
-    ]
+    readings = _readings(graph, settings, inbox, positions)
     opened.extend(reading.stop for reading in readings)
     for stage, reading in zip(graph.stages, readings, strict=True):
         if reading.source.acknowledging:
             stage.seen = _seen(stage, settings, seed, epoch)
-    replaying = Replaying(
-        graph,
-        {stage.uid: reading.source for stage, reading in zip(graph.stages, readings, strict=True)},
-        letters,
-        positions,
-        look_every_ms=settings.discovery_interval_ms,
-    )
+    replaying = _replaying(graph, readings, letters, positions, settings)
     replaying.look(world.now_ms())
     complete = epoch is not None and bool(epoch.facts["ended"])
     letters_only = settings.dead_letters_only or (complete and replaying.busy)
@@ -144,16 +128,60 @@ def _assemble(
         tally=tally,
         notes=None if store is None else Notes(store.store, tally),
         last_epoch=0 if epoch is None else epoch.number,
-        facts={
-            "fingerprint": {s.uid: label_hash(s.label) for s in graph.steps if s.operator},
-            "steps": steps_json(said),
-            "seed": seed,
-            "sinks": [w.sink_name for w in workers],
-        },
+        facts=_facts(graph, said, seed, workers),
         fresh=epoch is None,
         complete=complete,
     )
     return Driver(parts, settings)
+
+
+def _come_back(
+    store: CheckpointStore | None,
+    epoch: Epoch | None,
+    workers: list[SinkWorker],
+    last: _Opened,
+    letters: Letters,
+) -> None:
+    """Deliver what is durable and the sinks have not seen."""
+    try:
+        if epoch is None:
+            fallback.check_fresh(last.epochs, {w.sink_name for w in workers if w.exactly_once})
+        else:
+            letters.deliver(epoch)
+            _catch_up(epoch, workers, last.epochs)
+    except CheckpointError:
+        _check_not_overtaken(epoch, store)
+        raise
+
+
+def _replaying(
+    graph: Graph,
+    readings: list[Reading],
+    letters: Letters,
+    positions: dict[str, dict[str, Any]],
+    settings: Settings,
+) -> Replaying:
+    stages = zip(graph.stages, readings, strict=True)
+    sources = {stage.uid: reading.source for stage, reading in stages}
+    every_ms = settings.discovery_interval_ms
+    return Replaying(graph, sources, letters, positions, look_every_ms=every_ms)
+
+
+def _facts(graph: Graph, said: Said, seed: int, workers: Sequence[SinkWorker]) -> dict[str, Any]:
+    """Return what every epoch keeps of the program that writes it."""
+    return {
+        "fingerprint": {s.uid: label_hash(s.label) for s in graph.steps if s.operator},
+        "steps": steps_json(said),
+        "seed": seed,
+        "sinks": [w.sink_name for w in workers],
+    }
+
+
+def _readings(
+    graph: Graph, settings: Settings, inbox: Inbox, positions: dict[str, dict[str, Any]]
+) -> list[Reading]:
+    nodes = _scan_nodes(graph)
+    return [_reading(node, settings, inbox, positions.get(node.uid, {})) for node in nodes]
 
 
 def _seen(stage: ScanStage, settings: Settings, seed: int, epoch: Epoch | None) -> Seen | None:
