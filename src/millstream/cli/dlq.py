@@ -150,7 +150,7 @@ def replay_letters(
         pairs = [*pairs, "pipeline.dead-letters.replay-only=true"]
     if not is_checkpoint:
         pairs = [*pairs, f"pipeline.dead-letters.dir={place}"]
-    return run_file(file, Path(place) if is_checkpoint else None, pairs, quiet=quiet)
+    return run_file(file, place if is_checkpoint else None, pairs, quiet=quiet)
 
 
 def _settings(pairs: list[str]) -> Settings:

@@ -311,7 +311,7 @@ class Driver:
         )
 
     def _elapsed_ms(self) -> int:
-        """Return the time by which epochs are due: the machine's clock may be set back for hours."""
+        """Return the time epochs go by: the machine's clock may be set back for hours."""
         return int(self.world.monotonic_s() * 1000)
 
     def _take_note(self) -> None:

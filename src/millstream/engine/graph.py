@@ -105,6 +105,8 @@ class Graph:
     on_rejected: Callable[[pl.DataFrame], None] | None = None
     on_aside: Callable[[Step, Outputs], None] | None = None
     """Told of late and rejected rows as a step gives them."""
+    at_work: str = ""
+    """The step that runs, or ran last; looked at by other threads."""
     _now_ms: int = 0
     _marks: dict[int, int] = field(default_factory=dict)
     """The mark behind a part of a batch, by scan."""
@@ -139,6 +141,7 @@ class Graph:
         self._begin()
         head = self.steps[self.scans[scan]]
         head.count.rows_in += len(batch)
+        self.at_work = head.uid
         head.mark_ms = self._given(scan)
         self._emit(head, Outputs(out=(batch.frame,), rejected=tuple(rejected)))
         for index, step in enumerate(self.steps):
@@ -254,6 +257,7 @@ class Graph:
         """Fire what was due before this turn's stamp, then take its rows in."""
         operator, started = step.operator, time.perf_counter()
         assert operator is not None, "only operators run by the clock"
+        self.at_work = step.uid
         frames = self._waiting.pop(index, {})
         due = batch.read_at_ms - 1
         # Event-time marks say nothing here.
@@ -330,6 +334,7 @@ class Graph:
     def _run(self, index: int, step: Step, scan: int, batch: Batch, mark: int) -> None:
         operator, started = step.operator, time.perf_counter()
         assert operator is not None, "only operators run"
+        self.at_work = step.uid
         frames = self._waiting.pop(index, {})
         seen = None if mark == LOWEST_MS else mark
         for port in sorted(frames):

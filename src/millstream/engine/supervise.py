@@ -93,7 +93,11 @@ class Supervisor:
         """Run to the end of the input, a stop, or a failure that nothing mends."""
         if not isinstance(self.world, RealWorld):
             return self._run(on_progress)  # a simulated thread cannot hang
-        watchdog = Watchdog(lambda: self.driver.batches, self._settings.batch_timeout_ms / 1000)
+        watchdog = Watchdog(
+            lambda: self.driver.batches,
+            lambda: self.driver.parts.graph.at_work,
+            self._settings.batch_timeout_ms / 1000,
+        )
         try:
             return self._run(on_progress)
         finally:

@@ -25,8 +25,7 @@ import numba
 import numpy as np
 import polars as pl
 
-from millstream.engine.operator import Operator
-from millstream.engine.udf import Calls
+from millstream.engine import graph, scan, udf
 
 LOG = logging.getLogger("millstream")
 TELL_AFTER_S = 10.0
@@ -37,6 +36,10 @@ _LIBRARIES = tuple(
     str(Path(module.__file__).parent) for module in (pl, np, numba) if module.__file__
 )
 """Code that is no user's: it may take long (kernels are compiled), and is not interrupted."""
+_STEPS = frozenset({graph.__file__, scan.__file__})
+"""Whose code runs the steps."""
+_CALLS = frozenset({udf.__file__})
+"""Whose code calls functions that stand in expressions."""
 
 
 class NoReturn(Exception):
@@ -57,8 +60,9 @@ class Busy:
 class Watchdog:
     """Watches from a thread of its own until ``close``."""
 
-    def __init__(self, beats: Callable[[], int], limit_s: float) -> None:
+    def __init__(self, beats: Callable[[], int], step: Callable[[], str], limit_s: float) -> None:
         self._beats = beats
+        self._step = step
         self._limit_s = limit_s
         self._thread = threading.get_ident()
         self._end = threading.Event()
@@ -77,7 +81,7 @@ class Watchdog:
                 beat, since_s, tell_s, tries = self._beats(), now_s, TELL_AFTER_S, 0
                 busy = None
                 continue
-            busy = _busy(self._thread)
+            busy = _busy(self._thread, self._step())
             if busy is None or (before is not None and busy.frame is not before.frame):
                 since_s, tries = now_s, 0
                 continue
@@ -101,42 +105,45 @@ class Watchdog:
         )
 
 
-def _busy(thread: int) -> Busy | None:
-    """Return the user's function that a step of the compute thread waits for."""
+def _busy(thread: int, step: str) -> Busy | None:
+    """Return the user's function that a step of the compute thread waits for.
+
+    By the files of frames alone: the locals of a frame that runs in another thread cannot be read
+    without harm (CPython 3.11 crashes now and then).
+    """
     frames = sys._current_frames()
     own = frames.get(thread)
-    if own is None or not any(isinstance(s, Operator) for s in _selves(own)):
+    if own is None or not any(at.f_code.co_filename in _STEPS for at in _callers(own)):
         return None
-    uid = next((s.uid for s in _selves(own) if isinstance(s, Operator)), "")
-    found = _function(own, Operator)
+    found = _function(own, _STEPS)
     if found is not None:
-        return Busy(thread, found, _said(uid, found))
+        return Busy(thread, found, _said(step, found))
     # Polars calls functions of expressions in threads of its own.
     for other, frame in frames.items():
-        found = _function(frame, Calls) if other != thread else None
+        found = _function(frame, _CALLS) if other != thread else None
         if found is not None:
-            return Busy(other, found, _said(uid, found))
-    return Busy(thread, None, f"step '{uid}'", is_users=False)
+            return Busy(other, found, _said(step, found))
+    return Busy(thread, None, f"step '{step}'", is_users=False)
 
 
-def _function(frame: FrameType, caller: type) -> FrameType | None:
-    """Return the frame of the user's function that a method of ``caller`` has called, if any."""
+def _function(frame: FrameType, callers: frozenset[str]) -> FrameType | None:
+    """Return the frame of the user's function that one of these files has called, if any."""
     outermost: FrameType | None = None
-    at: FrameType | None = frame
-    while at is not None:
-        if isinstance(at.f_locals.get("self"), caller):
+    for at in _callers(frame):
+        file = at.f_code.co_filename
+        if file in callers:
             of_a_library = outermost and outermost.f_code.co_filename.startswith(_LIBRARIES)
             return None if of_a_library else outermost
-        if not at.f_code.co_filename.startswith(_OURS):
+        if not file.startswith(_OURS):
             outermost = at
-        at = at.f_back
     return None
 
 
-def _selves(frame: FrameType) -> Iterator[object]:
+def _callers(frame: FrameType) -> Iterator[FrameType]:
+    """Yield a frame and those that called it, the innermost first."""
     at: FrameType | None = frame
     while at is not None:
-        yield at.f_locals.get("self")
+        yield at
         at = at.f_back
 
 

@@ -3,6 +3,8 @@
 Nothing in the package imports this; it is for tests.
 """
 
+from __future__ import annotations
+
 from millstream.testing.crash_safe import assert_crash_safe
 from millstream.testing.trial import Trial
 
