@@ -49,7 +49,16 @@ class Feed:
         self._chance = random.Random(seed)
         self._failed: list[str] = []
         self._stop = threading.Event()
-        self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 5, "log_level": 0})
+        # Without idempotence what is sent again after a leader's election comes behind what was
+        # sent later, and would rightly be late.
+        self._producer = Producer(
+            {
+                "bootstrap.servers": servers,
+                "linger.ms": 5,
+                "log_level": 0,
+                "enable.idempotence": True,
+            }
+        )
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> Feed:

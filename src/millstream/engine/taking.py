@@ -184,6 +184,7 @@ class Taking:
         """Return the splits that may have more rows; those that ended hold no mark back."""
         splits = _splits(reading)
         for split in splits:
+            stage.marks.add(split.name)  # one that was found meanwhile holds the mark as others do
             if split.done and split.name not in stage.marks.ended:
                 stage.marks.end(split.name)
         return [s for s in splits if not s.done]
