@@ -11,6 +11,7 @@ faults  delay and jitter, a limit of bytes per second, a direction that swallows
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import struct
@@ -100,7 +101,8 @@ class _Link:
         for writer in self.writers:
             sock = writer.get_extra_info("socket")
             if sock is not None:  # linger 0: the end is an RST and not a FIN
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                with contextlib.suppress(OSError):  # this end is closed already; the other is not
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
 
