@@ -375,3 +375,25 @@ def test_what_cannot_be_written_is_said_before_the_start() -> None:
         sink_for(table_of("postgres", base, odd), updating=False)
     with pytest.raises(PlanError, match="need a key"):
         sink_for(table_of("postgres", base, SINK_COLUMNS), updating=True)
+
+
+def test_a_transaction_of_the_dead_does_not_hold_the_next_start(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that went away says no goodbye: its open transaction kept the epoch row for hours."""
+    monkeypatch.setattr(postgres_write, "IDLE_LIMIT_MS", 200)
+    run(database, "CREATE TABLE t (id bigint, name text)")
+    table = table_of("postgres", options(database), COLUMNS)
+    first = sink_for(table, updating=False)
+    first.open("p", 1)
+    connection = first._connected()
+    connection.execute("BEGIN")
+    assert first._claim(connection, 1)
+    second = sink_for(table, updating=False)
+    assert second.open("p", 2) is None
+    second.deliver(1, [rows((1, "a"))])
+    second.close()
+    with pytest.raises(ConnectorError, match="start 2"):
+        first.deliver(1, [rows((1, "a"))])
+    first.close()
+    assert run(database, "SELECT id, name FROM t") == [(1, "a")]

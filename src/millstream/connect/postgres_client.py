@@ -28,7 +28,11 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Error = psycopg.Error
 ROW_ERRORS = (psycopg.DataError, psycopg.IntegrityError, errors.RaiseException)
 """What one row can do wrong: its value does not fit, a constraint or a trigger refuses it."""
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+LOST = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.IdleInTransactionSessionTimeout,
+)
 UNIQUE_VIOLATION = errors.UniqueViolation
 DUPLICATE_TABLE = errors.DuplicateTable
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TRIES_MAX: Final = 3
+IDLE_LIMIT_MS: Final = 60_000
+"""Between two statements of a transaction; the server ends one that is silent for longer."""
 _STAGED, _GONE = "_millstream_rows", "_millstream_gone"
 
 
@@ -284,6 +286,9 @@ class PostgresSink(Sink):
     def _connected(self) -> door.Connection:
         if self._connection is None:
             self._connection = door.connect(self._config)
+            # Of a process whose host went away the server hears nothing: its open transaction would
+            # keep the epoch row locked, and the next start waiting, for hours.
+            self._connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_LIMIT_MS}")
         return self._connection
 
     def _create_table(self, connection: door.Connection) -> None:
