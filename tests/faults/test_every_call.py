@@ -6,9 +6,9 @@ the next epoch is written. For each thread that does a part of it: k = 1, 2, 3 â
 call, start again (which is also the run of the next k), until a turn ends untouched. Readers look
 all the time; every few kills the pipeline runs to its end and is compared with DuckDB.
 
-Seen to fail by the sample below: with PostgreSQL's epoch neither read at the start nor checked in the
-transaction (a row twice), with Kafka's progress record read as one epoch less (a row twice), and with
-files made visible before the manifest has its name (the next start refuses: they are ahead).
+Seen to fail by the sample below: with PostgreSQL's epoch neither read at the start nor checked in
+the transaction (a row twice), with Kafka's progress record read as one epoch less (a row twice),
+and with files visible before the manifest has its name (the next start refuses: they are ahead).
 """
 
 from __future__ import annotations
