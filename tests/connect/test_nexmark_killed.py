@@ -74,7 +74,7 @@ def log(text: Path) -> str:
 def epochs(checkpoints: Path) -> int:
     """Return the number of the newest checkpoint."""
     names = (path.stem for path in (checkpoints / "manifests").glob("*.json"))
-    return max((int("".join(filter(str.isdigit, name)) or 0) for name in names), default=0)
+    return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def standing(query: int, results: Path, folder: Path) -> pl.DataFrame:

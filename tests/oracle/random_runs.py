@@ -18,11 +18,11 @@ import duckdb
 from millstream.engine.harness import Harness
 from millstream.testing.cases import Case
 from millstream.testing.cells import comparable, show_cell
+from millstream.testing.compare import folded
 from millstream.testing.run_case import (
     RESULT,
     Mode,
     _check_same_bits,
-    _folded,
     _run,
     modes,
     planned,
@@ -65,7 +65,7 @@ def run(seed: int) -> Outcome:
     for mode in chosen_modes(case):
         try:
             harness = _run(case, plan, tables, settings, mode)
-            rows = _folded(harness.out[RESULT], schema)
+            rows = folded(harness.out[RESULT], schema)
             assert rows == expected, _difference(rows, expected, schema)
             assert not harness.rejected, f"rejected: {harness.rejected}"
             first = first or harness
@@ -81,7 +81,7 @@ def ours(query: RandomQuery) -> tuple[Schema, Counter[Row]]:
     plan, tables, settings = planned(case)
     schema = plan.sinks[0].table.writable
     harness = _run(case, plan, tables, settings, chosen_modes(case)[0])
-    return schema, _folded(harness.out[RESULT], schema)
+    return schema, folded(harness.out[RESULT], schema)
 
 
 def chosen_modes(case: Case) -> list[Mode]:

@@ -94,9 +94,19 @@ class Outside:
         return self.places.setdefault(name, Place())
 
     def all_taken(self, positions: dict[str, dict[str, Any]]) -> bool:
-        """Tell whether a run has taken every row there is."""
-        taken = sum(sum(splits.values()) for splits in positions.values())
-        return taken == sum(f.height for t in self.topics.values() for f in t.rows.values())
+        """Tell whether a run has taken every row there is.
+
+        A queue may send old rows last, which leaves an old position; what it has forgotten was
+        taken all the same.
+        """
+        taken: dict[str, dict[str, int]] = {}
+        for scan, splits in positions.items():
+            taken[scan.partition("[")[2].rstrip("]")] = splits
+        return all(
+            max(taken.get(name, {}).get(split, 0), topic.forgotten.get(split, 0)) >= rows.height
+            for name, topic in self.topics.items()
+            for split, rows in topic.rows.items()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

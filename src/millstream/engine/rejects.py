@@ -46,13 +46,13 @@ def rejected_rows(
         given[name] = pl.col(hidden) if hidden in frame.columns else pl.lit(None)
     row = pl.struct(data) if data else pl.lit(None)
     return (
-        frame.with_row_index("$at")
+        frame.with_row_index("$n")
         .select(
             *(given[name].cast(dtype).alias(name) for name, dtype in ROWS_ASIDE.items()),
             row.alias(ROW),
-            "$at",  # a selection of constants alone would have one row
+            "$n",  # a selection of constants alone would have one row
         )
-        .drop("$at")
+        .drop("$n")
     )
 
 
