@@ -1,8 +1,10 @@
 """The long run: every fault in its long form, into RESULTS.md (``make faults``).
 
-in      the commit that is checked out; numbers from the environment, by the defaults below
-out     RESULTS.md beside this file: commit, date, machine, figures, and a row per fault
-exit    0 only when every test of every stage passed
+in      the commit that is checked out; numbers from the environment, by the defaults below; the
+        names of stages, where not all are to run
+out     RESULTS.md beside this file: per stage its commit and date, then a row per fault with its
+        figures. What a stage found stays in ``.faults/``: one not run again is told as it was
+exit    0 only when every test of the stages that ran passed
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,24 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 TOLD_S = 60.0
 NUMBER = re.compile(r"::test_f(\d\d)_")
 NUMBERS = {"SIMULATOR_SEEDS": "2000", "RANDOM_QUERIES": "5000", "SOAK_S": "1800"}
+OF_STAGE = {
+    "soak": ("SOAK_S",), "simulator": ("SIMULATOR_SEEDS",), "random queries": ("RANDOM_QUERIES",),
+}  # fmt: skip
+KEPT = ROOT / ".faults"
 Found = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one stage came to."""
+
+    stage: str
+    commit: str
+    ended_at: str
+    minutes: float
+    code: int
+    numbers: dict[str, str]
+    tests: Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,53 +116,77 @@ class Running:
 
 
 def main() -> int:
-    """Run every stage and write what came out."""
+    """Run the stages and write what came out."""
     folder = Path(tempfile.mkdtemp(prefix="millstream-faults-"))
-    begun_s = time.monotonic()
-    commit = _git("rev-parse", "HEAD")
-    changed = bool(_git("status", "--porcelain", "--", "src", "tests"))
+    commit = _git("rev-parse", "--short", "HEAD")
+    if _git("status", "--porcelain", "--", "src", "tests"):
+        commit += " with local changes"
     wanted = sys.argv[1:]
     # No restart's time is that of a compiler, and no limit is met by one.
     subprocess.run([sys.executable, "-m", "millstream.cli", "warmup"], cwd=ROOT, check=True)
     beside: list[Running] = []
-    found: dict[str, Found] = {}
-    codes: dict[str, int] = {}
+    codes: list[int] = []
     for stage in [s for s in stages() if not wanted or s.name in wanted]:
         running = Running(stage, folder)
         print(f"[{stage.name}] begins", flush=True)
         if stage.beside:
             beside.append(running)
-            continue
-        found[stage.name], codes[stage.name] = running.wait(), running.process.returncode
-    for running in beside:
-        found[running.stage.name] = running.wait()
-        codes[running.stage.name] = running.process.returncode
-    minutes = (time.monotonic() - begun_s) / 60
-    RESULTS.write_text(text(found, codes, commit, changed=changed, minutes=minutes))
+        else:
+            codes.append(_kept(running, commit))
+    codes += [_kept(running, commit) for running in beside]
+    RESULTS.write_text(text([_ran(stage.name) for stage in stages()]))
     print(f"logs in {folder}; results in {RESULTS.relative_to(ROOT)}", flush=True)
-    return 1 if any(codes.values()) else 0
+    return 1 if any(codes) else 0
 
 
-def text(
-    found: dict[str, Found], codes: dict[str, int], commit: str, *, changed: bool, minutes: float
-) -> str:
+def _kept(running: Running, commit: str) -> int:
+    """Wait for a stage and keep what it found, for this page and later ones."""
+    tests = running.wait()
+    ran = Ran(
+        running.stage.name,
+        commit,
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+        (time.monotonic() - running.begun_s) / 60,
+        running.process.returncode,
+        {n: os.environ.get(f"MILLSTREAM_{n}", d) for n, d in NUMBERS.items()},
+        tests,
+    )
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / f"{ran.stage}.json").write_text(json.dumps(asdict(ran)))
+    return ran.code
+
+
+def _ran(stage: str) -> Ran | None:
+    path = KEPT / f"{stage}.json"
+    return Ran(**json.loads(path.read_text())) if path.exists() else None
+
+
+def text(ran: list[Ran | None]) -> str:
     """The page."""
-    tests = {name: said for part in found.values() for name, said in part.items()}
+    there = [r for r in ran if r is not None]
+    tests = {name: said for r in there for name, said in r.tests.items()}
     lines = [
         "# The long run",
         "",
         "Written by `make faults`; how each is made: [reliability](../../docs/reliability.md).",
+        f"Machine: {_machine()}.",
         "",
-        f"* commit `{commit}`{' with local changes' if changed else ''}",
-        f"* {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, {_machine()}",
+        "| stage | commit | ended (UTC) | minutes | passed | failed | exit |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for name, part in found.items():
-        count = {o: sum(s["outcome"] == o for s in part.values()) for o in ("passed", "failed")}
-        told = f"* {name}: {count['passed']} tests passed, {count['failed']} failed"
-        lines.append(told + (f" (exit {codes[name]})" if codes[name] else ""))
-    numbers = {n: os.environ.get(f"MILLSTREAM_{n}", d) for n, d in NUMBERS.items()}
+    for r in there:
+        passed, failed = (
+            sum(s["outcome"] == outcome for s in r.tests.values())
+            for outcome in ("passed", "failed")
+        )
+        lines.append(
+            f"| {r.stage} | `{r.commit}` | {r.ended_at} | {r.minutes:.0f} | {passed} | {failed} "
+            f"| {r.code} |"
+        )
+    numbers = {n: r.numbers[n] for r in there for n in OF_STAGE.get(r.stage, ())}
     lines += [
-        "* " + ", ".join(f"{n.lower().replace('_', ' ')} {v}" for n, v in numbers.items()),
+        "",
+        ", ".join(f"{n.lower().replace('_', ' ')} {v}" for n, v in numbers.items()) + ".",
         "",
         "| | fault | result | tests | figures |",
         "|---|---|---|---|---|",
