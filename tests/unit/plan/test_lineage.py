@@ -214,3 +214,19 @@ def test_how_a_key_is_written() -> None:
     assert values_of("w=2026-01-01 00:00:00, k = DE") == {"w": "2026-01-01 00:00:00", "k": "DE"}
     with pytest.raises(PlanError, match="COLUMN=VALUE"):
         values_of("just text")
+
+
+def test_late_rows_are_shown_as_late(tmp_path: Path) -> None:
+    """A row that would have counted and came too late is what people look for."""
+    inputs = lay_out(tmp_path, 3)
+    late = inputs["a"].head(1).with_columns(pl.lit(999).alias("id"), pl.lit(8).alias("v"))
+    text = late.with_columns(pl.col("ts").dt.strftime("%Y-%m-%d %H:%M:%S%.3f")).write_ndjson()
+    with (tmp_path / "a" / "0.json").open("a") as file:
+        file.write(text)
+    made = job(tmp_path, "tumble")
+    made.run()
+    found = asked(made, {"w": "2026-01-01 00:00:00", "k": late["k"][0]})
+    (table,) = found.tables
+    assert table.frame.filter(pl.col("$late"))["id"].to_list() == [999]
+    assert table.frame["$split"].null_count() == 0
+    assert table.frame["$offset"].null_count() == 0
