@@ -148,6 +148,23 @@ class TestFollowed(SourceContract):
         return {"files": Expected(frame=rows(1, 2, 3, 4, 5), bad=[Bad(raw=b"oops")])}
 
 
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_place_of_the_other_way_to_read_is_refused(tmp_path, followed):
+    """What is followed and what is read once note their place in different ways."""
+    (tmp_path / "1.json").write_bytes(json_lines(1, 2))
+    tables = [
+        files_table(tmp_path),
+        files_table(tmp_path, **{"source.monitor-interval": "5ms"}),
+    ]
+    first, then = tables if followed else tables[::-1]
+    reader = source_for(first).open("files", resume=None)
+    chunk = reader.poll(max_rows=1, timeout_s=1.0)
+    reader.close()
+    assert chunk is not None
+    with pytest.raises(ConnectorError, match="place in the files was noted"):
+        source_for(then).open("files", resume=chunk.resume)
+
+
 def test_files_that_grow_and_new_files_are_followed(tmp_path: Path) -> None:
     """Log files are appended to, folders are dropped into; a half line waits for its end."""
     table = files_table(tmp_path, **{"source.monitor-interval": "1ms"})

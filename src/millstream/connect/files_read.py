@@ -270,6 +270,14 @@ class FilesReader(Reader):
         self._done: dict[str, int] = {}
         self._queue: list[str] = []
         self._next_look_s = 0.0
+        if resume is not None and ("files" in resume) is not self._followed:
+            raise ConnectorError(
+                "The checkpoint's place in the files was noted "
+                f"{'without' if self._followed else 'with'} 'source.monitor-interval'.",
+                where=files.where,
+                hint="Undo that change of the table, or start in a new checkpoint folder.",
+                domain=Domain.CONFIG,
+            )
         if resume is not None and self._followed:
             self._done = {str(k): int(v) for k, v in resume["files"].items()}
         elif resume is not None:
