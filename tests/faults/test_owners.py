@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from tests.faults.feed import Feed
 from tests.faults.readers import Readers
-from tests.faults.scene import Scene, epoch_of
+from tests.faults.scene import Run, Scene, epoch_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 
@@ -35,6 +37,32 @@ def test_f08_a_second_instance_refuses(
     readers.end(load.answer())
 
 
+def pause(run: Run, files: Path) -> None:
+    """Stop a process where it does not hold the lock of its folder of results.
+
+    Within it, an heir rightly waits and then says that somebody has to end the paused process.
+    """
+    while True:
+        run.process.send_signal(signal.SIGSTOP)
+        while (
+            Path(f"/proc/{run.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T"
+        ):
+            time.sleep(0.001)
+        if not any(map(is_locked, (files / ".millstream").glob("*.lock"))):
+            return
+        run.process.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+
+
+def is_locked(path: Path) -> bool:
+    with path.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def test_f08_a_zombie_cannot_commit(
     scene: Scene, feed: Callable[..., Feed], readers: Readers, tmp_path: Path
 ) -> None:
@@ -45,7 +73,7 @@ def test_f08_a_zombie_cannot_commit(
     load = feed().start()
     zombie = scene.start()
     zombie.until_epochs(3)
-    zombie.process.send_signal(signal.SIGSTOP)
+    pause(zombie, scene.files)
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(scene.checkpoints, elsewhere)
     heir = scene.start(checkpoints=elsewhere)
