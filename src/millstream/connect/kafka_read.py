@@ -10,6 +10,7 @@ bad     an undecodable message goes to ``rejected`` with its bytes and offset; a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -184,6 +185,10 @@ class KafkaSource(Source):
         later = [p for p in fresh if p not in starts]
         if later:
             starts |= self._cluster.offsets(later, "earliest", committed_only=False)
+            # What the consumer itself does not know of yet it reads minutes later, if unlucky.
+            for topic in {topic for topic, _ in later}:
+                with contextlib.suppress(door.KafkaException):
+                    self._consumer.list_topics(topic, timeout=door.STEP_S)
         ends = end_offsets(self._config, self._cluster, places) or {}
         assigned = []
         for lane in new:
