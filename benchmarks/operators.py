@@ -3,7 +3,7 @@
 in      rows made once in memory: integer keys, BIGINT values, event times in order
 out     rows/s and ms per batch (median and spread over rounds) for project, tumble, hop and
         updating count, at 1 k and 1 M keys and batches of 1 k to 1 M rows
-run     python benchmarks/engine.py [--quick] [--only tumble] [--rounds 5] [--json FILE]
+run     python benchmarks/operators.py [--quick] [--only tumble] [--rounds 5] [--json FILE]
 method  real operators, called as the driver calls them (on_batch, then on_mark); one warm pass
         fills the state and compiles the kernels, then each round runs over fresh batches whose
         event time goes on; a window is 1 M rows long, so that firing is part of every round
