@@ -58,8 +58,8 @@ $(VENV)/.stamp: pyproject.toml constraints.txt tools/env
 servers:  ## install what the test servers need (JDK, Maven, PostgreSQL) where it is missing
 	tools/env servers $(VENV)
 
-bench: env  ## the engine's figures: rows/s and ms per batch
-	$(BIN)/python benchmarks/engine.py $(ARGS)
+bench: env  ## the benchmarks against the peers, into benchmarks/RESULTS.md [ARGS='engine --queries 0,5']
+	$(BIN)/python -m benchmarks $(ARGS)
 
 constraints:  ## pin constraints.txt to what .venv holds now
 	@head -2 constraints.txt > constraints.new
