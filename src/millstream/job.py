@@ -29,6 +29,7 @@ from millstream.settings import Settings
 if TYPE_CHECKING:
     from types import FrameType
 
+    from millstream.engine.analyzing import Analysis
     from millstream.engine.progress import Progress, Summary
     from millstream.engine.supervise import Supervisor
 
@@ -105,6 +106,14 @@ class Job:
         return explain.explain_all(
             self.plan, self.derived, notes=notes, state_ttl_ms=self.settings.state_ttl_ms
         )
+
+    def analyze(self, *, for_s: float | None = None) -> Analysis:
+        """Run for the figures of each step: nothing is written, no checkpoint is touched."""
+        from millstream.engine.analyzing import Analyzed
+
+        analyzed = Analyzed(self.derived, self.settings)
+        with stopped_by_signals(analyzed.supervisor):
+            return analyzed.run(for_s)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Run to the end of the input, or until SIGINT, SIGTERM or a failure."""

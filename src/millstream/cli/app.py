@@ -184,12 +184,24 @@ def explain(
         str | None,
         typer.Option("--checkpoint", metavar="DIR", help="Tell what each step keeps there."),
     ] = None,
+    analyze: Annotated[
+        bool,
+        typer.Option(
+            "--analyze", help="Run it, writing nothing, and tell what each step takes and does."
+        ),
+    ] = False,
+    for_text: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="10s", help="With --analyze: so long at most; endless ones 10 s."
+        ),
+    ] = None,
 ) -> None:
     """Print the plan of a pipeline, with its guarantees."""
     with told():
         from millstream.cli.inspect import explain_file
 
-        leave(explain_file(file, pairs or [], checkpoint))
+        leave(explain_file(file, pairs or [], checkpoint, analyze=analyze, for_text=for_text))
 
 
 @app.command()

@@ -1,38 +1,55 @@
 """``millstream check FILE`` and ``explain FILE``: a program is looked at, nothing is touched.
 
 ``explain FILE --checkpoint DIR`` also tells the rows and bytes each step keeps in the newest epoch.
+``explain FILE --analyze`` runs it for its figures, without writing anything.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from millstream.cli.failure import Exit
 from millstream.cli.program import execute, kind_of, settings_of, text_of
-from millstream.errors import PlanError
+from millstream.errors import MillstreamError, OptionError, PlanError
 from millstream.frame import context
 from millstream.plan.nodes import Plan
 from millstream.ports.options import with_options
 from millstream.settings import Settings
+from millstream.types.time import duration_ms
+
+if TYPE_CHECKING:
+    from millstream.job import Job
 
 
 def check_file(file: Path, pairs: list[str]) -> Exit:
     """Validate every plan of a program."""
-    plans = _plans(file, pairs)
-    sinks = sum(len(plan.sinks) for plan in plans)
+    sinks = sum(len(job.plan.sinks) for job in jobs_of(file, pairs))
     print(f"{file}: ok ({sinks} sink{'' if sinks == 1 else 's'})", file=sys.stderr)
     return Exit.OK
 
 
-def explain_file(file: Path, pairs: list[str], checkpoint: str | None = None) -> Exit:
-    """Print every plan of a program, and what its steps keep in a checkpoint folder."""
-    from millstream.job import Job
-
-    plans = _plans(file, pairs)
-    parts = [Job(plan).explain() for plan in plans]
+def explain_file(
+    file: Path,
+    pairs: list[str],
+    checkpoint: str | None = None,
+    *,
+    analyze: bool = False,
+    for_text: str | None = None,
+) -> Exit:
+    """Print every plan of a program, what its steps keep in a checkpoint folder or what they do."""
+    if for_text is not None and not analyze:
+        raise OptionError("--for says how long --analyze runs.", hint="Add --analyze.")
+    jobs = jobs_of(file, pairs)
+    parts = [job.explain() for job in jobs]
     if checkpoint is not None:
-        parts.append(_kept(plans, checkpoint, pairs))
+        parts.append(_kept([job.plan for job in jobs], checkpoint, pairs))
+    if analyze:
+        from millstream.frame.analysis import analyzed
+
+        for_s = None if for_text is None else seconds_of(for_text, "--for")
+        parts = [analyzed(job, for_s) for job in jobs]
     print("\n\n".join(parts))
     return Exit.OK
 
@@ -71,22 +88,38 @@ def _kept(plans: list[Plan], checkpoint: str, pairs: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _plans(file: Path, pairs: list[str]) -> list[Plan]:
+def jobs_of(file: Path, pairs: list[str]) -> list[Job]:
+    """Return what a program would run, with its settings; everything is checked."""
     from millstream.job import Job
 
     around = context.Surroundings(context.Purpose.LOOK, options=settings_of(pairs))
     if kind_of(file) == "sql":
-        from millstream.frame.sqls import plans_of
+        from millstream.frame.sqls import script_of
 
-        plans = plans_of(text_of(file), str(file), around.options)
+        sinks, settings = script_of(text_of(file), str(file), around.options)
+        jobs = [Job(Plan(tuple(s.node for s in sinks)), settings)] if sinks else []
     else:
         left = execute(file, around)
-        plans = around.plans + ([Plan(tuple(s.node for s in left))] if left else [])
-    if not plans:
+        jobs = [Job(*pair) for pair in zip(around.plans, around.settings, strict=True)]
+        if left:
+            settings = with_options(Settings(), dict(around.options), owner="settings")
+            jobs.append(Job(Plan(tuple(s.node for s in left)), settings))
+    if not jobs:
         raise PlanError(
             f"'{file}' declares nothing to run.",
             hint="Write INSERT INTO … in SQL; .write_…(…) or .show() in Python.",
         )
-    for plan in plans:
-        Job(plan).check()
-    return plans
+    for job in jobs:
+        job.check()
+    return jobs
+
+
+def seconds_of(text: str, option: str) -> float:
+    """Return a length of time of the command line in seconds: ``10s``, ``2 min``, ``1.5``."""
+    try:
+        found = float(text) if text.replace(".", "", 1).isdigit() else duration_ms(text) / 1000
+    except MillstreamError as error:
+        raise OptionError(f"{option}: {error.fact}", hint="For instance 10s or 2min.") from None
+    if found <= 0:
+        raise OptionError(f"{option} must be more than nothing.", hint="For instance 10s.")
+    return found

@@ -9,6 +9,7 @@ source  recovery as in reliability.md §2.2: e_s = M done, e_s = M − 1 deliver
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from millstream.engine import fallback, savepoint, staging
@@ -36,14 +37,32 @@ from millstream.errors import CheckpointError, Retry
 from millstream.plan.compare import label_hash
 from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan, Write
-from millstream.ports.connector import Delivery
+from millstream.plan.table import Table
+from millstream.ports.connector import Delivery, Sink, Source
 from millstream.ports.guarantee import exactly_once
 from millstream.ports.registry import sink_for, source_for
 from millstream.ports.store import StoreError
 from millstream.settings import Settings
 
 
-def assemble(derived: Derived, settings: Settings, world: World | None = None) -> Driver:
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """Where sources and sinks come from; measurements put others in their place."""
+
+    source: Callable[[Scan], Source] = lambda node: source_for(
+        node.table, node.wanted, node.conditions
+    )
+    sink: Callable[[Table, bool, bool], Sink] = lambda table, updating, exactly_once: sink_for(
+        table, updating=updating, exactly_once=exactly_once
+    )
+
+
+def assemble(
+    derived: Derived,
+    settings: Settings,
+    world: World | None = None,
+    systems: Systems | None = None,
+) -> Driver:
     """Return a driver ready to run in the real world, or another; raises what a user must mend."""
     store = None
     savepoint.restore(settings, world or RealWorld())
@@ -56,7 +75,9 @@ def assemble(derived: Derived, settings: Settings, world: World | None = None) -
         )
     opened: list[Callable[[], None]] = [] if store is None else [store.close]
     try:
-        return _assemble(derived, settings, store, world or RealWorld(), opened)
+        return _assemble(
+            derived, settings, store, world or RealWorld(), opened, systems or Systems()
+        )
     except BaseException:
         for close in reversed(opened):
             close()
@@ -69,10 +90,11 @@ def _assemble(
     store: CheckpointStore | None,
     world: World,
     opened: list[Callable[[], None]],
+    systems: Systems,
 ) -> Driver:
     epoch, unread = (None, None) if store is None else fallback.newest(store)
     inbox, complaints = Inbox(world), Complaints(settings)
-    workers = _workers(derived, settings, inbox, complaints, opened)
+    workers = _workers(derived, settings, inbox, complaints, opened, systems.sink)
     last = _Opened(derived.plan.sinks, workers, settings, store)
     if store is not None and epoch is not None:
         epoch = staging.settled(epoch, store, [w.sink_name for w in workers], last.of)
@@ -99,7 +121,7 @@ def _assemble(
         fallback.give_up(unread, epoch, store, once)
     _come_back(store, epoch, workers, last, letters)
     positions = {} if epoch is None else epoch.positions
-    readings = _readings(graph, settings, inbox, positions)
+    readings = _readings(graph, settings, inbox, positions, systems.source)
     opened.extend(reading.stop for reading in readings)
     for stage, reading in zip(graph.stages, readings, strict=True):
         if reading.source.acknowledging:
@@ -178,10 +200,16 @@ def _facts(graph: Graph, said: Said, seed: int, workers: Sequence[SinkWorker]) -
 
 
 def _readings(
-    graph: Graph, settings: Settings, inbox: Inbox, positions: dict[str, dict[str, Any]]
+    graph: Graph,
+    settings: Settings,
+    inbox: Inbox,
+    positions: dict[str, dict[str, Any]],
+    source_of: Callable[[Scan], Source],
 ) -> list[Reading]:
-    nodes = _scan_nodes(graph)
-    return [_reading(node, settings, inbox, positions.get(node.uid, {})) for node in nodes]
+    return [
+        _reading(node, source_of(node), settings, inbox, positions.get(node.uid, {}))
+        for node in _scan_nodes(graph)
+    ]
 
 
 def _seen(stage: ScanStage, settings: Settings, seed: int, epoch: Epoch | None) -> Seen | None:
@@ -244,9 +272,13 @@ def _workers(
     inbox: Inbox,
     complaints: Complaints,
     opened: list[Callable[[], None]],
+    sink_of: Callable[[Table, bool, bool], Sink],
 ) -> list[SinkWorker]:
     """Return one per sink; whatever it opens is closed by what is added to ``opened``."""
-    workers = [_worker(d, derived, settings, inbox, complaints) for d in derived.plan.sinks]
+    workers = [
+        _worker(write, derived, settings, inbox, complaints, sink_of)
+        for write in derived.plan.sinks
+    ]
     opened.extend(worker.sink.close for worker in workers)
     staging.choose(workers, derived.plan, settings)
     return workers
@@ -258,17 +290,20 @@ def _worker(
     settings: Settings,
     inbox: Inbox,
     complaints: Complaints,
+    sink_of: Callable[[Table, bool, bool], Sink],
 ) -> SinkWorker:
     exactly = exactly_once(write.table, settings)
     updating = derived.facts(write.input).updates
-    sink = sink_for(write.table, updating=updating, exactly_once=exactly)
+    sink = sink_of(write.table, updating, exactly)
     exactly = exactly and sink.delivery is Delivery.EXACTLY_ONCE
     return SinkWorker(write.uid, sink, inbox, exactly_once=exactly, on_refused=complaints.refused)
 
 
-def _reading(node: Scan, settings: Settings, inbox: Inbox, positions: dict[str, Any]) -> Reading:
+def _reading(
+    node: Scan, source: Source, settings: Settings, inbox: Inbox, positions: dict[str, Any]
+) -> Reading:
     return Reading(
-        source_for(node.table, node.wanted, node.conditions),
+        source,
         positions,
         inbox,
         bytes_max=settings.buffer_bytes_max,

@@ -123,6 +123,10 @@ class SinkWorker(Actor):
         self._prepared = False
         self._decision: _Commit | None = None
         self.count = SinkCount()
+        self.busy_s = 0.0
+        """Time spent in the sink: encoding, and waiting for its system."""
+        self.waited_for_s = 0.0
+        """So long the compute thread waited for it."""
         self.mark_ms = LOWEST_MS
         """The mark its rows have passed, as far as it was queued."""
         self._told_ms = LOWEST_MS
@@ -134,8 +138,11 @@ class SinkWorker(Actor):
 
     def write(self, frame: pl.DataFrame) -> None:
         """Queue rows; waits while the sink is behind (back-pressure)."""
-        while not self._world.wait(self._has_room, 0.5):
-            pass
+        if not self._has_room():
+            began_s = self._world.monotonic_s()
+            while not self._world.wait(self._has_room, 0.5):
+                pass
+            self.waited_for_s += self._world.monotonic_s() - began_s
         self._put(_Write(frame))
 
     @property
@@ -180,8 +187,10 @@ class SinkWorker(Actor):
         self._world.notify()
         if isinstance(command, _Stop):
             return False
+        began_s = self._world.monotonic_s()
         self._do(command)
         self._told_at_s = self._world.monotonic_s()
+        self.busy_s += self._told_at_s - began_s
         return True
 
     def _has_work(self) -> bool:

@@ -48,6 +48,8 @@ class Counters:
     rows_late: int = 0
     rows_rejected: int = 0
     busy_s: float = 0.0
+    """Time inside the step; of a scan, of making its batches."""
+    batches: int = 0
 
 
 @dataclass
@@ -141,6 +143,7 @@ class Graph:
         self._begin()
         head = self.steps[self.scans[scan]]
         head.count.rows_in += len(batch)
+        head.count.batches += 1 if len(batch) else 0
         self.at_work = head.uid
         head.mark_ms = self._given(scan)
         self._emit(head, Outputs(out=(batch.frame,), rejected=tuple(rejected)))
@@ -160,7 +163,9 @@ class Graph:
             if index in self._waiting:
                 self._pass(index, step, NOWHERE, batch)
             if step.operator is not None and step.operator.timed:
+                started = time.perf_counter()
                 self._emit(step, step.operator.on_clock(now_ms))
+                step.count.busy_s += time.perf_counter() - started
         return self._end()
 
     def asks(self) -> list[tuple[int, Ask]]:
@@ -264,6 +269,7 @@ class Graph:
         rows = {port: _one(frames[port]).drop(MARK, strict=False) for port in sorted(frames)}
         for port, frame in rows.items():
             step.count.rows_in += frame.height
+            step.count.batches += 1
             # What a step below fired by this same turn's stamp belongs to the time before it.
             times = operator.clock_times(frame, port)
             was = None if times is None else pl.Series(times <= due)
@@ -340,6 +346,7 @@ class Graph:
         for port in sorted(frames):
             frame = self._clamped(step, scan, _one(frames[port]))
             step.count.rows_in += frame.height
+            step.count.batches += 1
             self._emit(step, operator.on_batch(Batch(frame, seen, batch.read_at_ms), port))
         if mark > step.mark_ms:
             step.mark_ms = mark
@@ -384,6 +391,7 @@ class Graph:
             return
         frame = _one(frames).drop(*HIDDEN[1:], strict=False)
         step.count.rows_in += frame.height
+        step.count.batches += 1
         if isinstance(step.node, Write):
             frame = _renamed(frame, step.node.table.writable.names)
             self._delivered.append(Delivery(self.sinks.index(index), frame))

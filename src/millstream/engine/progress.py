@@ -19,6 +19,7 @@ class StepProgress:
     state_bytes: int
     state_rows: int
     spilled_bytes: int = 0
+    batches: int = 0
 
 
 @dataclass(frozen=True, slots=True)

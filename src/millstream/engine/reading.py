@@ -10,6 +10,7 @@ bad     an error of the source is kept and raised in the compute thread
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,11 @@ class Reading(Actor):
         self.is_short = False
         """Memory is short: no more than one chunk of a split is read ahead."""
         self.bytes_read = 0
+        self.busy_s = 0.0
+        """Time of the polls that gave rows: reading and decoding, and where the source is live
+        the wait for the first row."""
+        self.busy_cpu_s = 0.0
+        """The processor's part of it, in the reading thread."""
         self._positions = positions
         self._inbox = inbox
         self._world = inbox.world
@@ -164,6 +170,7 @@ class Reading(Actor):
             alone or not self.source.bounded
         ):  # else the quantum is part of the order (decision 0002)
             rows = min(rows, self.rows_fit)
+        began_s, cpu_s = time.perf_counter(), time.thread_time()
         try:
             chunk = split.reader.poll(max_rows=rows, timeout_s=timeout_s)
         except End:
@@ -172,6 +179,8 @@ class Reading(Actor):
             return True
         if chunk is None:
             return False
+        self.busy_s += time.perf_counter() - began_s
+        self.busy_cpu_s += time.thread_time() - cpu_s
         with self._lock:
             split.queue.append(chunk)
             split.pending = chunk.pending

@@ -216,4 +216,5 @@ class Reporter:
                 0 if operator is None else operator.state_bytes,
                 0 if operator is None else operator.state_rows,
                 0 if operator is None else sum(a.bytes_spilled for a in operator.arenas),
+                count.batches,
             )

@@ -136,6 +136,8 @@ class Inbox:
     def __init__(self, world: World) -> None:
         self.world = world
         self.failure: BaseException | None = None
+        self.waited_s = 0.0
+        """So long the compute thread had nothing to do."""
         self._news = False
 
     def start(self, actor: Actor) -> None:
@@ -154,8 +156,10 @@ class Inbox:
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until something happens, at most so long."""
+        began_s = self.world.monotonic_s()
         self.world.wait(self._has_news, timeout_s)
         self._news = False
+        self.waited_s += self.world.monotonic_s() - began_s
 
     def _has_news(self) -> bool:
         return self._news

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from millstream.plan.nodes import Plan
+from millstream.settings import Settings
 
 if TYPE_CHECKING:
     from millstream.frame.sink import Sink
@@ -37,6 +38,8 @@ class Surroundings:
     options: Mapping[str, Any] = field(default_factory=dict)
     runner: Callable[[Any, Any], Any] | None = None
     plans: list[Plan] = field(default_factory=list)
+    settings: list[Settings] = field(default_factory=list)
+    """Beside each plan what it would run with."""
 
 
 _around: ContextVar[Surroundings | None] = ContextVar("millstream_around", default=None)

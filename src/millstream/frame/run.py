@@ -66,6 +66,7 @@ def run(
     surroundings = context.around()
     if surroundings.purpose is context.Purpose.LOOK:
         surroundings.plans.append(job.plan)
+        surroundings.settings.append(job.settings)
         return _nothing_ran()
     if surroundings.runner is not None:
         summary: Summary = surroundings.runner(job, chosen)
@@ -104,12 +105,18 @@ def start(
     """
     chosen = _chosen(sinks)
     job = _job(chosen, _settings(checkpoint, name, settings, restore))
-    _end_if_looking(job.plan)
+    _end_if_looking(job)
     return job.start()
 
 
-def explain(*sinks: Sink) -> str:
+def explain(*sinks: Sink, analyze: bool = False, for_s: float | None = None) -> str:
     """Return the plan of sinks as text; without any, of those declared since the last run.
+
+    Args:
+        sinks: what is explained.
+        analyze: run them for the figures of each step: time, rows, state. Nothing is written, no
+            checkpoint is touched.
+        for_s: with ``analyze``, so long at most; endless ones run 10 s without.
 
     >>> import millstream as ms
     >>> print(ms.explain(ms.read_memory([{"x": 1}]).write_blackhole()).splitlines()[1])
@@ -121,12 +128,12 @@ def explain(*sinks: Sink) -> str:
             context.declare(sink)  # looking does not run them
     if not sinks:
         raise _nothing_to_run()
-    return _job(sinks, _settings(None, None, None)).explain()
+    return _explained(_job(sinks, _settings(None, None, None)), analyze=analyze, for_s=for_s)
 
 
-def explain_node(node: Write) -> str:
+def explain_node(node: Write, *, analyze: bool = False, for_s: float | None = None) -> str:
     """Return the plan of one sink that was never declared."""
-    return _job_of(Plan((node,)), Settings()).explain()
+    return _explained(_job_of(Plan((node,)), Settings()), analyze=analyze, for_s=for_s)
 
 
 def collect(node: Node, given: Mapping[str, Any]) -> pl.DataFrame:
@@ -143,7 +150,7 @@ def collect(node: Node, given: Mapping[str, Any]) -> pl.DataFrame:
     view = view_of(node, rows_max=None)
     settings = _settings(**{"checkpoint": None, "name": None, "settings": None, **given})
     job = _job_of(Plan((kept(node, view, "collect"),)), settings)
-    _end_if_looking(job.plan)
+    _end_if_looking(job)
     job.run()
     frame = view.frame()
     return frame if frame.height else empty_frame(node.schema)
@@ -194,10 +201,20 @@ def _job_of(plan: Plan, settings: Settings) -> Job:
     return Job(plan, settings)
 
 
-def _end_if_looking(plan: Plan) -> None:
+def _explained(job: Job, *, analyze: bool, for_s: float | None) -> str:
+    if not analyze:
+        return job.explain()
+    from millstream.frame.analysis import analyzed
+
+    _end_if_looking(job)
+    return analyzed(job, for_s)
+
+
+def _end_if_looking(job: Job) -> None:
     surroundings = context.around()
     if surroundings.purpose is context.Purpose.LOOK:
-        surroundings.plans.append(plan)
+        surroundings.plans.append(job.plan)
+        surroundings.settings.append(job.settings)
         raise context.ProgramEnd
 
 

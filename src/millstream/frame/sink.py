@@ -89,8 +89,8 @@ class Sink:
 
         return start(self, **settings)
 
-    def explain(self) -> str:
-        """Return the plan of this sink as text."""
+    def explain(self, *, analyze: bool = False, for_s: float | None = None) -> str:
+        """Return the plan of this sink as text; see ``ms.explain``."""
         from millstream.frame.run import explain
 
-        return explain(self)
+        return explain(self, analyze=analyze, for_s=for_s)

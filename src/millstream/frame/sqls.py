@@ -17,7 +17,6 @@ from millstream.frame.sink import Sink
 from millstream.frame.stream import Stream
 from millstream.frame.udf import AggregateFunction, Function, TableFunction
 from millstream.frame.where import here
-from millstream.plan.nodes import Plan
 from millstream.ports.options import with_options
 from millstream.settings import Settings
 
@@ -118,12 +117,6 @@ def script_of(
     session = session_of({}, options)
     sinks = tuple(_sinks(session.execute(text, file=file)))
     return sinks, session.settings
-
-
-def plans_of(text: str, file: str | None, options: Mapping[str, Any]) -> list[Plan]:
-    """Return the plan of everything a script runs; nothing is run."""
-    sinks, _ = script_of(text, file, options)
-    return [Plan(tuple(s.node for s in sinks))] if sinks else []
 
 
 def _sinks(outcomes: Iterator[Outcome]) -> Iterator[Sink]:

@@ -231,8 +231,8 @@ class Writes:
 
         return collect(self.node, settings)
 
-    def explain(self) -> str:
-        """Return the plan of this stream as text: steps, time, changes, state.
+    def explain(self, *, analyze: bool = False, for_s: float | None = None) -> str:
+        """Return the plan of this stream as text: steps, time, changes, state; see ``ms.explain``.
 
         >>> import millstream as ms
         >>> print(ms.read_memory([{"x": 1}], name="numbers").limit(1).explain().splitlines()[1])
@@ -240,7 +240,8 @@ class Writes:
         """
         from millstream.frame.run import explain_node
 
-        return explain_node(self._write("memory", "result", (), {"target": "result"}))
+        node = self._write("memory", "result", (), {"target": "result"})
+        return explain_node(node, analyze=analyze, for_s=for_s)
 
     # ------------------------------------------------------------------ helpers
     def _write(self, connector: str, name: str, key: Key, options: Mapping[str, Any]) -> n.Write:
