@@ -13,6 +13,7 @@ source  reliability.md §2.2 A and B
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -139,10 +140,10 @@ class SinkWorker(Actor):
     def write(self, frame: pl.DataFrame) -> None:
         """Queue rows; waits while the sink is behind (back-pressure)."""
         if not self._has_room():
-            began_s = self._world.monotonic_s()
+            began_s = time.perf_counter()
             while not self._world.wait(self._has_room, 0.5):
                 pass
-            self.waited_for_s += self._world.monotonic_s() - began_s
+            self.waited_for_s += time.perf_counter() - began_s
         self._put(_Write(frame))
 
     @property
@@ -187,10 +188,10 @@ class SinkWorker(Actor):
         self._world.notify()
         if isinstance(command, _Stop):
             return False
-        began_s = self._world.monotonic_s()
+        began_s = time.perf_counter()
         self._do(command)
         self._told_at_s = self._world.monotonic_s()
-        self.busy_s += self._told_at_s - began_s
+        self.busy_s += time.perf_counter() - began_s
         return True
 
     def _has_work(self) -> bool:
