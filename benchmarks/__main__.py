@@ -62,7 +62,7 @@ def options(given: argparse.Namespace) -> Options:
         queries=given.queries,
         events=given.events,
         peers=given.peers,
-        rounds=given.rounds or (1 if given.quick else 3),
+        rounds=given.rounds or (1 if given.quick or given.profile else 3),
         quick=given.quick,
         profile=given.profile,
         cores=given.cores,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,8 @@ def result_of(query: int) -> dict[str, pl.DataType]:
     import millstream as ms
 
     source, sink = "'connector' = 'nexmark', 'events.num' = '1'", "'connector' = 'blackhole'"
-    (found,) = ms.script(script(query, source=source, sink=sink, folder=Path("unused")))
+    with tempfile.TemporaryDirectory() as folder:
+        (found,) = ms.script(script(query, source=source, sink=sink, folder=Path(folder)))
     return dict(polars_schema(found.node.table.writable))
 
 

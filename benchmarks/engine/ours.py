@@ -12,9 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +69,36 @@ def timed(query: int, table: pa.Table, name: str, folder: Path) -> dict[str, Any
     }
 
 
+@contextmanager
+def profiled(query: int) -> Iterator[None]:
+    """Let py-spy watch this process meanwhile, native frames too; without it nothing happens."""
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which("py-spy", path=os.pathsep.join((beside, os.environ.get("PATH", ""))))
+    if program is None:
+        print("py-spy is not installed: there is no flame graph", file=sys.stderr)
+        yield
+        return
+    drawn = KEPT / "profiles" / f"q{query}.svg"
+    drawn.parent.mkdir(parents=True, exist_ok=True)
+    argv = (program, "record", "--native", "--threads", "-o", str(drawn), "-p", str(os.getpid()))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as spy:
+        assert spy.stdout is not None, "its output is a pipe"
+        first = spy.stdout.readline()  # it says that it has begun, or why not
+        try:
+            yield
+        finally:
+            spy.send_signal(signal.SIGINT)
+            said = first + spy.stdout.read()
+    print(said.decode(errors="replace"), file=sys.stderr)
+
+
 def main() -> None:
     """Warm up, run, and say what came out."""
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--query", type=int, required=True)
     asked.add_argument("--events", type=int, required=True)
     asked.add_argument("--warm", type=int, default=WARM_EVENTS)
+    asked.add_argument("--profile", action="store_true", help="draw a flame graph with py-spy")
     given = asked.parse_args()
     connector.install()
     table = events.load(events.path_of(given.events))
@@ -79,7 +109,8 @@ def main() -> None:
         warm_s = time.perf_counter() - warm_s
         shutil.rmtree(folder / "q10", ignore_errors=True)
         connector.RUNS.clear()
-        answer = timed(given.query, table, "real", folder)
+        with profiled(given.query) if given.profile else nullcontext():
+            answer = timed(given.query, table, "real", folder)
     answer["notes"] |= {"first_run_s": warm_s, "first_run_events": first["events"]}
     print(json.dumps(answer))
 
