@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from millstream.connect.kafka_options import (
@@ -141,11 +142,26 @@ def producer(
     return _made(client.Producer, settings, config)
 
 
+def library_version() -> int:
+    """The version of librdkafka the client has loaded, as a number such as 0x020a00ff."""
+    return int(client.libversion()[1])
+
+
+def package_folder() -> Path:
+    """Where the client's package is; the wheel puts librdkafka beside or inside it."""
+    return Path(client.__file__).parent
+
+
 def _made(kind: Any, settings: dict[str, Any], config: KafkaConfig) -> Any:
     try:
         return kind(settings)
     except client.KafkaException as error:
-        raise in_our_words(error, config, "The Kafka client does not take its properties") from None
+        raise not_taken(error, config) from None
+
+
+def not_taken(error: Any, config: KafkaConfig) -> ConnectorError:
+    """The error for properties that a client refuses."""
+    return in_our_words(error, config, "The Kafka client does not take its properties")
 
 
 def in_our_words(

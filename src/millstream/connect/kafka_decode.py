@@ -1,6 +1,6 @@
 """Messages of one partition to typed rows, a chunk at a time.
 
-in      client messages in offset order
+in      blocks of messages in offset order
 out     a frame: wanted physical columns in schema order, wanted metadata columns, and ``$op`` for
         upsert tables; the rejected documents; each row's offset
 keys    key columns come from the message key only where the value does not carry them
@@ -18,38 +18,21 @@ import polars as pl
 
 from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_type
+from millstream.connect.kafka_messages import OPTIONAL, Block, of_kept
 from millstream.connect.kafka_options import KafkaConfig, KeyInValue
 from millstream.errors import OptionError, UnknownName
 from millstream.ports.registry import connector, decoder_for, format_of, metadata_type
 from millstream.types import Field, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from millstream.plan.table import Metadata
     from millstream.ports.connector import SourceSpec
     from millstream.ports.format import Decoder
 
 REJECTED = {"reason": pl.String(), "offset": pl.Int64(), "raw": pl.Binary()}
-TIMESTAMP_TYPES = ("NoTimestampType", "CreateTime", "LogAppendTime")
-_HEADERS = pl.List(pl.Struct([pl.Field("key", pl.String()), pl.Field("value", pl.Binary())]))
-# Python loops over messages, here and below: the client hands each message over as an object.
-_METADATA: dict[str, Callable[[Sequence[Any]], pl.Series]] = {
-    "topic": lambda ms: pl.Series([m.topic() for m in ms], dtype=pl.String),
-    "partition": lambda ms: pl.Series([m.partition() for m in ms], dtype=pl.Int32),
-    "headers": lambda ms: pl.Series(
-        [[{"key": k, "value": v} for k, v in m.headers() or ()] for m in ms], dtype=_HEADERS
-    ),
-    "leader-epoch": lambda ms: pl.Series([m.leader_epoch() for m in ms], dtype=pl.Int32),
-    "offset": lambda ms: pl.Series([m.offset() for m in ms], dtype=pl.Int64),
-    "timestamp": lambda ms: pl.Series(
-        [m.timestamp()[1] if m.timestamp()[0] else None for m in ms], dtype=pl.Int64
-    ).cast(pl.Datetime("ms", "UTC")),
-    "timestamp-type": lambda ms: pl.Series(
-        [TIMESTAMP_TYPES[m.timestamp()[0]] for m in ms], dtype=pl.String
-    ),
-    "key": lambda ms: pl.Series([m.key() for m in ms], dtype=pl.Binary),
-}
+SPLIT = r"^(?<topic>.+):(?<partition>\d+)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +157,15 @@ class MessageDecoder:
         if not len(spec.table.physical):
             raise OptionError("The table has no column to decode.", where=owner)
 
-    def decode(self, messages: Sequence[Any]) -> Rows:
+    @property
+    def wanted(self) -> frozenset[str]:
+        """What of a message is needed beside its value and offset."""
+        read = {m.key for m in self._metadata} & OPTIONAL
+        return frozenset(read | {"key"} if self._key_decoder is not None else read)
+
+    def decode(self, messages: Block) -> Rows:
         """Decode a chunk; rows come in offset order."""
-        values = [m.value() for m in messages]
-        payloads = pl.Series("", values, dtype=pl.Binary)
-        offsets = np.fromiter((m.offset() for m in messages), dtype=np.int64, count=len(messages))
+        payloads, offsets = messages.values, messages.offsets
         bad: dict[int, str] = {}
         docs = np.arange(len(messages), dtype=np.int64)
         dead = docs[:0]
@@ -201,36 +188,38 @@ class MessageDecoder:
             frame, rows = self._with_key(messages, frame, rows, dead, bad)
         columns = [*self._columns, *([OP] if OP in frame.columns else [])]
         metadata = [
-            _METADATA[m.key](messages).gather(rows).cast(dtype).alias(m.name)
+            messages.column(m.key).gather(rows).cast(dtype).alias(m.name)
             for m, dtype in zip(self._metadata, self._metadata_types, strict=True)
         ]
         at = len(self._columns)
         chosen = [frame[name] for name in columns]
         return Rows(
             pl.DataFrame([*chosen[:at], *metadata, *chosen[at:]]),
-            self._rejected(values, offsets, bad) if bad else None,
+            _rejected(messages, bad) if bad else None,
             pl.Series("offset", offsets[rows]),
-            sum(map(len, messages)),
+            messages.bytes,
             skipped + decoded.skipped,
         )
 
     def decode_again(self, documents: pl.DataFrame) -> Rows:
         """Decode values apart from their messages; offsets count them from 0."""
-        kept = [_Kept(*row) for row in documents.select("raw", "split", "offset").iter_rows()]
-        for number, message in enumerate(kept):
-            message.number = number
-        rows = self.decode(kept)
-        at = rows.offsets
-        where = {
-            m.name: documents["offset"].gather(at).alias(m.name)
-            for m in self._metadata
-            if m.key == "offset"
+        rows = self.decode(of_kept(documents["raw"]))
+        place = documents["split"].str.extract_groups(SPLIT).struct
+        known = {
+            "topic": place["topic"],
+            "partition": place["partition"].cast(pl.Int32, strict=False),
+            "offset": documents["offset"],
         }
-        return replace(rows, frame=rows.frame.with_columns(where.values()))
+        where = [
+            known[m.key].gather(rows.offsets).cast(dtype).alias(m.name)
+            for m, dtype in zip(self._metadata, self._metadata_types, strict=True)
+            if m.key in known
+        ]
+        return replace(rows, frame=rows.frame.with_columns(where))
 
     def _with_key(
         self,
-        messages: Sequence[Any],
+        messages: Block,
         frame: pl.DataFrame,
         rows: np.ndarray,
         dead: np.ndarray,
@@ -238,7 +227,7 @@ class MessageDecoder:
     ) -> tuple[pl.DataFrame, np.ndarray]:
         """Add the columns of the key, and the tombstones; a bad key rejects its message."""
         assert self._key_decoder is not None, "asked for keys without a decoder"
-        keys = pl.Series("", [m.key() for m in messages], dtype=pl.Binary)
+        keys = messages.column("key")
         has_key = keys.is_not_null().to_numpy()
         docs = np.flatnonzero(has_key)
         decoded = self._key_decoder.decode(keys.filter(has_key))
@@ -268,57 +257,21 @@ class MessageDecoder:
         order = np.argsort(all_rows, kind="stable")
         return both[order], all_rows[order]
 
-    def _rejected(
-        self, values: list[bytes | None], offsets: np.ndarray, bad: dict[int, str]
-    ) -> pl.DataFrame:
-        at = sorted(bad)
-        return pl.DataFrame(
-            {
-                "reason": [bad[i] for i in at],
-                "offset": [int(offsets[i]) for i in at],
-                "raw": [values[i] for i in at],
-            },
-            schema=REJECTED,
-        )
 
+def _rejected(messages: Block, bad: dict[int, str]) -> pl.DataFrame:
+    """The documents that no row came of, a loop over rejected rows alone.
 
-class _Kept:
-    """A message of which the value and the place are left."""
-
-    def __init__(self, value: bytes | None, split: str | None, offset: int | None) -> None:
-        del offset  # a place in the chunk takes its part
-        topic, _, partition = (split or "").rpartition(":")
-        self._value = value
-        self._topic = topic or None
-        self._partition = int(partition) if partition.isdigit() else None
-        self.number = 0
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def offset(self) -> int:
-        return self.number
-
-    def topic(self) -> str | None:
-        return self._topic
-
-    def partition(self) -> int | None:
-        return self._partition
-
-    def key(self) -> None:
-        return None
-
-    def headers(self) -> None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return 0, 0  # not available
-
-    def leader_epoch(self) -> None:
-        return None
-
-    def __len__(self) -> int:
-        return len(self._value or b"")
+    Their bytes are copied, or one of them would keep the whole chunk in memory.
+    """
+    at = sorted(bad)
+    return pl.DataFrame(
+        {
+            "reason": [bad[i] for i in at],
+            "offset": [int(messages.offsets[i]) for i in at],
+            "raw": [messages.values[i] for i in at],
+        },
+        schema=REJECTED,
+    )
 
 
 def _gather(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:

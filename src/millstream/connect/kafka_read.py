@@ -11,15 +11,18 @@ bad     an undecodable message goes to ``rejected`` with its bytes and offset; a
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from millstream.connect import kafka_client as door
+from millstream.connect.kafka_consume import Happening, Receiver, receiver
 from millstream.connect.kafka_decode import MessageDecoder
+from millstream.connect.kafka_messages import Block, Place, no_messages, one_block
 from millstream.connect.kafka_offsets import end_offsets, start_offsets
 from millstream.connect.kafka_options import Bound, KafkaConfig, Startup
 from millstream.errors import ConnectorError, Domain, Retry
@@ -38,8 +41,6 @@ CHUNK_BYTES_MAX: Final = 64 << 20
 DOWN_LIMIT_S: Final = 60.0
 """How long all brokers may be away before reading gives up (the driver may start again)."""
 
-Place = tuple[str, int]
-
 
 @dataclass(slots=True)
 class _Lane:
@@ -47,7 +48,8 @@ class _Lane:
 
     place: Place
     resume: int | None
-    buffer: deque[Any] = field(default_factory=deque)
+    buffer: deque[Block] = field(default_factory=deque)
+    rows: int = 0
     bytes: int = 0
     next_offset: int = -1
     end: int | None = None
@@ -55,6 +57,33 @@ class _Lane:
     begun: bool = False
     told_start: bool = True
     paused: bool = False
+
+    def pop(self, count: int) -> Block:
+        """Take the oldest rows out."""
+        taken = []
+        left = count
+        while left:
+            block = self.buffer.popleft()
+            if len(block) > left:
+                self.buffer.appendleft(block.cut(left, len(block)))
+                block = block.cut(0, left)
+            taken.append(block)
+            left -= len(block)
+        found = one_block(taken)
+        self.rows -= count
+        self.bytes -= found.bytes
+        return found
+
+    def rows_within(self, bytes_max: int) -> int:
+        """Return how many rows there are up to the one that reaches ``bytes_max``."""
+        rows = 0
+        for block in self.buffer:
+            if block.bytes < bytes_max:
+                rows += len(block)
+                bytes_max -= block.bytes
+                continue
+            return rows + (block.rows_within(bytes_max) or len(block))
+        return rows
 
 
 class KafkaSource(Source):
@@ -69,7 +98,7 @@ class KafkaSource(Source):
         self._decoder = MessageDecoder(spec, config, upsert=upsert)
         self._cluster = door.Cluster(config)
         self._complaints = door.Complaints()
-        self._consumer: Any = None
+        self._consumer: Receiver | None = None
         self._lanes: dict[Place, _Lane] = {}
         self._places: list[Place] = []
         self._first_places: frozenset[Place] = frozenset()
@@ -111,7 +140,7 @@ class KafkaSource(Source):
             if not self._first_places:
                 self.splits()
             if self._consumer is None:
-                self._consumer = door.consumer(self._config, self._complaints)
+                self._consumer = receiver(self._config, self._complaints, self._decoder.wanted)
             assert place not in self._lanes, f"split {split} is open already"
             lane = _Lane(place, None if resume is None else int(resume))
             self._resumed |= resume is not None
@@ -144,15 +173,14 @@ class KafkaSource(Source):
                 # The place where "latest" or a group's offset was must reach the checkpoint before
                 # the first row does, or a restart in between would look it up anew and lose rows.
                 lane.told_start = True
-                return self._chunk(lane, [])
+                return self._chunk(lane, no_messages(lane.place, self._decoder.wanted))
             self._fill(lane, max_rows, timeout_s)
             count = self._ready(lane, max_rows)
             if count == 0:
-                if lane.ended and not lane.buffer:
+                if lane.ended and not lane.rows:
                     raise End
                 return None
-            messages = [lane.buffer.popleft() for _ in range(count)]
-            lane.bytes -= sum(map(len, messages))
+            messages = lane.pop(count)
             self._resume_below_half(lane)
             return self._chunk(lane, messages)
 
@@ -162,7 +190,7 @@ class KafkaSource(Source):
             if self._consumer is None or "group.id" not in self._config.properties:
                 return
             place = door.TopicPartition(*lane.place, offset)
-            self._consumer.commit(offsets=[place], asynchronous=True)
+            self._consumer.tell_group([place])
 
     def drop(self, lane: _Lane) -> None:
         """Read this partition no longer."""
@@ -172,7 +200,7 @@ class KafkaSource(Source):
             del self._lanes[lane.place]
             lane.buffer.clear()
             if lane.begun and self._consumer is not None and not lane.ended:
-                self._consumer.incremental_unassign([door.TopicPartition(*lane.place)])
+                self._consumer.assign_less([door.TopicPartition(*lane.place)])
 
     def _begin(self) -> None:
         """Find where the lanes opened since the last call start and end, and assign them."""
@@ -188,7 +216,7 @@ class KafkaSource(Source):
             # What the consumer itself does not know of yet it reads minutes later, if unlucky.
             for topic in {topic for topic, _ in later}:
                 with contextlib.suppress(door.KafkaException):
-                    self._consumer.list_topics(topic, timeout=door.STEP_S)
+                    self._client().look_up(topic)
         ends = end_offsets(self._config, self._cluster, places) or {}
         assigned = []
         for lane in new:
@@ -202,15 +230,14 @@ class KafkaSource(Source):
             if not lane.ended:
                 assigned.append(door.TopicPartition(*lane.place, lane.next_offset))
         if assigned:
-            self._consumer.incremental_assign(assigned)
+            self._client().assign_more(assigned)
 
     def _ready(self, lane: _Lane, max_rows: int) -> int:
         """How many messages may leave now: a bounded lane gives full chunks until its end."""
-        count = min(max_rows, len(lane.buffer))
+        count = min(max_rows, lane.rows)
         if lane.bytes >= CHUNK_BYTES_MAX:
-            sizes = itertools.accumulate(map(len, itertools.islice(lane.buffer, count)))
-            cut = next((i for i, size in enumerate(sizes, 1) if size >= CHUNK_BYTES_MAX), None)
-            if cut is not None:
+            cut = lane.rows_within(CHUNK_BYTES_MAX)
+            if cut <= count:
                 return cut
         if count < max_rows and self.bounded and not lane.ended:
             return 0
@@ -219,10 +246,10 @@ class KafkaSource(Source):
     def _fill(self, lane: _Lane, max_rows: int, timeout_s: float) -> None:
         """Receive until the lane can give a chunk, the time is over, or another lane has rows."""
         end = time.monotonic() + timeout_s
-        while not lane.ended and len(lane.buffer) < max_rows:
+        while not lane.ended and lane.rows < max_rows:
             wait_s = 0.0 if self._ready(lane, max_rows) else max(0.0, end - time.monotonic())
-            for_others = self._receive(lane, max_rows - len(lane.buffer), wait_s)
-            if lane.buffer and not self.bounded:
+            for_others = self._receive(lane, max_rows - lane.rows, wait_s)
+            if lane.rows and not self.bounded:
                 return
             if (for_others and not self.bounded) or time.monotonic() >= end:
                 return
@@ -231,53 +258,50 @@ class KafkaSource(Source):
 
     def _receive(self, asked: _Lane, count: int, wait_s: float) -> bool:
         """Move what has arrived into the lanes; tells whether other lanes got something."""
-        found = self._consumer.consume(count, 0)
-        if not found and wait_s > 0:
-            # consume(n, wait) waits for all n: wait for one, then take what came with it.
-            found = self._consumer.consume(1, wait_s)
-            if found and count > 1:
-                found += self._consumer.consume(count - 1, 0)
+        found = self._client().receive(count, wait_s)
         self._watch_brokers(bool(found))
-        events = [m for m in found if m.error() is not None]
-        if events:
-            found = [m for m in found if m.error() is None]
         for_others = False
-        for place, run in itertools.groupby(found, key=_place):
-            lane = self._lanes.get(place)
+        for block in found.blocks:
+            lane = self._lanes.get(block.place)
             if lane is not None:
-                self._append(lane, list(run))
+                self._append(lane, block)
                 for_others |= lane is not asked
-        for event in events:
-            self._on_event(event)
+        for happening in found.happenings:
+            self._on_happening(happening)
         return for_others
 
-    def _append(self, lane: _Lane, run: list[Any]) -> None:
-        if lane.end is not None and run[-1].offset() >= lane.end:
-            run = [m for m in run if m.offset() < lane.end]
+    def _client(self) -> Receiver:
+        assert self._consumer is not None, "asked for a client before open"
+        return self._consumer
+
+    def _append(self, lane: _Lane, block: Block) -> None:
+        if lane.end is not None and block.offsets[-1] >= lane.end:
+            block = block.cut(0, int(np.searchsorted(block.offsets, lane.end)))
             self._end(lane)
-        if not run:
+        if not len(block):
             return
-        assert run[0].offset() >= lane.next_offset, f"{lane.place} went back"
-        lane.next_offset = run[-1].offset() + 1
-        lane.buffer.extend(run)
-        lane.bytes += sum(map(len, run))
+        assert block.offsets[0] >= lane.next_offset, f"{lane.place} went back"
+        lane.next_offset = int(block.offsets[-1]) + 1
+        lane.buffer.append(block)
+        lane.rows += len(block)
+        lane.bytes += block.bytes
         if lane.end is not None and lane.next_offset >= lane.end:
             self._end(lane)
-        too_much = len(lane.buffer) > LANE_ROWS_MAX or lane.bytes > LANE_BYTES_MAX
+        too_much = lane.rows > LANE_ROWS_MAX or lane.bytes > LANE_BYTES_MAX
         if too_much and not lane.paused and not lane.ended:
             lane.paused = True
-            self._consumer.pause([door.TopicPartition(*lane.place)])
+            self._client().pause([door.TopicPartition(*lane.place)])
 
     def _resume_below_half(self, lane: _Lane) -> None:
-        few = len(lane.buffer) < LANE_ROWS_MAX // 2 and lane.bytes < LANE_BYTES_MAX // 2
+        few = lane.rows < LANE_ROWS_MAX // 2 and lane.bytes < LANE_BYTES_MAX // 2
         if lane.paused and few and not lane.ended:
             lane.paused = False
-            self._consumer.resume([door.TopicPartition(*lane.place)])
+            self._client().resume([door.TopicPartition(*lane.place)])
 
     def _end(self, lane: _Lane) -> None:
         if not lane.ended:
             lane.ended = True
-            self._consumer.incremental_unassign([door.TopicPartition(*lane.place)])
+            self._client().assign_less([door.TopicPartition(*lane.place)])
 
     def _out_of_range(self, lane: _Lane) -> ConnectorError:
         """Say what happened to a place that is gone; going on elsewhere would lose rows."""
@@ -298,15 +322,14 @@ class KafkaSource(Source):
             domain=Domain.DATA,
         )
 
-    def _on_event(self, event: Any) -> None:
-        error = event.error()
-        place = _place(event)
+    def _on_happening(self, happening: Happening) -> None:
+        error, place = happening.error, happening.place
         lane = self._lanes.get(place)
         if lane is None:
             return
         if error.code() == door.Code._PARTITION_EOF:
             # The last offsets before the end may be transaction markers, which are never rows.
-            if lane.end is not None and event.offset() >= lane.end:
+            if lane.end is not None and happening.offset >= lane.end:
                 self._end(lane)
             return
         if error.code() == door.Code._AUTO_OFFSET_RESET:
@@ -333,13 +356,10 @@ class KafkaSource(Source):
             error.retry = Retry.LATER
             raise error
 
-    def _chunk(self, lane: _Lane, messages: list[Any]) -> Chunk:
+    def _chunk(self, lane: _Lane, messages: Block) -> Chunk:
         rows = self._decoder.decode(messages)
-        resume = messages[-1].offset() + 1 if messages else lane.next_offset
-        _, high = self._consumer.get_watermark_offsets(
-            door.TopicPartition(*lane.place), cached=True
-        )
-        end = high if lane.end is None else lane.end
+        resume = int(messages.offsets[-1]) + 1 if len(messages) else lane.next_offset
+        end = self._client().known_end(lane.place) if lane.end is None else lane.end
         return Chunk(
             frame=rows.frame,
             rejected=rows.rejected,
@@ -380,7 +400,3 @@ def upsert_source(spec: SourceSpec) -> Source:
 
 def _split(place: Place) -> str:
     return f"{place[0]}:{place[1]}"
-
-
-def _place(message: Any) -> Place:
-    return message.topic(), message.partition()
