@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +30,8 @@ from benchmarks.harness.contract import CHECKOUT, Contender, Measured
 
 SAMPLE_S = 0.05
 PROPORTIONAL_S = 0.5
+KILL_S = 10.0
+"""Longest wait for what was killed to be gone."""
 STDERR_LINES = 12
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -75,15 +77,21 @@ class Tree:
             self._peak(sum(map(_proportional, now)))
 
     def kill(self) -> None:
-        """Kill what of the tree is still alive, also what left the session or lost its parent."""
-        self.sample()
-        alive = _processes()
-        for pid, born in self.cpu_s:
-            if pid in alive and alive[pid].born == born:
-                try:
+        """Kill what of the tree is still alive, also what left the session or lost its parent.
+
+        Returns when it is gone: nothing may run beside the next contender.
+        """
+        until = time.monotonic() + KILL_S
+        while True:
+            self.sample()
+            alive = _processes()
+            left = [pid for pid, born in self.cpu_s if pid in alive and alive[pid].born == born]
+            if not left or time.monotonic() >= until:
+                return
+            for pid in left:
+                with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            time.sleep(SAMPLE_S)
 
     def _peak(self, size: int) -> None:
         self.bytes_peak = max(self.bytes_peak, size)
@@ -205,7 +213,11 @@ def _answer(out: IO[bytes]) -> dict[str, Any] | Failed:
 
 def _last_lines(err: IO[bytes]) -> str:
     err.seek(0)
-    lines = err.read().decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
+    text = err.read().decode(errors="replace")
+    # The report is for everybody: it says nothing of where things lie on this machine.
+    for place, name in ((CHECKOUT, "."), (sys.prefix, "env"), (sys.base_prefix, "python")):
+        text = text.replace(str(place), name)
+    lines = text.replace(str(Path.home()), "~").strip().splitlines()[-STDERR_LINES:]
     return "\n" + "\n".join(line[:300] for line in lines) if lines else ""
 
 
