@@ -61,7 +61,7 @@ def run(loaded: broker.Loaded, peer: str, job: peers.Job) -> Ran:
             broker_s = cpu_s(loaded.pid)
             read = _until_complete(ends, job.case, rows, running)
             broker_s = cpu_s(loaded.pid) - broker_s
-        except Exception:
+        except BaseException:
             sys.stderr.write((job.folder / "log").read_text(errors="replace")[-3000:])
             raise
         finally:
