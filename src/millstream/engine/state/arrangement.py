@@ -19,12 +19,14 @@ import polars as pl
 
 from millstream.engine.state import arrangement_kernels as k
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.codec import NO_WORDS, Kind, Store, encode, face, validity
+from millstream.engine.state.codec import NO_WORDS, face, validity
 from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
-from millstream.engine.state.key_index import KeyIndex, free_blocks
+from millstream.engine.state.kept_rows import put_columns
+from millstream.engine.state.key_index import KeyIndex
 from millstream.engine.state.slots import SlotRows, gather_words
+from millstream.engine.state.texts import ColumnStore
 
 SIDES = 2
 BITS = 60
@@ -72,8 +74,7 @@ class Arrangement:
         self.needs = needs
         self._keys = keys
         self._at = keys.extra + side * k.SIDE_WORDS
-        self._heap = heap
-        self._stores = [Store(dtype, heap) for dtype in schema.values()]
+        self._stores = [ColumnStore(dtype, heap) for dtype in schema.values()]
         self.layout, width = _layout(len(schema), needs)
         self._words: list[int] = []
         for store in self._stores:
@@ -163,18 +164,20 @@ class Arrangement:
         wanted = [self.names.index(name) for name in (self.names if names is None else names)]
         if not wanted:
             return []
-        nulls, values = k.gather_rows(self.rows.view, self.layout, slots)
+        at = [self._words[i] + j for i in wanted for j in range(self._stores[i].kind.words)]
+        nulls, values = k.gather_rows(self.rows.view, self.layout, slots, np.array(at))
         some = [bool((word & ALL_BITS).any()) for word in nulls]
         out: list[pl.Series] = []
+        place = 0
         for i in wanted:
             word, bit = divmod(i, BITS)
             valid = (nulls[word] >> (bit + 1)) & 1 == 0 if some[word] else None
             if valid is not None and valid.all():
                 valid = None
-            at = self._words[i] - self.layout.values
             store = self._stores[i]
-            second = values[at + 1] if store.kind.words == 2 else NO_WORDS
-            out.append(store.get(values[at], second, valid).alias(self.names[i]))
+            second = values[place + 1] if store.kind.words == 2 else NO_WORDS
+            out.append(store.get(values[place], second, valid).alias(self.names[i]))
+            place += store.kind.words
         return out
 
     # ---- snapshot
@@ -217,16 +220,15 @@ class Arrangement:
         if not slots.size:
             return
         rows = self.rows.view
+        words: list[np.ndarray] = []
         for i, (column, store) in enumerate(zip(frame.iter_columns(), self._stores, strict=True)):
             valid = validity(column)
             if valid is not None:
                 word, bit = divmod(i, BITS)
                 at = self.layout.nulls + word - 1 if word else 0
                 k.put_nulls(rows, slots, at, 2 << bit, valid)
-            first, second = store.put(encode(column))
-            k.put_words(rows, slots, self._words[i], first)
-            if store.kind.words == 2:
-                k.put_words(rows, slots, self._words[i] + 1, second)
+            words += store.put(column, valid)[: store.kind.words]
+        put_columns(rows, self.layout.values, slots, words)
         k.link(rows, self.layout, self._keys.rows.view, self._at, slots, owners)
 
     def _remove(self, slots: np.ndarray) -> np.ndarray:
@@ -234,8 +236,7 @@ class Arrangement:
         keys = self._keys.rows.view
         owners = k.unlink(self.rows.view, self.layout, keys, self._at, slots)
         for store, at in zip(self._stores, self._words, strict=True):
-            if store.kind >= Kind.BYTES:
-                free_blocks(self._heap.view, self.rows.view, slots, at)
+            store.free(self.rows.view, slots, at)
         self.rows.free(slots)
         return owners
 

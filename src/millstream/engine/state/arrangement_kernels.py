@@ -187,12 +187,13 @@ def put_nulls(rows: Rows, slots: np.ndarray, at: int, bit: int, valid: np.ndarra
 
 
 @kernel
-def gather_rows(rows: Rows, lay: Layout, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return null words and value words, one contiguous row each; slot -1 is all NULL."""
+def gather_rows(
+    rows: Rows, lay: Layout, slots: np.ndarray, wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return null words and wanted words, one contiguous row each; slot -1 is all NULL."""
     more = lay.values - lay.nulls
-    width = rows.width - lay.values
     nulls = np.empty((1 + more, slots.size), dtype=np.int64)
-    values = np.empty((width, slots.size), dtype=np.int64)
+    values = np.empty((wanted.size, slots.size), dtype=np.int64)
     for i in range(slots.size):
         if slots[i] < 0:
             nulls[:, i] = ALL_NULL
@@ -202,8 +203,8 @@ def gather_rows(rows: Rows, lay: Layout, slots: np.ndarray) -> tuple[np.ndarray,
         nulls[0, i] = rows.words[p]
         for j in range(more):
             nulls[1 + j, i] = rows.words[p + lay.nulls + j]
-        for j in range(width):
-            values[j, i] = rows.words[p + lay.values + j]
+        for j in range(wanted.size):
+            values[j, i] = rows.words[p + wanted[j]]
     return nulls, values
 
 

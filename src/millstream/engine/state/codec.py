@@ -80,7 +80,7 @@ def encode(series: pl.Series) -> Cells:
     if kind is Kind.DECIMAL:
         limbs = _limbs(series)
         return Cells(np.ascontiguousarray(limbs[:, 0]), np.ascontiguousarray(limbs[:, 1]), NO_BYTES)
-    return _text(_messages(series) if kind is Kind.NESTED else series)
+    return _text(packed(series) if kind is Kind.NESTED else series)
 
 
 def floats(series: pl.Series) -> np.ndarray:
@@ -219,10 +219,11 @@ def _untext(cells: Cells, valid: np.ndarray | None, dtype: pl.DataType, kind: Ki
     parts = [None, pa.py_buffer(ends), pa.py_buffer(cells.data)]
     out = pl.from_arrow(pa.Array.from_buffers(arrow, cells.first.size, parts))
     assert isinstance(out, pl.Series), "an Arrow array gives a series"
-    return _unpack(out, valid, dtype) if kind is Kind.NESTED else out.cast(dtype)
+    return unpacked(out, valid, dtype) if kind is Kind.NESTED else out.cast(dtype)
 
 
-def _messages(series: pl.Series) -> pl.Series:
+def packed(series: pl.Series) -> pl.Series:
+    """Return nested values as one small message each; a NULL is a message, too."""
     array = series.to_arrow(compat_level=pl.CompatLevel.oldest())
     out = [
         pa.record_batch([array.slice(i, 1)], names=["v"]).serialize().to_pybytes()
@@ -231,14 +232,15 @@ def _messages(series: pl.Series) -> pl.Series:
     return pl.Series(out, dtype=pl.Binary)
 
 
-def _unpack(packed: pl.Series, valid: np.ndarray | None, dtype: pl.DataType) -> pl.Series:
+def unpacked(messages: pl.Series, valid: np.ndarray | None, dtype: pl.DataType) -> pl.Series:
+    """Return messages as nested values; those that are not ``valid`` are not looked at."""
     empty = pl.Series([None], dtype=dtype).to_arrow(compat_level=pl.CompatLevel.oldest())
     schema = pa.schema([("v", empty.type)])
     parts = [
         pa.ipc.read_record_batch(pa.py_buffer(message), schema).column(0)
         if valid is None or valid[i]
         else empty
-        for i, message in enumerate(packed)
+        for i, message in enumerate(messages)
     ]
     out = pl.from_arrow(pa.chunked_array(parts, type=empty.type))
     assert isinstance(out, pl.Series), "an Arrow array gives a series"

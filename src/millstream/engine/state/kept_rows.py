@@ -10,11 +10,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from millstream.engine.state.codec import NO_WORDS, Kind, Store, encode, validity
+from millstream.columns.address import word_at
+from millstream.engine.state.codec import NO_WORDS, validity
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.key_index import free_blocks
 from millstream.engine.state.slots import Rows, SlotRows, gather_words
+from millstream.engine.state.texts import ColumnStore
 
 BITS = 62
 """Null bits per word."""
@@ -25,8 +26,7 @@ class KeptRows:
 
     def __init__(self, schema: dict[str, pl.DataType], heap: ByteHeap) -> None:
         self.names = tuple(schema)
-        self._heap = heap
-        self._stores = [Store(dtype, heap) for dtype in schema.values()]
+        self._stores = [ColumnStore(dtype, heap) for dtype in schema.values()]
         self._null_words = -(-len(schema) // BITS)
         self.words = self._null_words + sum(store.kind.words for store in self._stores)
 
@@ -43,30 +43,32 @@ class KeptRows:
     def get(self, slots: np.ndarray) -> pl.DataFrame:
         """Return the values of slots."""
         words = gather_words(self._rows.view, self.at, self.words, slots)
+        nulls = words[: self._null_words]
+        some = [bool(word.any()) for word in nulls]
         out: list[pl.Series] = []
         for i, (name, store, at) in enumerate(zip(self.names, self._stores, self._at, strict=True)):
-            valid = (words[i // BITS] >> (i % BITS)) & 1 == 0
+            word, bit = divmod(i, BITS)
+            valid = (nulls[word] >> bit) & 1 == 0 if some[word] else None
+            if valid is not None and valid.all():
+                valid = None
             first = words[at - self.at]
             second = words[at - self.at + 1] if store.kind.words == 2 else NO_WORDS
-            out.append(store.get(first, second, None if valid.all() else valid).alias(name))
+            out.append(store.get(first, second, valid).alias(name))
         return pl.DataFrame(out) if out else pl.DataFrame(height=slots.size)
 
     def put(self, slots: np.ndarray, rows: pl.DataFrame) -> None:
         """Write the values of slots that hold none."""
         if not slots.size or not self.words:
             return
-        words = np.zeros((self.words, slots.size), dtype=np.int64)
-        columns = zip(self.names, self._stores, self._at, strict=True)
-        for i, (name, store, at) in enumerate(columns):
+        nulls = np.zeros((self._null_words, slots.size), dtype=np.int64)
+        words = list(nulls)
+        for i, (name, store) in enumerate(zip(self.names, self._stores, strict=True)):
             column = rows[name]
             valid = validity(column)
             if valid is not None:
-                words[i // BITS] |= np.where(valid, 0, 1 << (i % BITS))
-            first, second = store.put(encode(column))
-            words[at - self.at] = first
-            if store.kind.words == 2:
-                words[at - self.at + 1] = second
-        scatter_words(self._rows.view, self.at, slots, words)
+                nulls[i // BITS] |= np.where(valid, 0, 1 << (i % BITS))
+            words += store.put(column, valid)[: store.kind.words]
+        put_columns(self._rows.view, self.at, slots, words)
 
     def ties(self) -> np.ndarray:
         """Return (kind, word of the value, word of the null bits, bit) per column, to compare by.
@@ -84,8 +86,22 @@ class KeptRows:
         if not slots.size:
             return
         for store, at in zip(self._stores, self._at, strict=True):
-            if store.kind >= Kind.BYTES:
-                free_blocks(self._heap.view, self._rows.view, slots, at)
+            store.free(self._rows.view, slots, at)
+
+
+def put_columns(rows: Rows, at: int, slots: np.ndarray, words: list[np.ndarray]) -> None:
+    """Write neighbouring words of slots, each from an array of its own."""
+    arrays = [np.ascontiguousarray(word, dtype=np.int64) for word in words]
+    put_from(rows, at, slots, np.array([a.ctypes.data for a in arrays], dtype=np.int64))
+
+
+@kernel
+def put_from(rows: Rows, at: int, slots: np.ndarray, places: np.ndarray) -> None:
+    """Write neighbouring words of slots from arrays at some addresses; each row is met once."""
+    for i in range(slots.size):
+        p = slots[i] * rows.width + at
+        for j in range(places.size):
+            rows.words[p + j] = np.int64(word_at(places[j], 8 * i))
 
 
 @kernel

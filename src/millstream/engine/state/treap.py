@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from millstream.engine.state.codec import Kind
-from millstream.engine.state.heap import Heap, compare_bytes
+from millstream.engine.state.heap import Heap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.order import compare_rows
 from millstream.engine.state.slots import Rows
+from millstream.engine.state.texts import compare_texts
 
 # Words of a row; word 0 belongs to the slots.
 OWNER, LEFT, RIGHT, UP, NEXT, PREV = range(1, 7)
@@ -70,9 +71,7 @@ def compare_values(rows: Rows, a: int, b: int, ties: np.ndarray, heap: Heap) -> 
                 low, other = np.uint64(words[p]), np.uint64(words[q])
                 order = -1 if low < other else int(low > other)
         else:
-            order = compare_bytes(
-                heap.data, words[p], words[p + 1], heap.data, words[q], words[q + 1]
-            )
+            order = compare_texts(heap, words, p, q)
         if order != 0:
             return order
     return 0
