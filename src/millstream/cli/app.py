@@ -318,6 +318,44 @@ def demo(
         leave(play(seconds, speed, database, plain=plain))
 
 
+@app.command()
+def bench(
+    file: Program,
+    seconds: Annotated[
+        str, typer.Option("--seconds", metavar="5s", help="How long each rate is kept up.")
+    ] = "5s",
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            "--rates", metavar="1k,50k", help="Events a second; without, up to 80 % of the most."
+        ),
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option("--rows", help="So many different rows; given again and again.")
+    ] = None,
+    sample: Annotated[
+        Path | None,
+        typer.Option("--sample", metavar="FILE", help="Recorded rows: .jsonl or .parquet."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="PLACE", help="Write PLACE.png and PLACE.svg."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    pairs: Pairs = None,
+) -> None:
+    """Measure a pipeline: the most it can take, and its latency at steady rates."""
+    with told():
+        from millstream.cli.bench import bench_file
+
+        leave(
+            bench_file(
+                file, pairs or [], seconds=seconds, rates=rates, rows=rows, sample=sample,
+                plot=plot, as_json=as_json,
+            )
+        )  # fmt: skip
+
+
 checkpoints_app.register(app)
 
 

@@ -123,9 +123,7 @@ def _assemble(
     positions = {} if epoch is None else epoch.positions
     readings = _readings(graph, settings, inbox, positions, systems.source)
     opened.extend(reading.stop for reading in readings)
-    for stage, reading in zip(graph.stages, readings, strict=True):
-        if reading.source.acknowledging:
-            stage.seen = _seen(stage, settings, seed, epoch)
+    _know_again(graph, readings, settings, seed, epoch)
     replaying = _replaying(graph, readings, letters, positions, settings)
     replaying.look(world.now_ms())
     complete = epoch is not None and bool(epoch.facts["ended"])
@@ -210,6 +208,15 @@ def _readings(
         _reading(node, source_of(node), settings, inbox, positions.get(node.uid, {}))
         for node in _scan_nodes(graph)
     ]
+
+
+def _know_again(
+    graph: Graph, readings: list[Reading], settings: Settings, seed: int, epoch: Epoch | None
+) -> None:
+    """Let the scans of sources that may send a message again know those they have seen."""
+    for stage, reading in zip(graph.stages, readings, strict=True):
+        if reading.source.acknowledging:
+            stage.seen = _seen(stage, settings, seed, epoch)
 
 
 def _seen(stage: ScanStage, settings: Settings, seed: int, epoch: Epoch | None) -> Seen | None:

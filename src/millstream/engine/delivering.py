@@ -124,6 +124,7 @@ class SinkWorker(Actor):
         self._prepared = False
         self._decision: _Commit | None = None
         self.count = SinkCount()
+        self.frames_given = 0
         self.busy_s = 0.0
         """Time spent in the sink: encoding, and waiting for its system."""
         self.waited_for_s = 0.0
@@ -144,6 +145,7 @@ class SinkWorker(Actor):
             while not self._world.wait(self._has_room, 0.5):
                 pass
             self.waited_for_s += time.perf_counter() - began_s
+        self.frames_given += 1
         self._put(_Write(frame))
 
     @property
