@@ -1,6 +1,7 @@
 """The events of a section as Arrow columns: made once by our own generator, then only mapped.
 
 in      how many events, and how many in a second of event time
+run     python -m benchmarks.engine.events 10000000
 out     a file of Arrow record batches in ``.bench/nexmark``: the columns of the table ``nexmark``
         (``event_type``, the rows ``person``, ``auction``, ``bid``) and ``seq``, the event's number
 state   the file; it is written under another name and moved when it is whole
@@ -8,6 +9,7 @@ state   the file; it is written under another name and moved when it is whole
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +89,7 @@ def _touch(table: pa.Table) -> int:
                 if buffer is not None and buffer.size:
                     read += int(np.frombuffer(buffer, dtype=np.uint8)[::_PAGE].sum())
     return read
+
+
+if __name__ == "__main__":
+    make(int(sys.argv[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,7 @@ LIMIT_S = 900.0
 NOT_AS_A_WHOLE = {10: "it writes files, which no batch engine is asked to"}
 NOT_IN_POLARS = {6: "an average over the rows before, which Polars says a frame at a time"}
 COMPARED = {6: ("rows",), 12: ("checksum",)}
+_PATHS = {"PYTHONPATH": os.pathsep.join((str(CHECKOUT / "src"), str(CHECKOUT)))}
 PEERS = {"duckdb": "in_duckdb", "duckdb-flat": "in_duckdb", "polars": "in_polars"}
 
 METHOD = """\
@@ -57,10 +59,8 @@ left out), and ours to DuckDB's by the clock on the wall:"""
 
 def contenders(options: Options) -> list[Contender]:
     """Make the events and return everybody who runs."""
-    from benchmarks.engine import events
-
     count = options.events or (EVENTS_QUICK if options.quick else EVENTS)
-    events.make(count)
+    make_events(count)
     chosen = options.queries if options.queries is not None else QUERIES
     cores = options.cores or ((1,) if options.profile or options.quick else (1, 2))
     return [
@@ -69,6 +69,12 @@ def contenders(options: Options) -> list[Contender]:
         for number in cores
         for contender in _of_query(query, number, count, options)
     ]
+
+
+def make_events(count: int) -> None:
+    """Write the events unless they are there; in a process that gives its memory back."""
+    argv = (sys.executable, "-m", "benchmarks.engine.events", str(count))
+    subprocess.run(argv, cwd=CHECKOUT, env={**os.environ, **_PATHS}, check=True)
 
 
 def _of_query(query: int, cores: int, count: int, options: Options) -> list[Contender]:
@@ -86,7 +92,6 @@ def _contender(
     arguments = ["--query", str(query), "--events", str(count), *(["--profile"] if profile else [])]
     peer = name.split("-", maxsplit=1)[0]
     can = not (name == "polars" and query in NOT_IN_POLARS)
-    paths = [str(CHECKOUT / "src"), str(CHECKOUT)]
     return Contender(
         section=NAME,
         case=f"q{query}" if cores == 1 else f"q{query}/{cores}",
@@ -97,7 +102,7 @@ def _contender(
             "NUMBA_NUM_THREADS": str(cores),
             "MS_BENCH_THREADS": str(cores),
             "MS_BENCH_FLAT": "1" if name == "duckdb-flat" else "0",
-            "PYTHONPATH": os.pathsep.join(paths),
+            **_PATHS,
         },
         cores=_last_cores(cores),
         version=version_of(peer) or "",

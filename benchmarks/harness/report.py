@@ -77,7 +77,7 @@ def part(section: Section, outcomes: Sequence[Outcome], host: Mapping[str, Any])
     blocks = [
         f"## {section.NAME.capitalize()}",
         machine.line(dict(host)) + ".",
-        _when(outcomes),
+        _when(outcomes) + _load(outcomes),
         section.text(outcomes).strip(),
         "### Every contender",
         table(outcomes),
@@ -95,7 +95,7 @@ def part(section: Section, outcomes: Sequence[Outcome], host: Mapping[str, Any])
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return one line per contender that ran."""
+    """Return one line per contender that ran; ``start s`` is its life less what it counted."""
     head = (
         "case | contender | cores | M events/s | per core | spread | ours : it | CPU s | peak MiB"
     )
@@ -159,6 +159,17 @@ def _when(outcomes: Sequence[Outcome]) -> str:
         return f"Measured on {date} at commit {commit}, in one run."
     said = [f"{', '.join(cases)}: {date} at {commit}" for (date, commit), cases in runs.items()]
     return "Measured in several runs: " + "; ".join(said) + "."
+
+
+def _load(outcomes: Sequence[Outcome]) -> str:
+    """Say how busy the machine was with other things: figures of a loaded one are too low."""
+    loads = [run.load for outcome in outcomes for run in outcome.runs]
+    if not loads:
+        return ""
+    return (
+        f" Load of the machine (1 minute) when a run began: median {statistics.median(loads):.1f},"
+        f" highest {max(loads):.1f}; about 1 per core in use comes from the runs themselves."
+    )
 
 
 def _natural(case: str) -> tuple[str, int, str]:

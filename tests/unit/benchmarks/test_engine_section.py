@@ -86,7 +86,7 @@ def test_three_engines_give_the_same_checksum(query, table, tmp_path):
 
 def test_who_runs_is_a_function_of_the_options(monkeypatch):
     """Names, cores and what is not asked decide what the figures mean."""
-    monkeypatch.setattr(events, "make", lambda count: count)
+    monkeypatch.setattr(section, "make_events", lambda count: count)
     made = section.contenders(Options(queries=(5, 10), events=1_000, peers=("duckdb", "polars")))
     assert [(c.case, c.name, len(c.cores)) for c in made if c.case.startswith("q5")] == [
         (f"q5{end}", name, cores)
@@ -105,7 +105,7 @@ def cores_here() -> int:
 
 def test_the_mean_leaves_out_what_the_issue_leaves_out(monkeypatch):
     """q0 would flatter us, and a query that was not run must not count as met."""
-    monkeypatch.setattr(events, "make", lambda count: count)
+    monkeypatch.setattr(section, "make_events", lambda count: count)
     wanted = section.contenders(Options(queries=(0, 3, 5), events=1_000, cores=(1,)))
     seconds = {("q0", "duckdb"): 100.0, ("q3", "duckdb"): 1.0, ("q5", "duckdb"): 0.25}
     outcomes = [Outcome(contender=c, runs=(measured(seconds.get(c.key, 1.0)),)) for c in wanted]
