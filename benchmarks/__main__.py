@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from benchmarks.harness import machine, report, rounds
-from benchmarks.harness.contract import CHECKOUT, KEPT, Options, Section
+from benchmarks.harness.contract import CHECKOUT, KEPT, Options, Outcome, Section
 
 ORDER = ("engine", "files", "kafka", "latency", "growth")
 """The order of the report; a section that is not named here comes after these."""
@@ -75,29 +76,38 @@ def is_trial(asked: Options) -> bool:
 
 
 def run(name: str, asked: Options, *, kept: bool) -> None:
-    """Run one section and print what it gave."""
+    """Run one section and print what it gave; each case is kept as soon as it is done."""
     found = section(name)
     host = machine.describe()
     print(f"== {name}: {machine.line(host)}", flush=True)
     contenders = [replace(c, section=name) for c in found.contenders(asked)]
-    outcomes = rounds.run(contenders, asked.rounds, lambda line: print(line, flush=True))
-    if kept:
-        report.keep(name, outcomes, host)
+    commit, date = rounds.commit_now(), rounds.date_now()
+    outcomes: list[Outcome] = []
+    for case in dict.fromkeys(c.case for c in contenders):
+        rivals = [c for c in contenders if c.case == case]
+        given = rounds.run(rivals, asked.rounds, lambda line: print(line, flush=True))
+        outcomes += [replace(o, commit=commit, date=date) for o in given]
+        if kept:
+            report.keep(name, outcomes, host)
     print("\n" + report.part(found, outcomes, host), flush=True)
 
 
 def main() -> int:
-    """Run what is asked for."""
+    """Run what is asked for; a section that breaks does not keep the others from running."""
     given = arguments()
     asked = options(given)
     KEPT.mkdir(exist_ok=True)
     kept = given.write or not is_trial(asked)
-    if not given.report:
-        for name in given.sections or names():
+    broken = 0
+    for name in [] if given.report else given.sections or names():
+        try:
             run(name, asked, kept=kept)
+        except Exception:  # noqa: BLE001 (hours of other sections may be behind it or before it)
+            traceback.print_exc()
+            broken += 1
     if kept or given.report:
         RESULTS_FILE.write_text(report.whole([section(n) for n in names()]))
-    return 0
+    return 1 if broken else 0
 
 
 def _number(text: str) -> int:

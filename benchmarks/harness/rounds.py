@@ -27,7 +27,7 @@ def run(
     assert rounds >= 1, "there is one round at least"
     keys = [c.key for c in contenders]
     assert len(set(keys)) == len(keys), "a case has two contenders of one name"
-    commit, date = commit_now(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    commit, date = commit_now(), date_now()
     outcomes = {c.key: Outcome(contender=c, commit=commit, date=date) for c in contenders}
     for case in dict.fromkeys(c.case for c in contenders):
         rivals = [c for c in contenders if c.case == case]
@@ -47,6 +47,11 @@ def commit_now() -> str:
     asked = ("git", "describe", "--always", "--dirty=+", "--exclude=*")
     done = subprocess.run(asked, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "no git"
+
+
+def date_now() -> str:
+    """Return the date and time, as reports say it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _added(outcome: Outcome, given: Measured | Failed) -> Outcome:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import benchmarks.__main__ as program_of_all
 import pytest
 from benchmarks.__main__ import arguments, is_trial, options
 from benchmarks.harness import report, rounds
@@ -207,3 +208,35 @@ def test_a_trial_is_not_kept():
     assert (chosen.queries, chosen.cores, chosen.rounds) == ((0, 5), (1,), 1)
     with pytest.raises(SystemExit):
         arguments(["motor"])
+
+
+def test_a_section_that_breaks_lets_the_others_run(tmp_path, monkeypatch, capsys):
+    """A run takes hours; one broken section must not cost the others."""
+    good = program(f"import json; print(json.dumps({ANSWER!r}))")
+    sections = {
+        "broken": SimpleNamespace(NAME="broken", contenders=lambda _: [good, "no contender"]),
+        "good": SimpleNamespace(
+            NAME="good", contenders=lambda _: [good], targets=lambda _: [], text=lambda _: "well"
+        ),
+    }
+    monkeypatch.setattr(program_of_all, "section", sections.__getitem__)
+    monkeypatch.setattr(program_of_all, "names", lambda: list(sections))
+    monkeypatch.setattr(program_of_all, "RESULTS_FILE", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(program_of_all.report, "keep", keep_in(tmp_path))
+    monkeypatch.setattr(program_of_all.report, "whole", lambda found: whole_of(found, tmp_path))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--rounds", "1"])
+    assert program_of_all.main() == 1
+    assert "well" in (tmp_path / "RESULTS.md").read_text()
+    assert "Broken" not in (tmp_path / "RESULTS.md").read_text()
+    assert "Traceback" in capsys.readouterr().err
+
+
+KEEP, WHOLE = report.keep, report.whole
+
+
+def keep_in(folder):
+    return lambda name, outcomes, host: KEEP(name, outcomes, host, folder)
+
+
+def whole_of(sections, folder):
+    return WHOLE(sections, folder)
