@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from benchmarks.harness.contract import KEPT
+from benchmarks.kafka import workload
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks.harness.contract import KEPT
-from benchmarks.kafka import workload
 from tests.servers import kafka
 
 FOLDER = KEPT / "kafka"

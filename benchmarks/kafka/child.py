@@ -24,7 +24,7 @@ from typing import IO
 
 from benchmarks.kafka import broker, peers, visible
 
-START_S = 120.0
+START_S = 300.0
 QUIET_S = 60.0
 STILL_S = 0.3
 STOP_S = 5.0

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.harness.contract import KEPT, PEERS
+
 from tests.oracle import environment as flink
 
 FLINK_CONNECTOR = "5.0.0-2.2"

@@ -2,9 +2,9 @@
 
 in      a :class:`Job`: case, broker, input and output topic, a folder of its own
 out     the commands of its processes; its scripts and settings lie in the folder
-fair    two cores for everybody, used as each one's documentation says: threads (ours, Flink, Spark),
-        or two processes of one group (Quix Streams, Bytewax, Pathway). Whoever keeps checkpoints
-        or commits by time does so every INTERVAL_MS
+fair    two cores for everybody, used as each one's documentation says: two threads (ours, Flink,
+        Spark, Pathway) or two processes of one group (Quix Streams, Bytewax). Whoever keeps
+        checkpoints or commits by time does so every INTERVAL_MS
 once    exactly once: ours, Flink, Quix Streams; the others cannot write to Kafka so and give
         at least once, as ours does beside it under a name of its own
 """
@@ -22,7 +22,6 @@ from benchmarks.kafka.statements import flink_script, our_script
 INTERVAL_MS = 1_000
 PROGRAMS = Path(__file__).parent / "programs"
 AT_LEAST_ONCE = "millstream-alo"
-_QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +101,8 @@ def _bytewax(job: Job) -> list[Command]:
 def _pathway(job: Job) -> list[Command]:
     home = environments.python("pathway")
     said = (str(home), str(PROGRAMS / "on_pathway.py"), *_arguments(job))
-    spawn = (str(home.with_name("pathway")), "spawn", "--threads", "2", "--processes", "1")
-    return [Command((*spawn, "--", *said))]
+    threads = {"PATHWAY_THREADS": "2", "PATHWAY_PROCESSES": "1"}  # what `pathway spawn -t 2` sets
+    return [Command(said, threads)]
 
 
 def _arguments(job: Job) -> tuple[str, ...]:

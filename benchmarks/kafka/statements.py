@@ -13,13 +13,13 @@ _COLUMNS = """
   id BIGINT, `user` STRING, ts BIGINT, kind STRING, price BIGINT, item STRING, page STRING,
   agent STRING"""
 _TIME = """,
-  at AS TO_TIMESTAMP_LTZ(ts, 3),
-  WATERMARK FOR at AS at - INTERVAL '1' SECOND"""
+  happened AS TO_TIMESTAMP_LTZ(ts, 3),
+  WATERMARK FOR happened AS happened - INTERVAL '1' SECOND"""
 _COUNTS = "window_start TIMESTAMP(3), `user` STRING, n BIGINT"
 _QUERIES = {
     "window": """
 SELECT window_start, `user`, COUNT(*) AS n
-FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(at), INTERVAL '10' SECOND))
+FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(happened), INTERVAL '10' SECOND))
 GROUP BY window_start, window_end, `user`""",
     "filter": f"""
 SELECT id, `user`, ts, kind, price, item, page, agent FROM events WHERE kind = '{KEPT}'""",

@@ -111,15 +111,18 @@ def events(count: int) -> Iterator[tuple[int, Event]]:
     for number in range(count):
         drawn = (number * 0x9E3779B97F4A7C15 & _MASK) >> 20  # spreads, and needs no state
         user = drawn % USERS
-        yield user % PARTITIONS, Event(
-            id=FIRST_ID + number,
-            user=f"u{user:05d}",
-            ts=BEGIN_MS + number // EVENTS_PER_MS + (drawn >> 12) % JITTER_MS,
-            kind=_KINDS[(drawn >> 22) % len(_KINDS)],
-            price=10_000 + drawn % 89_999,
-            item=f"i{drawn % 10_000_000:08d}",
-            page=f"https://shop.example/c{drawn % 97:02d}/p{drawn % 99_991:05d}?ref=mail",
-            agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        yield (
+            user % PARTITIONS,
+            Event(
+                id=FIRST_ID + number,
+                user=f"u{user:05d}",
+                ts=BEGIN_MS + number // EVENTS_PER_MS + (drawn >> 12) % JITTER_MS,
+                kind=_KINDS[(drawn >> 22) % len(_KINDS)],
+                price=10_000 + drawn % 89_999,
+                item=f"i{drawn % 10_000_000:08d}",
+                page=f"https://shop.example/c{drawn % 97:02d}/p{drawn % 99_991:05d}?ref=mail",
+                agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            ),
         )
     for partition in range(PARTITIONS):
         end_ms = BEGIN_MS + count // EVENTS_PER_MS + 3_600_000
