@@ -5,7 +5,7 @@ out     cost    throughput and processor time without checkpoints and with one e
                 interleaved rounds of one process each; the median of each round's ratio
         restart time from the start of a process to its first row, split into parts
         size    bytes written per epoch as some of the keys change
-run     python benchmarks/recovery.py [--rounds 5] [--rows 20000000] [--only cost] [--write]
+run     python -m benchmarks.recovery [--rounds 5] [--rows 20000000] [--only cost] [--write]
 method  every run is the command line in a process of its own, kernels from the cache. Rows per
         second are those of the summary: from the first turn on, the end of the window included.
         ``--write`` puts the figures into recovery.md
@@ -247,7 +247,7 @@ def size() -> list[str]:
     """Return lines about the bytes of an epoch."""
     import numpy as np
     import polars as pl
-    from engine import windowed
+    from benchmarks.operators import windowed
 
     from millstream.engine.batch import Batch
     from millstream.engine.checkpoint import Epoch, State

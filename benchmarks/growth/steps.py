@@ -2,9 +2,8 @@
 
 in      rows made from their numbers, so that any of them can be taken back without being kept
 out     per step and size of state: ms of processor time per batch (median and quartiles), how many
-        rows came out, entries and bytes of state; and the ratio of the dearest size to the
-        cheapest; ``--write`` puts the table into growth.md
-run     python benchmarks/growth.py [--only join] [--sizes 10000,1000000] [--write]
+        rows came out, entries and bytes of state
+run     python -m benchmarks.growth.steps [--only join] [--sizes 10000,1000000]
 method  the steps of SQL queries as a job would lower them, each called as the driver calls it. The
         state is filled to the wanted size, then batches are measured. It stays as large as it is:
         as many rows are taken back as are added, or the watermark stays so many rows behind as are
@@ -48,7 +47,7 @@ from millstream.rewrite import rewrite
 from millstream.sql.script import Selected
 from millstream.types import Schema
 
-SIZES = (10_000, 100_000, 1_000_000, 3_000_000)
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 ROWS = 10_000
 """Rows of a batch."""
 FILL_ROWS = 100_000
@@ -393,51 +392,36 @@ def asked(folder: Path, size: int) -> Path:
     return file
 
 
-def report(name: str, step: Step, sizes: list[int], folder: Path) -> list[float]:
-    """Print the lines of a step; returns its medians by size."""
+def told(name: str, step: Step, sizes: list[int], folder: Path) -> dict[int, dict[str, float]]:
+    """Measure a step at each size: ms per batch (median, quartiles), rows out, state."""
     measure(step, ROWS, asked(folder, ROWS))  # compiles the kernels
-    medians: list[float] = []
+    found: dict[int, dict[str, float]] = {}
     for size in sizes:
         if size > step.size_max:
             continue
         spent, out, operator = measure(step, size, asked(folder, size))
         low, middle, high = statistics.quantiles(spent, n=4)
-        medians.append(middle)
+        found[size] = {
+            "ms": middle,
+            "ms_low": low,
+            "ms_high": high,
+            "rows_out": out,
+            "state_rows": operator.state_rows,
+            "state_bytes": operator.state_bytes,
+        }
         print(
             f"{name:<22} {size:>10,} {middle:>9.2f} {f'({low:.2f} - {high:.2f})':>16} {out:>9,}"
             f" {operator.state_rows:>11,} {operator.state_bytes / 1e6:>6.0f}",
+            file=sys.stderr,
             flush=True,
         )
-    print(f"{name:<22} {'ratio':>10} {max(medians) / min(medians):>9.2f}\n", flush=True)
-    return medians
-
-
-def written(table: dict[str, list[float]], sizes: list[int]) -> str:
-    """Return the table as Markdown."""
-    told = f"""# Cost per batch as state grows
-
-Made by `python benchmarks/growth.py --write`: ms of processor time per batch of {ROWS:,} rows
-(median) by rows of state per input, and the dearest size by the cheapest. Polars {pl.__version__}
-with one thread, Python {sys.version.split()[0]}, {os.cpu_count()} cores,
-load {os.getloadavg()[0]:.0f}.
-"""
-    lines = [
-        told,
-        "| step | " + " | ".join(f"{size:,}" for size in sizes) + " | ratio |",
-        "|---" * (len(sizes) + 2) + "|",
-    ]
-    for name, medians in table.items():
-        cells = [f"{median:.1f}" for median in medians] + [""] * (len(sizes) - len(medians))
-        ratio = max(medians) / min(medians)
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {ratio:.1f} |")
-    return "\n".join(lines) + "\n"
+    return found
 
 
 def main() -> int:
     given = argparse.ArgumentParser(description="Cost per batch as state grows.")
     given.add_argument("--only", help="steps whose name holds one of these, with commas between")
     given.add_argument("--sizes", default=",".join(map(str, SIZES)), help="rows of state")
-    given.add_argument("--write", action="store_true", help="put the table into growth.md")
     options = given.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     print(f"{ROWS:,} rows a batch; ms of processor time, median (quartiles)\n")
@@ -445,14 +429,11 @@ def main() -> int:
         f"{'step':<22} {'state':>10} {'ms/batch':>9} {'':>16} {'out/batch':>9} {'entries':>11}"
         f" {'MB':>6}"
     )
-    table: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, step in STEPS.items():
             if options.only and not any(part in name for part in options.only.split(",")):
                 continue
-            table[name] = report(name, step, sizes, Path(folder))
-    if options.write:
-        Path(__file__).with_suffix(".md").write_text(written(table, sizes))
+            told(name, step, sizes, Path(folder))
     return 0
 
 
