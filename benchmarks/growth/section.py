@@ -43,8 +43,7 @@ STEPS = (
 METHOD = """\
 *State*: processor time per batch of {rows:,} rows while a step holds so many rows per input
 (median of 21 batches, one thread). A batch has as many different keys and as many results at each
-size, in an order that memory does not like; as much is forgotten as comes. What is left of a ratio is the
-processor's caches: 10 000 rows lie in them, ten million in memory."""
+size, X caches: 10 000 rows lie in them, ten million in memory."""
 
 
 def contenders(options: Options) -> list[Contender]:
