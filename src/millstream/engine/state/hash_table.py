@@ -1,10 +1,12 @@
 """Open addressing with linear probing over 128-bit keys, grown a few entries at a time.
 
-in      key halves ``a`` and ``b`` per row (for a single integer key ``b`` is always 0: exact)
-state   entries of three words: a, b, slot + 1 (0 = empty, -1 = moved away). While it grows there
-        are two tables: new entries go to the new one, and each call moves a few old ones
+in      key halves ``a`` and ``b`` per row; where keys are single integers (``exact``) there is no b
+state   entries of two or three words: a, b where there is one, slot + 1 (0 = empty, -1 = moved
+        away). While it grows there are two tables: new entries go to the new one, and each call
+        moves a few old ones, whole clusters at a time
 out     slots; new ones in first-appearance order
-cost    follows the rows of the call, never the number of keys held
+cost    follows the rows of the call, never the number of keys held; at most two thirds are full,
+        so that an integer key takes 24 to 48 bytes
 """
 
 from __future__ import annotations
@@ -15,13 +17,16 @@ import numpy as np
 
 from millstream.engine.state.arena import Arena, Region
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.prefetch import AHEAD, LARGE_WORDS, prefetch
 from millstream.engine.state.slots import Rows, SlotRows, take_slot
 
 CAPACITY_MIN = 1 << 10
 MOVED_PER_ROW = 4
 MOVED_MIN = 4096
 GONE = -1
-ENTRY = 3
+EXACT, PAIRS = 2, 3
+"""Words of an entry."""
+NO_TABLE = np.zeros(0, dtype=np.int64)
 
 
 class Tables(NamedTuple):
@@ -29,19 +34,25 @@ class Tables(NamedTuple):
 
     new: np.ndarray
     old: np.ndarray
+    new_mask: int
+    old_mask: int
+    entry: int
+    moved: np.ndarray
+    """One word: keys at home below this position are in the old table no more."""
     seed: np.uint64
 
 
 class HashTable:
     """Finds or makes the slot of a 128-bit key."""
 
-    def __init__(self, arena: Arena, rows: SlotRows, seed: int) -> None:
+    def __init__(self, arena: Arena, rows: SlotRows, seed: int, *, exact: bool = False) -> None:
         self._arena = arena
         self._rows = rows
         self._seed = np.uint64(seed & (2**64 - 1))
+        self._entry = EXACT if exact else PAIRS
         self._new = self._table(CAPACITY_MIN)
         self._old: Region | None = None
-        self._cursor = 0
+        self._moved = np.zeros(1, dtype=np.int64)
         self._tables: Tables | None = None
 
     def upsert(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,27 +70,30 @@ class HashTable:
 
     def _view(self) -> Tables:
         if self._tables is None:
-            old = self._old.array if self._old is not None else np.zeros(0, dtype=np.int64)
-            self._tables = Tables(self._new.array, old, self._seed)
+            old = self._old.array if self._old is not None else NO_TABLE
+            new = self._new.array
+            masks = (new.size // self._entry - 1, old.size // self._entry - 1)
+            self._tables = Tables(new, old, *masks, self._entry, self._moved, self._seed)
         return self._tables
 
     def _table(self, capacity: int) -> Region:
-        words = capacity * ENTRY
+        words = capacity * self._entry
         region = self._arena.region(np.int64, lambda: words, words * 8)
-        if region.array.size != capacity * ENTRY:
+        if region.array.size != words:
             raise MemoryError(f"no address space for a key index of {capacity} entries")
         return region
 
     def _make_room(self, rows: int) -> None:
-        """Keep the table at most half full, and move a share of the old one."""
-        wanted = 2 * (len(self._rows) + rows)
-        capacity = self._new.array.size // ENTRY
+        """Keep the table at most two thirds full, and move a share of the old one."""
+        wanted = 3 * (len(self._rows) + rows) // 2
+        capacity = self._new.array.size // self._entry
         if wanted > capacity:
             # A batch larger than the table needs more than the next size: it pays for itself.
             self._move(2**62)
             while capacity < wanted:
                 capacity *= 2
-            self._old, self._cursor = self._new, 0
+            self._old = self._new
+            self._moved[0] = 0
             self._new = self._table(capacity)
             self._tables = None
         self._move(MOVED_MIN + MOVED_PER_ROW * rows)
@@ -87,10 +101,8 @@ class HashTable:
     def _move(self, positions: int) -> None:
         if self._old is None:
             return
-        end = min(self._cursor + positions, self._old.array.size // ENTRY)
-        move(self._view(), self._cursor, end)
-        self._cursor = end
-        if end == self._old.array.size // ENTRY:
+        move(self._view(), positions)
+        if self._moved[0] == self._old.array.size // self._entry:
             self._arena.drop(self._old)
             self._old = None
             self._tables = None
@@ -107,18 +119,29 @@ def home_of(a: int, b: int, seed: np.uint64, mask: int) -> Any:
 
 
 @kernel
-def find(table: np.ndarray, a: int, b: int, seed: np.uint64) -> int:
+def find(table: np.ndarray, mask: int, entry: int, a: int, b: int, home: int) -> int:
     """Return the word position of the key's entry, or -(position of the empty one) - 1."""
-    mask = table.size // ENTRY - 1
-    i = home_of(a, b, seed, mask)
+    i = home
     while True:
-        p = i * ENTRY
-        slot = table[p + 2]
+        p = i * entry
+        slot = table[p + entry - 1]
         if slot == 0:
             return -p - 1
-        if table[p] == a and table[p + 1] == b and slot > 0:
+        if table[p] == a and slot > 0 and (entry == EXACT or table[p + 1] == b):
             return p
         i = (i + 1) & mask
+
+
+@kernel
+def put(table: np.ndarray, entry: int, p: int, a: int, b: int, slot: int) -> None:
+    """Write an entry; ``slot`` is one more than the slot."""
+    table[p] = a
+    if entry == PAIRS:
+        table[p + 1] = b
+    table[p + entry - 1] = slot
+
+
+# The kernels below name the parts of ``Tables`` once: handing the whole on counts references.
 
 
 @kernel
@@ -126,26 +149,34 @@ def upsert(
     tables: Tables, rows: Rows, a: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find or make the slot of every row."""
+    new, old, entry, seed = tables.new, tables.old, tables.entry, tables.seed
+    mask, old_mask = tables.new_mask, tables.old_mask
+    moved = tables.moved[0] if old.size > 0 else 0
     n = a.size
     slots = np.empty(n, dtype=np.int64)
     made = np.empty(n, dtype=np.int64)
     count = 0
-    growing = tables.old.size > 0
     for i in range(n):
-        p = find(tables.new, a[i], b[i], tables.seed)
+        if new.size > LARGE_WORDS and i + AHEAD < a.size:
+            then = b[i + AHEAD] if entry == PAIRS else 0
+            prefetch(new, home_of(a[i + AHEAD], then, seed, mask) * entry)
+        second = b[i] if entry == PAIRS else 0
+        if old.size > 0:
+            if old.size > LARGE_WORDS and i + AHEAD < a.size:
+                then = b[i + AHEAD] if entry == PAIRS else 0
+                prefetch(old, home_of(a[i + AHEAD], then, seed, old_mask) * entry)
+            home = home_of(a[i], second, seed, old_mask)
+            if home >= moved:
+                p = find(old, old_mask, entry, a[i], second, home)
+                if p >= 0:
+                    slots[i] = old[p + entry - 1] - 1
+                    continue
+        p = find(new, mask, entry, a[i], second, home_of(a[i], second, seed, mask))
         if p >= 0:
-            slots[i] = tables.new[p + 2] - 1
+            slots[i] = new[p + entry - 1] - 1
             continue
-        if growing:
-            q = find(tables.old, a[i], b[i], tables.seed)
-            if q >= 0:
-                slots[i] = tables.old[q + 2] - 1
-                continue
         slot = take_slot(rows)
-        p = -p - 1
-        tables.new[p] = a[i]
-        tables.new[p + 1] = b[i]
-        tables.new[p + 2] = slot + 1
+        put(new, entry, -p - 1, a[i], second, slot + 1)
         slots[i] = slot
         made[count] = i
         count += 1
@@ -155,55 +186,83 @@ def upsert(
 @kernel
 def lookup(tables: Tables, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Find the slot of every row."""
+    new, old, entry, seed = tables.new, tables.old, tables.entry, tables.seed
+    mask, old_mask = tables.new_mask, tables.old_mask
+    moved = tables.moved[0] if old.size > 0 else 0
     slots = np.empty(a.size, dtype=np.int64)
     for i in range(a.size):
-        p = find(tables.new, a[i], b[i], tables.seed)
-        slots[i] = tables.new[p + 2] - 1 if p >= 0 else -1
-        if p < 0 and tables.old.size > 0:
-            p = find(tables.old, a[i], b[i], tables.seed)
-            if p >= 0:
-                slots[i] = tables.old[p + 2] - 1
+        if new.size > LARGE_WORDS and i + AHEAD < a.size:
+            then = b[i + AHEAD] if entry == PAIRS else 0
+            prefetch(new, home_of(a[i + AHEAD], then, seed, mask) * entry)
+        second = b[i] if entry == PAIRS else 0
+        if old.size > 0:
+            home = home_of(a[i], second, seed, old_mask)
+            if home >= moved:
+                p = find(old, old_mask, entry, a[i], second, home)
+                if p >= 0:
+                    slots[i] = old[p + entry - 1] - 1
+                    continue
+        p = find(new, mask, entry, a[i], second, home_of(a[i], second, seed, mask))
+        slots[i] = new[p + entry - 1] - 1 if p >= 0 else -1
     return slots
 
 
 @kernel
 def remove(tables: Tables, a: np.ndarray, b: np.ndarray) -> None:
     """Delete entries: by backward shift in the new table, by a mark in the old one."""
-    table = tables.new
-    mask = table.size // ENTRY - 1
+    table, old, entry, seed = tables.new, tables.old, tables.entry, tables.seed
+    mask, old_mask = tables.new_mask, tables.old_mask
     for k in range(a.size):
-        p = find(table, a[k], b[k], tables.seed)
+        if table.size > LARGE_WORDS and k + AHEAD < a.size:
+            then = b[k + AHEAD] if entry == PAIRS else 0
+            prefetch(table, home_of(a[k + AHEAD], then, seed, mask) * entry)
+        second = b[k] if entry == PAIRS else 0
+        p = find(table, mask, entry, a[k], second, home_of(a[k], second, seed, mask))
         if p < 0:
-            p = find(tables.old, a[k], b[k], tables.seed)
-            tables.old[p + 2] = GONE
+            home = home_of(a[k], second, seed, old_mask)
+            p = find(old, old_mask, entry, a[k], second, home)
+            old[p + entry - 1] = GONE
             continue
-        hole = p // ENTRY
+        hole = p // entry
         i = hole
         while True:
             i = (i + 1) & mask
-            q = i * ENTRY
-            if table[q + 2] == 0:
+            q = i * entry
+            if table[q + entry - 1] == 0:
                 break
-            home = home_of(table[q], table[q + 1], tables.seed, mask)
+            other = table[q + 1] if entry == PAIRS else 0
+            home = home_of(table[q], other, seed, mask)
             if ((i - home) & mask) >= ((i - hole) & mask):
-                table[hole * ENTRY] = table[q]
-                table[hole * ENTRY + 1] = table[q + 1]
-                table[hole * ENTRY + 2] = table[q + 2]
+                put(table, entry, hole * entry, table[q], other, table[q + entry - 1])
                 hole = i
-        table[hole * ENTRY + 2] = 0
+        table[hole * entry + entry - 1] = 0
 
 
 @kernel
-def move(tables: Tables, start: int, end: int) -> None:
-    """Carry a range of old positions over."""
-    for i in range(start, end):
-        p = i * ENTRY
-        slot = tables.old[p + 2]
+def move(tables: Tables, positions: int) -> None:
+    """Carry a range of old positions over, and the rest of the last cluster in it.
+
+    What is at home before an empty position is not behind it, so that the old table is asked only
+    for keys at home in what is left.
+    """
+    new, old, entry, seed = tables.new, tables.old, tables.entry, tables.seed
+    mask = tables.new_mask
+    start = tables.moved[0]
+    capacity = tables.old_mask + 1
+    i = start
+    while i < capacity:
+        p = i * entry
+        ahead = p + AHEAD * entry
+        if ahead < old.size and old[ahead + entry - 1] > 0:
+            second = old[ahead + 1] if entry == PAIRS else 0
+            prefetch(new, home_of(old[ahead], second, seed, mask) * entry)
+        slot = old[p + entry - 1]
+        i += 1
+        if slot == 0 and i - start >= positions:
+            break
         if slot > 0:
-            a = tables.old[p]
-            b = tables.old[p + 1]
-            q = -find(tables.new, a, b, tables.seed) - 1
-            tables.new[q] = a
-            tables.new[q + 1] = b
-            tables.new[q + 2] = slot
-            tables.old[p + 2] = GONE
+            b = old[p + 1] if entry == PAIRS else 0
+            q = find(new, mask, entry, old[p], b, home_of(old[p], b, seed, mask))
+            put(new, entry, -q - 1, old[p], b, slot)
+            old[p + entry - 1] = GONE
+    tables.moved[0] = i

@@ -63,11 +63,10 @@ class KeyIndex:
         kinds = [store.kind for store in self._stores.values()]
         self._exact = kinds == [Kind.WORD]
         self._exact_pair = exact_pair and kinds == [Kind.WORD, Kind.WORD]
-        self._table = HashTable(arena, self.rows, seed)
+        self._table = HashTable(arena, self.rows, seed, exact=self._exact)
         self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
         self._null_slot = -1
         self._has_heap = any(kind >= Kind.BYTES for kind in kinds)
-        self._zeros = NO_WORDS
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,7 +81,7 @@ class KeyIndex:
             if valid is not None:
                 return self._upsert_with_nulls(column, valid)
             words = encode(column).first
-            slots, made = self._table.upsert(words, self._no_second(words.size))
+            slots, made = self._table.upsert(words, NO_WORDS)
             put_word(self.rows.view, slots, made, words, 1)
             return slots, made
         first, second = self._hashes(keys)
@@ -101,7 +100,7 @@ class KeyIndex:
             return self._table.lookup(*self._hashes(keys))
         column = keys.to_series()
         words = encode(column).first
-        slots = self._table.lookup(words, self._no_second(words.size))
+        slots = self._table.lookup(words, NO_WORDS)
         valid = validity(column)
         return slots if valid is None else np.where(valid, slots, self._null_slot)
 
@@ -159,17 +158,12 @@ class KeyIndex:
                 self.rows.matrix()[self._null_slot, 0] = LIVE | 2
                 made.append(np.array([first_null]))
             some = words[rows]
-            found, new = self._table.upsert(some, self._no_second(some.size))
+            found, new = self._table.upsert(some, NO_WORDS)
             put_word(self.rows.view, found, new, some, 1)
             slots[rows] = found
             made.append(rows[new])
         slots[~valid] = self._null_slot
         return slots, np.concatenate(made)
-
-    def _no_second(self, rows: int) -> np.ndarray:
-        if self._zeros.size < rows:
-            self._zeros = np.zeros(rows, dtype=np.int64)
-        return self._zeros[:rows]
 
     def _hashes(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         if self._exact_pair:
@@ -199,7 +193,7 @@ class KeyIndex:
                 slots = slots[slots != self._null_slot]
                 self._null_slot = -1
             words = gather_words(self.rows.view, 1, 1, slots)[0]
-            self._table.remove(words, self._no_second(words.size))
+            self._table.remove(words, NO_WORDS)
             return
         if self._exact_pair:
             self._table.remove(*gather_words(self.rows.view, 1, 2, slots))
