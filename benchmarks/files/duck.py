@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import duckdb
-
 from benchmarks.files import answer, texts
 from benchmarks.nexmark.duck import ANSWERS
 
@@ -22,7 +21,7 @@ _AUCTION += "dateTime TIMESTAMP, expires TIMESTAMP, seller BIGINT, category BIGI
 _BID = "auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, "
 _BID += "dateTime TIMESTAMP, extra VARCHAR"
 _KINDS = (("person", _PERSON), ("auction", _AUCTION), ("bid", _BID))
-_PLAIN = {name: "BIGINT" for name in ("id", "user_id", "item_id", "amount")} | {"ts": "TIMESTAMP"}
+_PLAIN = dict.fromkeys(("id", "user_id", "item_id", "amount"), "BIGINT") | {"ts": "TIMESTAMP"}
 _ORDERED = (4, 6, 9, 18, 19)
 """Queries that tell equal rows apart by their order: they number the rows, which costs."""
 SHAPES = {

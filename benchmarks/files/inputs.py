@@ -1,7 +1,7 @@
 """Makes the JSON lines all contenders read, once, into the kept folder of the checkout.
 
-in      how many events of which kind: ``nexmark`` (our connector's events as nested rows, two of the
-        three NULL) or ``plain`` (flat documents of 102 bytes with their line ends)
+in      how many events of which kind: ``nexmark`` (our connector's events as nested rows, two of
+        the three NULL) or ``plain`` (flat documents of 102 bytes with their line ends)
 out     the same lines three times: one file in the order of time; two files, each in the order of
         time, for peers that read a file per worker; and the one file beside one of a late event
         of each kind, for Spark, which gives a window out only when a later event has come
@@ -96,8 +96,9 @@ def _larger(wanted: Input) -> Input | None:
 
 
 def _nexmark(wanted: Input) -> None:
-    import millstream as ms
     from benchmarks.nexmark.run import FOLDER, generator
+
+    import millstream as ms
 
     made_in = wanted.folder / "made"
     table = (FOLDER / "ddl.sql").read_text().split("CREATE VIEW")[0]
@@ -138,13 +139,15 @@ def _plain(wanted: Input) -> None:
                     "ts": number * 1000 // RATE,
                 }
             ).with_columns(
-                (pl.datetime(2026, 1, 1) + pl.duration(milliseconds="ts")).dt.strftime(
-                    "%Y-%m-%d %H:%M:%S%.3f"
-                ).alias("ts")
+                (pl.datetime(2026, 1, 1) + pl.duration(milliseconds="ts"))
+                .dt.strftime("%Y-%m-%d %H:%M:%S%.3f")
+                .alias("ts")
             )
             text = (
-                '{{"id":{},"user_id":{},"item_id":{},"amount":{},"ts":"{}"}}'
-            ).replace("{{", "\x02").replace("}}", "\x03")
+                ('{{"id":{},"user_id":{},"item_id":{},"amount":{},"ts":"{}"}}')
+                .replace("{{", "\x02")
+                .replace("}}", "\x03")
+            )
             lines = frame.select(pl.format(text, *frame.columns).alias("line"))["line"]
             data = "\n".join(lines.to_list()).replace("\x02", "{").replace("\x03", "}") + "\n"
             assert len(data) == n * PLAIN_BYTES, "a plain document has its length"

@@ -11,9 +11,9 @@ import sys
 import time
 
 import polars as pl
+from benchmarks.files import answer, texts
 
 import millstream as ms
-from benchmarks.files import answer, texts
 from millstream.columns.changes import OP, Op
 from millstream.connect.memory import collected
 
@@ -51,6 +51,7 @@ def main() -> None:
         rows_out=progress.rows_out,
         rows_late=progress.rows_late,
         cpu_s=round(cpu_s, 3),
+        steps_busy_s={step.label: round(step.busy_s, 3) for step in progress.steps},
     )
 
 

@@ -17,7 +17,6 @@ from decimal import Decimal
 from typing import Any
 
 import pathway as pw
-
 from benchmarks.files import answer
 
 CASES = ("q0", "q1", "q2", "q5", "q8", "q17", "filter", "tumble", "group")

@@ -16,9 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
-
 from benchmarks.files import answer
+from pyspark.sql import DataFrame, SparkSession
 
 EVENT = """event_type INT,
  person STRUCT<id: BIGINT, name: STRING, emailAddress: STRING, creditCard: STRING, city: STRING,
@@ -42,7 +41,7 @@ TEXTS = {
     "q3": """SELECT p.name, p.city, p.state, a.id FROM auction AS a JOIN person AS p
              ON p.id = a.seller WHERE a.category = 10 AND p.state IN ('OR', 'ID', 'CA')""",
     "q5": """WITH counted AS (
-               SELECT auction, window(dateTime, '10 seconds', '2 seconds') AS window, count(*) AS num
+               SELECT auction, count(*) AS num, window(dateTime, '10 seconds', '2 seconds') AS window
                FROM bid GROUP BY auction, window(dateTime, '10 seconds', '2 seconds')),
              most AS (
                SELECT window, max(num) AS most, collect_list(struct(auction, num)) AS every
@@ -87,6 +86,7 @@ def _session(cores: int) -> SparkSession:
         SparkSession.builder.master(f"local[{cores}]")
         .config("spark.driver.memory", "4g")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", str(cores))
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.driver.host", "127.0.0.1")
@@ -130,7 +130,8 @@ def _run(spark: SparkSession, case: str, folder: str, kept: list[Any] | None) ->
             writer = writer.foreachBatch(lambda rows, _: kept.extend(map(tuple, rows.collect())))
         running = writer.start()
         running.awaitTermination()
-        return sum(batch["durationMs"].get("addBatch", 0) for batch in running.recentProgress) / 1e3
+        batches: list[int] = [p["durationMs"].get("addBatch", 0) for p in running.recentProgress]
+        return sum(batches) / 1e3
 
 
 def _left(case: str, rows: list[Any]) -> list[Any]:
