@@ -76,14 +76,14 @@ def _until_complete(
     ends: visible.Ends, case: str, rows: int, running: list[subprocess.Popen[bytes]]
 ) -> visible.Read:
     """Ask for the ends until all rows are there, or no more come."""
-    read_at = -1
+    read_at, begun = -1, time.monotonic()
     while True:
         total = ends.ask()
         over = all(process.poll() is not None for process in running)
         if over:
             ends.ask()  # what became visible between the last question and the end of the peer
         still_s = ends.still_s
-        if over or still_s > QUIET_S:
+        if over or min(still_s, time.monotonic() - begun) > QUIET_S:
             return visible.read(ends, case)
         if total >= rows and still_s > STILL_S and total != read_at:
             # Control records take offsets too, so this may be too early.
