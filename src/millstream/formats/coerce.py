@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import decimal
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -191,10 +192,15 @@ def texts(spans: Spans) -> tuple[pl.Series, Mask]:
 
 def packed(values: npt.NDArray[Any], good: Mask, dtype: pl.DataType) -> pl.Series:
     """Return values as a series, null where they are not good."""
-    arrow_type = pl.Series([], dtype=dtype).to_arrow().type
+    arrow_type = _arrow_type(dtype)
     data = pa.py_buffer(np.ascontiguousarray(values))
     arrow = pa.Array.from_buffers(arrow_type, len(good), [_bitmap(good), data])
     return pl.Series(arrow).cast(dtype)
+
+
+@cache
+def _arrow_type(dtype: pl.DataType) -> Any:
+    return pl.Series([], dtype=dtype).to_arrow().type
 
 
 def _bitmap(good: Mask) -> Any:

@@ -13,7 +13,9 @@ notes   payloads are scanned where they lie and never joined, so that no documen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from millstream import types as t
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.errors import TypeMismatch
 from millstream.formats.coerce import Failures, Ints, Mask, Spans, TimeTexts, column, texts
+from millstream.formats.json_rows import Found, Tree, find_fields
 from millstream.formats.json_scan import (
     ARRAY,
     MISSING,
@@ -34,7 +37,6 @@ from millstream.formats.json_scan import (
     REASONS,
     count_items,
     scan_items,
-    scan_rows,
 )
 from millstream.ports.format import Decoded, Decoder
 from millstream.types.logical import CharacterString
@@ -55,7 +57,8 @@ class JsonDecoder(Decoder):
     def __init__(self, schema: t.Schema, rules: DecodeRules) -> None:
         self._schema = schema
         self._rules = rules
-        self._fields = _Fields([(f.name, f.type) for f in schema])
+        self._fields = [(f.name, f.type) for f in schema]
+        self._tree = Tree.of(self._fields)
         for f in schema:
             check_type(f.type, f.name)
 
@@ -69,7 +72,7 @@ class JsonDecoder(Decoder):
         status[no_utf8(payloads)] = NO_UTF8
         documents = _Documents(data, begins, stops, np.arange(count), status)
         failures = Failures()
-        columns = _read_fields(documents, self._fields, "", failures, self._rules)
+        columns = _read_fields(documents, self._fields, self._tree, "", failures, self._rules)
         # A loop over rows: only the payloads that are no JSON object.
         for i in np.flatnonzero(status):
             place = f" at byte {documents.places[i]}" if status[i] < NO_UTF8 else ""
@@ -84,7 +87,7 @@ def decoded(columns: list[pl.Series], schema: t.Schema, count: int, failures: Fa
     if not names:
         frame = pl.DataFrame(height=count)
     assert frame.height == count, f"{count} documents became {frame.height} rows"
-    assert frame.schema == polars_schema(schema), f"{frame.schema} is not {schema}"
+    assert frame.dtypes == _dtypes(schema), f"{frame.schema} is not {schema}"
     bad = np.array(sorted(failures.reasons), np.int64)
     if not len(bad):
         return Decoded(frame=frame, good=None, bad=bad)
@@ -92,6 +95,11 @@ def decoded(columns: list[pl.Series], schema: t.Schema, count: int, failures: Fa
     kept = frame[good] if names else pl.DataFrame(height=len(good))
     assert kept.height + len(bad) == count, "rows and rejected documents are all documents"
     return Decoded(frame=kept, good=good, bad=bad, reasons=[failures.reasons[int(i)] for i in bad])
+
+
+@cache
+def _dtypes(schema: t.Schema) -> list[pl.DataType]:
+    return polars_schema(schema).dtypes()
 
 
 def buffer_of(payloads: pl.Series) -> tuple[np.ndarray, Ints, Ints]:
@@ -143,19 +151,6 @@ def check_type(dtype: t.LogicalType, path: str) -> None:
             pass
 
 
-class _Fields:
-    """The fields of a row type, and their names as the scanner wants them."""
-
-    def __init__(self, fields: list[tuple[str, t.LogicalType]]) -> None:
-        self.fields = fields
-        self.nested = [isinstance(kind, t.Row) for _, kind in fields]
-        names = [name.encode() for name, _ in fields]
-        joined = b"".join(names)
-        self.names = np.frombuffer(joined or b"\0", np.uint8)
-        self.offsets = np.cumsum([0, *map(len, names)], dtype=np.int64)
-        self.scratch_bytes = 6 * len(joined) + 8
-
-
 @dataclass(slots=True)
 class _Documents:
     """JSON objects in a buffer; ``status`` says which of them cannot be read."""
@@ -168,38 +163,79 @@ class _Documents:
     places: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Where the values of a ROW's fields, and of the ROWs in it, were found."""
+
+    tree: Tree
+    found: Found
+    data: np.ndarray
+    rows: Ints
+
+    def spans(self, field: int) -> Spans:
+        """Return the values of one field."""
+        f = self.found
+        return Spans(self.data, f.starts[field], f.ends[field], f.kinds[field], self.rows)
+
+
 def _read_fields(
-    documents: _Documents, fields: _Fields, path: str, failures: Failures, rules: DecodeRules
+    documents: _Documents,
+    fields: list[tuple[str, t.LogicalType]],
+    tree: Tree,
+    path: str,
+    failures: Failures,
+    rules: DecodeRules,
 ) -> list[pl.Series]:
-    shape = (len(fields.fields), len(documents.begins))
-    starts, ends = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    kinds = np.empty(shape, np.uint8)
-    documents.places = np.zeros(shape[1], np.int64)
-    scratch = np.empty(fields.scratch_bytes, np.uint8)
-    scan_rows(
-        int(documents.data.ctypes.data),
-        documents.begins,
-        documents.stops,
-        int(fields.names.ctypes.data),
-        int(fields.offsets.ctypes.data),
-        int(scratch.ctypes.data),
-        starts,
-        ends,
-        kinds,
-        documents.status,
-        documents.places,
-    )
-    broken = documents.status != 0
-    if broken.any():
-        kinds[:, broken] = MISSING  # what was found before the error is no row
+    d = documents
+    found = find_fields(tree, d.data, d.begins, d.stops, d.status)
+    d.places = found.places
+    members = _Members(tree, found, d.data, d.rows)
+    return _read_members(members, 0, fields, d.status == 0, path, failures, rules)
+
+
+def _read_members(
+    members: _Members,
+    first: int,
+    fields: Iterable[tuple[str, t.LogicalType]],
+    there: Mask,
+    path: str,
+    failures: Failures,
+    rules: DecodeRules,
+) -> list[pl.Series]:
+    """Read the fields of one ROW; ``there`` tells in which documents it is one."""
     columns = []
-    for i, (name, dtype) in enumerate(fields.fields):
-        spans = Spans(documents.data, starts[i], ends[i], kinds[i], documents.rows)
-        where = f"{path}{name}"
+    for i, (name, dtype) in enumerate(fields, first):
+        spans, where = members.spans(i), f"{path}{name}"
         if rules.fail_on_missing:
-            _note_missing(spans, ~broken, where, failures)
-        columns.append(_read(spans, dtype, where, failures, rules))
+            _note_missing(spans, there, where, failures)
+        if isinstance(dtype, t.Row):
+            columns.append(_read_row(members, i, dtype, where, failures, rules))
+        else:
+            columns.append(_read(spans, dtype, where, failures, rules))
     return columns
+
+
+def _read_row(
+    members: _Members, at: int, dtype: t.Row, path: str, failures: Failures, rules: DecodeRules
+) -> pl.Series:
+    spans = members.spans(at)
+    there = spans.kinds == OBJECT
+    bad = (spans.kinds > NULL) & ~there
+    if bad.any() and not rules.ignore_errors:
+        failures.add(spans, bad, path, str(dtype))
+    first = int(members.tree.first[at])
+    columns = _read_members(members, first, dtype.fields, there, f"{path}.", failures, rules)
+    return _structs(columns, dtype, there)
+
+
+def _structs(columns: list[pl.Series], dtype: t.Row, there: Mask) -> pl.Series:
+    """Return rows of these columns, NULL where there is none."""
+    named = [c.alias(n) for c, (n, _) in zip(columns, dtype.fields, strict=True)]
+    rows = pl.DataFrame(named).to_struct()
+    if there.all():
+        return rows
+    nothing = pl.Series([None], dtype=rows.dtype)  # one, which Polars repeats
+    return rows.zip_with(pl.Series(there), nothing)
 
 
 def _note_missing(spans: Spans, whole: Mask, path: str, failures: Failures) -> None:
@@ -215,13 +251,13 @@ def _read(
     match dtype:
         case t.Row(fields=fields):
             index = _of_kind(spans, OBJECT, path, dtype, sink)
-            inner = spans.take(index)
+            inner, own = spans.take(index), list(fields)
             documents = _Documents(
                 inner.data, inner.starts, inner.ends, inner.rows, np.zeros(len(index), np.int64)
             )
-            members = _read_fields(documents, _Fields(list(fields)), f"{path}.", failures, rules)
-            named = [c.alias(n) for c, (n, _) in zip(members, fields, strict=True)]
-            return _spread(pl.DataFrame(named).to_struct(), index, len(spans), dtype)
+            columns = _read_fields(documents, own, Tree.of(own), f"{path}.", failures, rules)
+            made = _structs(columns, dtype, np.ones(len(index), np.bool_))
+            return _spread(made, index, len(spans), dtype)
         case t.Array(element=element):
             index = _of_kind(spans, ARRAY, path, dtype, sink)
             offsets, _, items = _items(spans.take(index))

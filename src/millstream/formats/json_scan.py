@@ -12,11 +12,9 @@ source  RFC 8259
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from millstream.columns.address import byte_at, put_byte, word_at
+from millstream.columns.address import WIDE, byte_at, copy_bytes, first_of, put_byte
 from millstream.columns.jit import kernel
 
 # What a value is. A kind from ERROR on is the code of a reason instead.
@@ -45,19 +43,16 @@ DEPTH_MAX = 64
 
 _QUOTE, _BACKSLASH, _COMMA, _COLON = 0x22, 0x5C, 0x2C, 0x3A
 _OBJ, _OBJ_END, _ARR, _ARR_END = 0x7B, 0x7D, 0x5B, 0x5D
-_ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_QUOTES, _BACKSLASHES = np.uint64(0x2222222222222222), np.uint64(0x5C5C5C5C5C5C5C5C)
 _ZERO, _NINE, _MINUS, _PLUS, _POINT = 0x30, 0x39, 0x2D, 0x2B, 0x2E
 
 
 @kernel
 def _blank(buf: int, pos: int, end: int) -> int:
-    while pos < end and (
-        byte_at(buf, pos) == 32
-        or byte_at(buf, pos) == 10
-        or byte_at(buf, pos) == 13
-        or byte_at(buf, pos) == 9
-    ):
+    while pos < end:
+        c = byte_at(buf, pos)
+        # Most often nothing is skipped: one comparison tells.
+        if c > 32 or c not in {32, 10, 13, 9}:
+            break
         pos += 1
     return pos
 
@@ -68,23 +63,15 @@ def _is_hex(c: int) -> bool:
 
 
 @kernel
-def _has_zero(word: np.uint64) -> np.uint64:
-    return (word - _ONES) & ~word & _HIGHS
-
-
-@kernel
-def _ends_here(word: np.uint64) -> bool:
-    """Tell whether one of eight bytes is a quote or a backslash."""
-    return (_has_zero(word ^ _QUOTES) | _has_zero(word ^ _BACKSLASHES)) != 0
-
-
-@kernel
 def _string(buf: int, pos: int, end: int) -> tuple[int, int]:
     """Return the place after the closing quote (or of the error) and TEXT, ESCAPED or the error."""
     kind = TEXT
     while pos < end:
-        while pos + 8 <= end and not _ends_here(word_at(buf, pos)):
-            pos += 8
+        if pos + WIDE <= end:
+            step = first_of(buf, pos, _QUOTE, _BACKSLASH)
+            pos += step
+            if step == WIDE:
+                continue
         c = byte_at(buf, pos)
         if c == _QUOTE:
             return pos + 1, kind
@@ -196,8 +183,11 @@ def _key(buf: int, pos: int, end: int) -> tuple[int, int, int]:
 
 
 @kernel
-def _container(buf: int, pos: int, end: int) -> tuple[int, int]:
-    """Check an object or array and return the place after it; its kind, or the error."""
+def _container(buf: int, pos: int, end: int, room: int) -> tuple[int, int]:
+    """Check an object or array and return the place after it; its kind, or the error.
+
+    ``room`` is how many levels it may have.
+    """
     kind = OBJECT if byte_at(buf, pos) == _OBJ else ARRAY
     stack = np.uint64(kind == OBJECT)  # one bit a level, the innermost lowest: 1 = object
     depth = 1
@@ -214,7 +204,7 @@ def _container(buf: int, pos: int, end: int) -> tuple[int, int]:
                     return pos, found
             c = byte_at(buf, pos)
             if c in (_OBJ, _ARR):
-                if depth == DEPTH_MAX:
+                if depth >= room:
                     return pos, DEEP
                 depth += 1
                 stack = (stack << np.uint64(1)) | np.uint64(c == _OBJ)
@@ -245,10 +235,10 @@ def _container(buf: int, pos: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def _value(buf: int, pos: int, end: int) -> tuple[int, int]:
+def _value(buf: int, pos: int, end: int, room: int) -> tuple[int, int]:
     c = byte_at(buf, pos)
     if c in (_OBJ, _ARR):
-        return _container(buf, pos, end)
+        return _container(buf, pos, end, room)
     return _scalar(buf, pos, end)
 
 
@@ -331,143 +321,6 @@ def _unescape(buf: int, pos: int, end: int, out: int, at: int) -> int:
 
 
 @kernel
-def _same(a: int, b: int, size: int) -> bool:
-    k = 0
-    while k < size and byte_at(a, k) == byte_at(b, k):
-        k += 1
-    return k == size
-
-
-@kernel
-def _offset(offsets: int, k: int) -> Any:
-    return np.int64(word_at(offsets, 8 * k))
-
-
-@kernel
-def _field(name: int, size: int, names: int, offsets: int, count: int, guess: int) -> int:
-    """Return the index of a field name, or -1; ``guess`` is looked at first."""
-    for step in range(count):
-        k = guess + step
-        if k >= count:
-            k -= count
-        begin = _offset(offsets, k)
-        if _offset(offsets, k + 1) - begin == size and _same(names + begin, name, size):
-            return k
-    return -1
-
-
-@kernel
-def _member(
-    buf: int,
-    pos: int,
-    end: int,
-    names: int,
-    offsets: int,
-    count: int,
-    guess: int,
-    scratch: int,
-    scratch_size: int,
-) -> tuple[int, int, int]:
-    """Scan a key; returns the place of its value, its field (or -1), and 0 or the error."""
-    name = buf + pos + 1
-    pos, after, kind = _key(buf, pos, end)
-    if kind >= ERROR:
-        return pos, -1, kind
-    size = buf + after - 1 - name
-    if kind == TEXT:
-        return pos, _field(name, size, names, offsets, count, guess), 0
-    if size > scratch_size:
-        return pos, -1, 0
-    size = _unescape(name, 0, size, scratch, 0)
-    if size < 0:
-        return pos, -1, 0
-    return pos, _field(scratch, size, names, offsets, count, guess), 0
-
-
-@kernel
-def _opened(buf: int, pos: int, end: int) -> tuple[int, int]:
-    """Step into the outermost object; returns the place of its first key and 0, or the error."""
-    pos = _blank(buf, pos, end)
-    if pos >= end:
-        return pos, EMPTY
-    if byte_at(buf, pos) != _OBJ:
-        return pos, NO_OBJECT
-    pos = _blank(buf, pos + 1, end)
-    return pos, (END if pos >= end else 0)
-
-
-@kernel
-def _next(buf: int, pos: int, end: int) -> tuple[int, int]:
-    """Step over a comma; returns the place of the next key and 0, or of the brace and -1."""
-    pos = _blank(buf, pos, end)
-    if pos >= end:
-        return pos, END
-    if byte_at(buf, pos) == _OBJ_END:
-        return pos, -1
-    if byte_at(buf, pos) != _COMMA:
-        return pos, COMMA
-    pos = _blank(buf, pos + 1, end)
-    return pos, (END if pos >= end else 0)
-
-
-@kernel
-def scan_rows(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
-    buf: int,
-    begins: np.ndarray,
-    stops: np.ndarray,
-    names: int,
-    offsets: int,
-    scratch: int,
-    starts: np.ndarray,
-    ends: np.ndarray,
-    kinds: np.ndarray,
-    status: np.ndarray,
-    places: np.ndarray,
-) -> None:
-    """Scan every document; ``names`` and ``offsets`` hold the field names one after the other.
-
-    ``buf``, ``names``, ``offsets`` and ``scratch`` are addresses; ``scratch`` has room for six
-    times the names. ``starts``, ``ends`` and ``kinds`` are (fields, documents) and filled here, as
-    are ``status`` (0 = a JSON object; documents that have one already are left out) and ``places``.
-    """
-    count = len(starts)
-    scratch_size = 6 * _offset(offsets, count)  # an escaped name is six times as long at most
-    for doc in range(len(begins)):
-        for field in range(count):
-            kinds[field, doc] = MISSING
-        if status[doc] != 0:
-            continue
-        end = stops[doc]
-        pos, error = _opened(buf, begins[doc], end)
-        guess = 0
-        if error == 0 and byte_at(buf, pos) == _OBJ_END:
-            error = -1
-        while error == 0:
-            pos, field, error = _member(
-                buf, pos, end, names, offsets, count, guess, scratch, scratch_size
-            )
-            if error != 0:
-                break
-            begin = pos
-            pos, kind = _value(buf, pos, end)
-            if kind >= ERROR:
-                error = kind
-                break
-            if field >= 0:
-                quoted = kind in (TEXT, ESCAPED)
-                starts[field, doc] = begin + quoted
-                ends[field, doc] = pos - quoted
-                kinds[field, doc] = kind
-                guess = field + 1
-            pos, error = _next(buf, pos, end)
-        if error == -1:
-            pos = _blank(buf, pos + 1, end)
-            error = MORE if pos < end else 0
-        status[doc] = error
-        places[doc] = pos - begins[doc]
-
-
-@kernel
 def count_items(buf: int, begins: np.ndarray, stops: np.ndarray, counts: np.ndarray) -> None:
     """Count the entries of checked arrays and objects."""
     for i in range(len(begins)):
@@ -478,7 +331,7 @@ def count_items(buf: int, begins: np.ndarray, stops: np.ndarray, counts: np.ndar
         while byte_at(buf, pos) != _OBJ_END and byte_at(buf, pos) != _ARR_END:
             if is_object:
                 pos, _, _ = _key(buf, pos, end)
-            pos, _ = _value(buf, pos, end)
+            pos, _ = _value(buf, pos, end, DEPTH_MAX)
             count += 1
             pos = _blank(buf, pos, end)
             if byte_at(buf, pos) == _COMMA:
@@ -510,7 +363,7 @@ def scan_items(
                 pos, after, key_kinds[at] = _key(buf, pos, end)
                 key_ends[at] = after - 1
             begin = pos
-            pos, kind = _value(buf, pos, end)
+            pos, kind = _value(buf, pos, end, DEPTH_MAX)
             quoted = 1 if kind in (TEXT, ESCAPED) else 0
             starts[at] = begin + quoted
             ends[at] = pos - quoted
@@ -568,7 +421,6 @@ def gather_text(
         elif kind in (OBJECT, ARRAY):
             at = _minified(buf, starts[i], ends[i], out, at)
         elif kind > NULL:
-            for k in range(starts[i], ends[i]):
-                put_byte(out, at, byte_at(buf, k))
-                at += 1
+            copy_bytes(out + at, buf + starts[i], ends[i] - starts[i])
+            at += ends[i] - starts[i]
         offsets[i + 1] = at

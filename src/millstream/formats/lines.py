@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from millstream.columns.address import byte_at, put_byte, word_at
+from millstream.columns.address import WIDE, byte_at, copy_bytes, first_of
 from millstream.columns.jit import kernel
 from millstream.ports.registry import format_of
 
@@ -27,7 +27,6 @@ NONE = -1
 LINE_BYTES_MAX = 64 << 20
 KEPT_OF_LONG_LINE = 1 << 10
 _NEWLINE, _RETURN = 0x0A, 0x0D
-_ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,40 +170,38 @@ def joined_lines(payloads: pl.Series, newline: bytes = b"\n") -> bytes:
         return newline * len(arrow)
     places = np.frombuffer(offsets, np.int64, len(arrow) + 1, arrow.offset * 8)
     out = np.empty(int(places[-1] - places[0]) + len(arrow), np.uint8)
-    put_lines(int(np.frombuffer(data, np.uint8).ctypes.data), places, ord(newline), out)
+    put_lines(
+        int(np.frombuffer(data, np.uint8).ctypes.data),
+        places,
+        ord(newline),
+        out,
+        int(out.ctypes.data),
+    )
     return out.tobytes()
 
 
 @kernel
-def put_lines(buf: int, places: np.ndarray, newline: int, out: np.ndarray) -> None:
-    """Copy each piece of a buffer to ``out``, with a line end behind it."""
+def put_lines(buf: int, places: np.ndarray, newline: int, out: np.ndarray, begin: int) -> None:
+    """Copy each piece of a buffer to ``out`` (at ``begin``), with a line end behind it."""
     at = 0
     for i in range(len(places) - 1):
-        for k in range(places[i], places[i + 1]):
-            out[at] = byte_at(buf, k)
-            at += 1
+        size = places[i + 1] - places[i]
+        copy_bytes(begin + at, buf + places[i], size)
+        at += size
         out[at] = newline
         at += 1
 
 
 @kernel
-def _is_near(word: np.uint64, sought: np.uint64) -> bool:
-    """Tell whether one of eight bytes is the sought one."""
-    x = word ^ sought
-    return ((x - _ONES) & ~x & _HIGHS) != 0
-
-
-@kernel
 def _plain_end(buf: int, pos: int, end: int, newline: int) -> int:
-    sought = np.uint64(newline) * _ONES
-    while True:
-        while pos + 8 <= end and not _is_near(word_at(buf, pos), sought):
-            pos += 8
-        stop = min(pos + 8, end)
-        while pos < stop and byte_at(buf, pos) != newline:
-            pos += 1
-        if pos < stop or pos >= end:
+    while pos + WIDE <= end:
+        step = first_of(buf, pos, newline, newline)
+        pos += step
+        if step < WIDE:
             return pos
+    while pos < end and byte_at(buf, pos) != newline:
+        pos += 1
+    return pos
 
 
 @kernel
@@ -271,9 +268,8 @@ def cut_lines(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
             stop > begin and comment >= 0 and byte_at(buf, begin) == comment
         ):
             continue
-        for k in range(begin, stop):
-            put_byte(out, at, byte_at(buf, k))
-            at += 1
+        copy_bytes(out + at, buf + begin, stop - begin)
+        at += stop - begin
         places[count] = begin
         count += 1
         offsets[count] = at

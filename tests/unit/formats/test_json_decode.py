@@ -427,3 +427,76 @@ def _whole(value: Any) -> int | None:
     if value is None or not -(2**63) <= value < 2**63:
         return None
     return int(value)
+
+
+_KEYS = st.sampled_from(["a", "r", "s", "x", "amount_of_it", "q", "é"])
+_LEAVES = (
+    st.none() | st.integers(-9, 9) | st.sampled_from(["", "t", 'q"\\', "a long text, and more"])
+)
+
+
+def _nested(depth: int) -> st.SearchStrategy[str]:
+    """Objects as text: any order of keys, keys that come twice, ROWs that are none."""
+    leaf = _LEAVES.map(json.dumps)
+    value = leaf if not depth else leaf | _nested(depth - 1) | _nested(depth - 1)
+    member = st.tuples(_KEYS.map(json.dumps), st.sampled_from([":", " : "]), value).map("".join)
+    return st.lists(member, max_size=5).map(lambda m: "{" + ", ".join(m) + "}")
+
+
+def _as_row(value: Any, fields: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a ROW of these fields takes of a JSON value; raises where it is no object."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise TypeError("no ROW")
+    found: dict[str, Any] = {}
+    for name, inner in fields.items():
+        if isinstance(inner, dict):
+            found[name] = _as_row(value.get(name), inner)
+        else:
+            said = value.get(name)
+            as_json = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+            found[name] = said if said is None or isinstance(said, str) else as_json
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_nested(3), max_size=8), st.data())
+def test_rows_in_rows_equal_what_python_reads(texts: list[str], data: st.DataObject) -> None:
+    """ROWs are found in one pass, by the keys of the document before: no key may be taken wrongly,
+    none of a first ROW stay where a second one follows, and a broken document takes nothing along.
+    """
+    wanted = {"r": {"x": None, "s": {"a": None, "q": None}, "amount_of_it": None}, "a": None}
+    dtype = "ROW<x STRING, s ROW<a STRING, q STRING>, amount_of_it STRING>"
+    cuts = [data.draw(st.none() | st.integers(1, len(t))) for t in texts]
+    documents = [t.encode()[:cut] for t, cut in zip(texts, cuts, strict=True)]
+    rows: list[dict[str, Any]] = []
+    bad: list[int] = []
+    for i, document in enumerate(documents):
+        try:
+            row = _as_row(json.loads(document), wanted)
+        except (ValueError, TypeError):
+            bad.append(i)
+        else:
+            assert row is not None
+            # A nested value that a STRING takes is the text as it was written, without blanks.
+            rows.append(row)
+    got = decode({"r": dtype, "a": "STRING"}, list(documents))
+    assert got.bad.tolist() == bad
+    alone = [decode({"r": dtype, "a": "STRING"}, [d]).frame for d in documents]
+    assert pl.concat(alone).equals(got.frame) if alone else not got.frame.height
+    assert [_without_containers(r) for r in got.frame.to_dicts()] == [
+        _without_containers(r) for r in rows
+    ]
+
+
+def _without_containers(row: dict[str, Any]) -> dict[str, Any]:
+    """Drop texts of objects: with keys that come twice they are not what Python writes again."""
+    return {
+        k: _without_containers(v)
+        if isinstance(v, dict)
+        else "{}"
+        if isinstance(v, str) and v.startswith("{")
+        else v
+        for k, v in row.items()
+    }

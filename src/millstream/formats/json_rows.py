@@ -1,0 +1,347 @@
+"""Finds the fields of ROW types in JSON documents, nested ones in the same pass.
+
+in      documents in one buffer, and the names of the wanted fields of every ROW, as a :class:`Tree`
+out     per (field, document) a span of the buffer and a kind; per document a status and a place
+state   none between calls. In a call the keys of the document before are kept: documents of one
+        stream have theirs in the same order, so that a key is mostly known by one comparison
+bad     as ``json_scan``: a document that is no single JSON object has a status
+notes   of a key that comes twice the last value counts; what was found inside the first is gone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from millstream import types as t
+from millstream.columns.address import byte_at, put_word, word_at
+from millstream.columns.jit import kernel
+from millstream.formats.json_scan import (
+    COLON,
+    COMMA,
+    DEEP,
+    DEPTH_MAX,
+    EMPTY,
+    END,
+    ERROR,
+    ESCAPED,
+    MISSING,
+    MORE,
+    NO_OBJECT,
+    OBJECT,
+    TEXT,
+    _blank,
+    _key,
+    _unescape,
+    _value,
+)
+
+KEYS_KEPT = 64
+"""Of so many keys of a document it is remembered which field they name."""
+_WORDS = 4
+_QUOTE, _COMMA, _COLON, _OBJ, _OBJ_END = 0x22, 0x2C, 0x3A, 0x7B, 0x7D
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The fields of a ROW and of the ROWs in it; those of one ROW lie side by side.
+
+    ``first`` and ``after`` tell where the fields of a field lie (0, 0 where it is no ROW),
+    ``above`` which field a field is in (-1 = none); ``names`` are one after the other, cut at
+    ``cuts``.
+    """
+
+    count: int
+    top: int
+    first: np.ndarray
+    after: np.ndarray
+    above: np.ndarray
+    names: np.ndarray
+    cuts: np.ndarray
+
+    @classmethod
+    def of(cls, fields: list[tuple[str, t.LogicalType]]) -> Tree:
+        """Lay out the fields, those of the outermost ROW first."""
+        flat, above = list(fields), [-1] * len(fields)
+        first, after = [0] * len(fields), [0] * len(fields)
+        at = 0
+        while at < len(flat):
+            kind = flat[at][1]
+            if isinstance(kind, t.Row):
+                first[at], after[at] = len(flat), len(flat) + len(kind.fields)
+                flat += kind.fields
+                above += [at] * len(kind.fields)
+                first += [0] * len(kind.fields)
+                after += [0] * len(kind.fields)
+            at += 1
+        names = [name.encode() for name, _ in flat]
+        return cls(
+            count=len(flat),
+            top=len(fields),
+            first=np.array(first, np.int64),
+            after=np.array(after, np.int64),
+            above=np.array(above, np.int64),
+            names=np.frombuffer(b"".join(names) or b"\0", np.uint8),
+            cuts=np.cumsum([0, *map(len, names)], dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where values lie: ``starts``, ``ends`` and ``kinds`` are (fields, documents)."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    kinds: np.ndarray
+    places: np.ndarray
+    """Per document how far it was read, or where it is broken."""
+
+
+def find_fields(
+    tree: Tree, data: np.ndarray, begins: np.ndarray, stops: np.ndarray, status: np.ndarray
+) -> Found:
+    """Scan every document whose ``status`` is 0, and set it where a document is broken."""
+    assert not MISSING, "memory of zeros says that nothing was found"
+    shape = (tree.count, len(begins))
+    found = Found(
+        np.empty(shape, np.int64),
+        np.empty(shape, np.int64),
+        np.zeros(shape, np.uint8),
+        np.zeros(shape[1], np.int64),
+    )
+    # An escaped name is six times as long at most.
+    scratch = np.empty(6 * len(tree.names) + 8, np.uint8)
+    keys = np.zeros(_WORDS * KEYS_KEPT, np.int64)
+    scan_rows(
+        int(data.ctypes.data),
+        begins,
+        stops,
+        (int(tree.names.ctypes.data), int(tree.cuts.ctypes.data), tree.top),
+        tree.first,
+        tree.after,
+        tree.above,
+        (int(scratch.ctypes.data), len(scratch) - 8),
+        int(keys.ctypes.data),
+        found.starts,
+        found.ends,
+        found.kinds,
+        status,
+        found.places,
+    )
+    return found
+
+
+@kernel
+def _same(a: int, b: int, size: int) -> bool:
+    k = 0
+    while k + 8 <= size:
+        if word_at(a, k) != word_at(b, k):
+            return False
+        k += 8
+    while k < size and byte_at(a, k) == byte_at(b, k):
+        k += 1
+    return k == size
+
+
+@kernel
+def _offset(offsets: int, k: int) -> Any:
+    return np.int64(word_at(offsets, 8 * k))
+
+
+@kernel
+def _field(name: int, size: int, names: int, cuts: int, low: int, high: int) -> int:
+    """Return the field of a name among some, or -1."""
+    for k in range(low, high):
+        begin = _offset(cuts, k)
+        if _offset(cuts, k + 1) - begin == size and _same(names + begin, name, size):
+            return k
+    return -1
+
+
+@kernel
+def _known(buf: int, pos: int, end: int, keys: int, nth: int, low: int) -> bool:
+    """Tell whether the key at ``pos`` is the nth one of the document before, in the same ROW."""
+    at = 32 * nth
+    size = _offset(keys + at, 1)
+    after = pos + 1 + size
+    if size == 0 or after + 1 >= end or _offset(keys + at, 3) != low:
+        return False
+    if byte_at(buf, after) != _QUOTE:
+        return False
+    return _same(buf + pos + 1, _offset(keys + at, 0), size)
+
+
+@kernel
+def _forget(field: int, above: np.ndarray, kinds: np.ndarray, doc: int) -> None:
+    """Drop what was found in a ROW of a document."""
+    for k in range(len(above)):
+        up = above[k]
+        while up >= 0 and up != field:
+            up = above[up]
+        if up == field:
+            kinds[k, doc] = MISSING
+
+
+@kernel
+def _member(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+    buf: int,
+    pos: int,
+    end: int,
+    names: int,
+    cuts: int,
+    low: int,
+    high: int,
+    scratch: int,
+    scratch_size: int,
+    keys: int,
+    nth: int,
+) -> tuple[int, int, int]:
+    """Scan a key; returns the place of its value, its field (or -1), and 0 or the error."""
+    if nth < KEYS_KEPT and byte_at(buf, pos) == _QUOTE and _known(buf, pos, end, keys, nth, low):
+        field = _offset(keys + 32 * nth, 2)
+        pos = _blank(buf, pos + 2 + _offset(keys + 32 * nth, 1), end)
+        if pos >= end:
+            return pos, -1, END
+        if byte_at(buf, pos) != _COLON:
+            return pos, -1, COLON
+        pos = _blank(buf, pos + 1, end)
+        return pos, field, (END if pos >= end else 0)
+    name = buf + pos + 1
+    pos, after, kind = _key(buf, pos, end)
+    if kind >= ERROR:
+        return pos, -1, kind
+    size = buf + after - 1 - name
+    if kind == TEXT:
+        field = _field(name, size, names, cuts, low, high)
+        if nth < KEYS_KEPT:
+            at = 32 * nth
+            put_word(keys, at, name)
+            put_word(keys, at + 8, size)
+            put_word(keys, at + 16, field)
+            put_word(keys, at + 24, low)
+        return pos, field, 0
+    if size > scratch_size:
+        return pos, -1, 0
+    size = _unescape(name, 0, size, scratch, 0)
+    if size < 0:
+        return pos, -1, 0
+    return pos, _field(scratch, size, names, cuts, low, high), 0
+
+
+@kernel
+def _opened(buf: int, pos: int, end: int) -> tuple[int, int]:
+    """Step into the outermost object; returns the place of its first key and 0, or the error."""
+    pos = _blank(buf, pos, end)
+    if pos >= end:
+        return pos, EMPTY
+    if byte_at(buf, pos) != _OBJ:
+        return pos, NO_OBJECT
+    pos = _blank(buf, pos + 1, end)
+    return pos, (END if pos >= end else 0)
+
+
+@kernel
+def _next(buf: int, pos: int, end: int) -> tuple[int, int]:
+    """Step over a comma; returns the place of the next key and 0, or of the brace and -1."""
+    pos = _blank(buf, pos, end)
+    if pos >= end:
+        return pos, END
+    if byte_at(buf, pos) == _OBJ_END:
+        return pos, -1
+    if byte_at(buf, pos) != _COMMA:
+        return pos, COMMA
+    pos = _blank(buf, pos + 1, end)
+    return pos, (END if pos >= end else 0)
+
+
+@kernel
+def scan_rows(  # noqa: PLR0913, PLR0915, PLR0917 (one pass, as a kernel)
+    buf: int,
+    begins: np.ndarray,
+    stops: np.ndarray,
+    layout: tuple[int, int, int],
+    first: np.ndarray,
+    after: np.ndarray,
+    above: np.ndarray,
+    spare: tuple[int, int],
+    keys: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+    status: np.ndarray,
+    places: np.ndarray,
+) -> None:
+    """Scan every document; ``kinds`` comes as MISSING, ``keys`` as zeros.
+
+    ``layout``: addresses of names and cuts, and how many fields the outermost ROW has; ``spare``:
+    an address, and how many bytes may be written there.
+    """
+    names, cuts, top = layout
+    scratch, scratch_size = spare
+    for doc in range(len(begins)):
+        if status[doc] != 0:
+            continue
+        end = stops[doc]
+        pos, error = _opened(buf, begins[doc], end)
+        row, level, low, high, nth = -1, 0, 0, top, 0
+        closes = error == 0 and byte_at(buf, pos) == _OBJ_END
+        while error == 0:
+            if not closes:
+                pos, field, error = _member(
+                    buf, pos, end, names, cuts, low, high, scratch, scratch_size, keys, nth
+                )
+                nth += 1
+                if error != 0:
+                    break
+                is_row = field >= 0 and after[field] > 0
+                if is_row and kinds[field, doc] == OBJECT:  # its key comes twice
+                    _forget(field, above, kinds, doc)
+                if is_row and byte_at(buf, pos) == _OBJ:
+                    if level == DEPTH_MAX:
+                        error = DEEP
+                        break
+                    starts[field, doc] = pos
+                    kinds[field, doc] = OBJECT
+                    row, low, high = field, first[field], after[field]
+                    level += 1
+                    pos = _blank(buf, pos + 1, end)
+                    if pos >= end:
+                        error = END
+                    else:
+                        closes = byte_at(buf, pos) == _OBJ_END
+                    continue
+                begin = pos
+                pos, kind = _value(buf, pos, end, DEPTH_MAX - level)
+                if kind >= ERROR:
+                    error = kind
+                    break
+                if field >= 0:
+                    quoted = kind in (TEXT, ESCAPED)
+                    starts[field, doc] = begin + quoted
+                    ends[field, doc] = pos - quoted
+                    kinds[field, doc] = kind
+                pos, error = _next(buf, pos, end)
+                if error != -1:
+                    continue
+            # At the brace that closes a ROW.
+            closes = False
+            error = 0
+            pos += 1
+            if level == 0:
+                pos = _blank(buf, pos, end)
+                error = MORE if pos < end else -1
+                break
+            ends[row, doc] = pos
+            row = above[row]
+            level -= 1
+            low, high = (0, top) if row < 0 else (first[row], after[row])
+            pos, error = _next(buf, pos, end)
+            if error == -1:
+                closes = True
+                error = 0
+        if error > 0:
+            status[doc] = error
+            kinds[:, doc] = MISSING  # what was found before the error is no row
+        places[doc] = pos - begins[doc]
