@@ -9,7 +9,6 @@ shared  the server itself is the one of the tests: jars through Maven, loopback,
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -19,8 +18,8 @@ from pathlib import Path
 import msgspec
 from benchmarks.harness.contract import KEPT
 from benchmarks.kafka import workload
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.servers import kafka
 
@@ -33,7 +32,7 @@ _PRODUCER = {
     "batch.num.messages": 20_000,
     "queue.buffering.max.messages": 1_000_000,
     "queue.buffering.max.kbytes": 262_144,
-    "acks": "all",
+    "enable.idempotence": True,  # a retry neither repeats documents nor changes their order
 }
 
 
@@ -112,7 +111,15 @@ def load(address: str, count: int, *, all_rows: bool) -> dict[str, tuple[int, st
             producer.poll(0)
     left = producer.flush(WAIT_S)
     assert left == 0, f"{left} documents were not taken by the broker"
+    found = sum(_end(address, name, partition) for partition in range(workload.PARTITIONS))
+    assert found == count + workload.PARTITIONS, f"{name} holds {found} documents"
     return {case: (a.rows, a.checksum) for case, a in expected.answers().items()}
+
+
+def _end(address: str, name: str, partition: int) -> int:
+    admin = AdminClient({"bootstrap.servers": address})
+    part = TopicPartition(name, partition)
+    return int(admin.list_offsets({part: OffsetSpec.latest()})[part].result(WAIT_S).offset)
 
 
 def prepare(counts: dict[int, bool], cores: Sequence[int]) -> tuple[Path, Loaded]:
@@ -123,11 +130,6 @@ def prepare(counts: dict[int, bool], cores: Sequence[int]) -> tuple[Path, Loaded
     file = FOLDER / f"run-{os.getpid()}.json"
     loaded.write(file)
     return file, loaded
-
-
-def describe(loaded: Loaded) -> str:
-    """Say it for a log."""
-    return json.dumps({"address": loaded.address, "pid": loaded.pid, **loaded.expected})
 
 
 def drop_topics(address: str, *, keep: set[str]) -> None:

@@ -8,6 +8,7 @@ events   ours, Flink and Spark read all of them; slower peers a topic with fewer
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def contenders(options: Options) -> list[Contender]:
     passed = {n for (case, _), n in sizes.items() if case == "pass"}
     try:
         run, _ = broker.prepare({n: n in passed for n in sorted(set(sizes.values()))}, _cores())
-    except NoServer as reason:
+    except (NoServer, subprocess.TimeoutExpired) as reason:
         run, missing = Path(), {peer.name: str(reason) for peer in wanted}
     return [
         _contender(case, peer, sizes[case, peer.name], run, missing[peer.name], whole)
