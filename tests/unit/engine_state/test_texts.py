@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import polars as pl
 from hypothesis import given, settings
@@ -20,17 +22,20 @@ TEXTS = st.one_of(
     st.text(alphabet="aé", min_size=10, max_size=40),
     st.just("x" * 1500),
 )
+Kept = tuple[str | None, int | None, bytes | None]
 ROWS = st.lists(st.tuples(TEXTS, st.none() | st.integers(-5, 5), st.none() | st.binary()))
 SCHEMA = {"t": pl.String(), "n": pl.Int64(), "b": pl.Binary()}
 
 
-def frame_of(rows: list[tuple[str | None, int | None, bytes | None]]) -> pl.DataFrame:
+def frame_of(rows: list[Kept]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 @settings(max_examples=60, deadline=None)
 @given(first=ROWS, second=ROWS, cut=st.integers(0, 5), order=st.randoms(use_true_random=False))
-def test_rows_come_back_as_they_went_in(first, second, cut, order):
+def test_rows_come_back_as_they_went_in(
+    first: list[Kept], second: list[Kept], cut: int, order: random.Random
+) -> None:
     """Texts lie in words or in the heap, and slices and filters of a frame share its buffers."""
     arena = Arena()
     heap = ByteHeap(arena)
@@ -55,7 +60,7 @@ def test_rows_come_back_as_they_went_in(first, second, cut, order):
 
 @settings(max_examples=40, deadline=None)
 @given(texts=st.lists(TEXTS.filter(lambda text: text is not None), min_size=2, max_size=12))
-def test_texts_compare_as_bytes_do(texts):
+def test_texts_compare_as_bytes_do(texts: list[str]) -> None:
     """Changing rows that tie are put in order by their texts, of which some are in their words."""
     arena = Arena()
     heap = ByteHeap(arena)
