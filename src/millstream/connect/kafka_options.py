@@ -206,7 +206,10 @@ class _Shared:
 
     properties: Mapping[str, Any] = option(
         "properties.*",
-        "Client properties (bootstrap.servers, group.id, security.protocol, sasl.*, ssl.* …).",
+        "Client properties (bootstrap.servers, group.id, security.protocol, sasl.*, ssl.* …). "
+        "Unless said otherwise a sink has linger.ms 2 (more makes larger batches of few rows, "
+        "and is waited for), a source queued.min.messages 200000, "
+        "queued.max.messages.kbytes 65536, fetch.wait.max.ms 100.",
         default={},
         kind="properties",
     )
