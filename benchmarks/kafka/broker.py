@@ -118,8 +118,8 @@ def load(address: str, count: int, *, all_rows: bool) -> dict[str, tuple[int, st
 
 def _end(address: str, name: str, partition: int) -> int:
     admin = AdminClient({"bootstrap.servers": address})
-    part = TopicPartition(name, partition)
-    return int(admin.list_offsets({part: OffsetSpec.latest()})[part].result(WAIT_S).offset)
+    asked = admin.list_offsets({TopicPartition(name, partition): OffsetSpec.latest()})
+    return int(next(iter(asked.values())).result(WAIT_S).offset)
 
 
 def prepare(counts: dict[int, bool], cores: Sequence[int]) -> tuple[Path, Loaded]:
