@@ -41,7 +41,8 @@ TEXTS = {
     "q3": """SELECT p.name, p.city, p.state, a.id FROM auction AS a JOIN person AS p
              ON p.id = a.seller WHERE a.category = 10 AND p.state IN ('OR', 'ID', 'CA')""",
     "q5": """WITH counted AS (
-               SELECT auction, count(*) AS num, window(dateTime, '10 seconds', '2 seconds') AS window
+               SELECT auction, count(*) AS num,
+                 window(dateTime, '10 seconds', '2 seconds') AS window
                FROM bid GROUP BY auction, window(dateTime, '10 seconds', '2 seconds')),
              most AS (
                SELECT window, max(num) AS most, collect_list(struct(auction, num)) AS every
