@@ -67,11 +67,15 @@ def _q5(file: str) -> pw.Table:
 
 
 def _q8(file: str) -> pw.Table:
-    fields = {"id": "/person/id", "name": "/person/name", "dateTime_person": "/person/dateTime"}
+    fields = {
+        "person_id": "/person/id",
+        "name": "/person/name",
+        "dateTime_person": "/person/dateTime",
+    }
     fields |= {"seller": "/auction/seller", "dateTime_auction": "/auction/dateTime"}
     events = _events(file, fields)
     persons = events.filter(events.event_type == 0).select(
-        id=pw.unwrap(pw.this.id),
+        person_id=pw.unwrap(pw.this.person_id),
         name=pw.unwrap(pw.this.name),
         dateTime=pw.unwrap(pw.this.dateTime_person).dt.strptime(_TIME),
     )
@@ -80,16 +84,16 @@ def _q8(file: str) -> pw.Table:
         dateTime=pw.unwrap(pw.this.dateTime_auction).dt.strptime(_TIME),
     )
     window = pw.temporal.tumbling(duration=_TEN)
-    came = persons.windowby(persons.dateTime, window=window, instance=persons.id).reduce(
-        id=pw.this._pw_instance,
+    came = persons.windowby(persons.dateTime, window=window, instance=persons.person_id).reduce(
+        person_id=pw.this._pw_instance,
         start=pw.this._pw_window_start,
         name=pw.reducers.any(pw.this.name),
     )
     sold = auctions.windowby(auctions.dateTime, window=window, instance=auctions.seller).reduce(
         seller=pw.this._pw_instance, start=pw.this._pw_window_start
     )
-    return came.join(sold, came.id == sold.seller, came.start == sold.start).select(
-        came.id, came.name, came.start
+    return came.join(sold, came.person_id == sold.seller, came.start == sold.start).select(
+        came.person_id, came.name, came.start
     )
 
 
@@ -116,16 +120,17 @@ def _q17(file: str) -> pw.Table:
 
 
 def _plain(case: str, file: str) -> pw.Table:
-    kinds = dict.fromkeys(("id", "user_id", "item_id", "amount"), int) | {"ts": str}
+    kinds = dict.fromkeys(("number", "user_id", "item_id", "amount"), int) | {"ts": str}
     wanted = {
-        "filter": ("id", "user_id", "amount", "ts"),
+        "filter": ("number", "user_id", "amount", "ts"),
         "tumble": ("user_id", "amount", "ts"),
         "group": ("item_id", "amount"),
     }[case]
     schema = pw.schema_builder(
         {name: pw.column_definition(dtype=kinds[name]) for name in wanted}, name="Plain"
     )
-    rows = pw.io.jsonlines.read(file, schema=schema, mode="static")
+    places = {"number": "/id"} if case == "filter" else None  # Pathway keeps the name id for itself
+    rows = pw.io.jsonlines.read(file, schema=schema, mode="static", json_field_paths=places)
     if case == "group":
         return rows.groupby(rows.item_id).reduce(
             rows.item_id, n=pw.reducers.count(), total=pw.reducers.sum(rows.amount)
