@@ -454,7 +454,7 @@ class Driver:
     ) -> None:
         """Push a batch, or a mark alone; the one place where a scan's turn is known whole."""
         stage, now_ms = self._graph.stages[index], self._graph.stamp(self.world.now_ms())
-        scanned = stage.turn(blocks, now_ms)
+        scanned = self._graph.scanned(index, blocks, now_ms)
         self._counts.batches += 1
         self._hand_out(self._graph.turn(index, scanned.batch, scanned.rejected))
         cuts = [] if taken is None else taken.cuts
