@@ -25,6 +25,7 @@ from tests.simulator.lossy_store import Bucket, LossyObjects, LossyStore, ModelD
 from tests.simulator.systems import LOCAL, Change, Outside, Violation
 
 LIVENESS_STEPS = 40_000
+"""Or ten times those of the calm run, where that is more: some scenarios have long ways."""
 RESTARTS_MAX = 400
 
 
@@ -115,6 +116,7 @@ class Play:
         self.simulation.after_crash = self._crashed
         self.disk = ModelDisk()
         self.bucket = Bucket()
+        self.liveness_steps = LIVENESS_STEPS
         self.processes = 0
         self.disturbances = 0
         self.ended = ""
@@ -220,7 +222,7 @@ class Play:
         if over and simulation.faults is not NO_FAULTS:
             simulation.tell("", "no more faults")
             simulation.faults = NO_FAULTS
-            simulation.steps_max = simulation.steps + LIVENESS_STEPS
+            simulation.steps_max = simulation.steps + self.liveness_steps
         if self.processes > RESTARTS_MAX:
             raise Stuck(f"not ended after {self.processes} starts")
 
@@ -239,6 +241,7 @@ def play(seed: int) -> Play:
     try:
         calm.run()
         at = rough
+        rough.liveness_steps = max(LIVENESS_STEPS, 10 * calm.simulation.steps)
         rough.run()
         _compare(scenario, calm.outside, rough.outside)
     except (Crash, AssertionError, MillstreamError, Exception) as error:
