@@ -94,7 +94,7 @@ def scenario_of(seed: int) -> Scenario:
         faults=faults,
         disturbances_max=chance.choice((1, 3, 8, 20)),
         settings=Settings(
-            checkpoint_dir="simulated://",
+            checkpoint_dir="simulated://store",
             checkpoint_interval_ms=chance.choice((50, 100, 400)),
             checkpoints_retained=chance.choice((1, 2, 5)),
             chunk_rows_max=chance.choice((1, 7, 40, 1_000)),
