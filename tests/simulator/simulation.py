@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from millstream.engine.assemble import assemble
+from millstream.engine.care import DEATHS_OF_A_ROW, NOTE, Note
 from millstream.engine.driver import Driver
 from millstream.errors import CheckpointError, ConnectorError, JobError, MillstreamError
 from millstream.ports.store import Store
@@ -114,6 +115,7 @@ class Play:
         self.outside = outside
         self.simulation = Simulation(seed, faults)
         self.simulation.after_crash = self._crashed
+        self.simulation.is_blaming = self._is_blaming
         self.disk = ModelDisk()
         self.bucket = Bucket()
         self.liveness_steps = LIVENESS_STEPS
@@ -197,6 +199,12 @@ class Play:
         if self.simulation.faults.power_loss and self.simulation.happens(0.5):
             self.simulation.tell(process.name, "power loss")
             self.disk.lose_power(self.simulation.chance)
+
+    def _is_blaming(self) -> bool:
+        on_disk = self.disk.names.get(NOTE)
+        said = self.bucket.objects.get(NOTE) if on_disk is None else on_disk.data
+        note = Note() if said is None else Note.of_json(said)
+        return note.span is not None and note.tries + 1 >= DEATHS_OF_A_ROW
 
     def _judge(self, process: Process) -> None:
         """Decide whether the way a process ended is one of those that are allowed."""
