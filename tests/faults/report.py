@@ -31,10 +31,15 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     kept["notes"].update(dict(report.user_properties))
     if report.failed:
         kept["text"] = str(report.longrepr)[-1500:]
+        _write()  # at once: a run of an hour may be ended before it ends
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write what was found, from the controller only."""
+def pytest_sessionfinish() -> None:
+    """Write what was found."""
+    _write()
+
+
+def _write() -> None:
     target = os.environ.get("MILLSTREAM_FAULTS_REPORT")
-    if target and not hasattr(session.config, "workerinput"):
+    if target and "PYTEST_XDIST_WORKER" not in os.environ:  # the controller hears of all
         Path(target).write_text(json.dumps(_found))

@@ -50,6 +50,7 @@ def test_f01_a_kill_at_every_call(
         tids = tracing.threads(run.pid, thread)
         assert tids, f"no thread '{thread}…' among {tracing.names(run.pid)}"
         if which >= len(tids):
+            run.kill()
             break
         # Threads of the Kafka client do different things each: every one has its own points.
         if tracing.killed_at(run, [tids[which]], k):

@@ -84,6 +84,8 @@ class Simulation:
     alive: list[Process] = field(default_factory=list)
     control: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     after_crash: Callable[[Process], None] = lambda _: None
+    is_blaming: Callable[[], bool] = lambda: False
+    """Whether a row would be set aside, as it should be, if the pipeline died now."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -142,8 +144,8 @@ class Process:
     def point(self, what: str, *, in_commit: bool = False) -> None:
         """Anything the outside could interrupt: see the module's docstring.
 
-        Nobody is killed while it writes down which row it is about to push: that row would be
-        blamed for it, and after the second time set aside, as it should be.
+        Nobody is killed while it writes down which row it is about to push, nor a second time
+        over the same row: that row would be blamed for it, and set aside.
         """
         self._breathe()
         simulation, faults = self.simulation, self.simulation.faults
@@ -157,9 +159,10 @@ class Process:
             simulation.clock.wall_offset_ms += jump_ms
             simulation.tell(self.name, f"wall clock jumps by {jump_ms} ms")
         crash = faults.crash_in_commit if in_commit else faults.crash
-        if NOTE not in what and simulation.happens(crash):
+        if simulation.happens(crash) and self._may_end(what):
             self.die(what)
-        if self.may_freeze and simulation.happens(faults.freeze * (10 if in_commit else 1)):
+        freeze = faults.freeze * (10 if in_commit else 1)
+        if self.may_freeze and simulation.happens(freeze) and self._may_end(what):
             simulation.tell(self.name, f"frozen at {what}")
             self.frozen = True
             self.may_freeze = False
@@ -173,6 +176,9 @@ class Process:
         self.simulation.tell(self.name, f"killed at {where}")
         self.simulation.after_crash(self)
         raise Crash(where)
+
+    def _may_end(self, what: str) -> bool:
+        return NOTE not in what and not self.simulation.is_blaming()
 
     def _breathe(self) -> None:
         if self.dead:

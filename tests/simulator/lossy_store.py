@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from millstream.engine.care import NOTE
 from millstream.errors import Domain, Retry
 from millstream.ports.store import Bytes, NotThere, Store, StoreError
 from tests.simulator.clockwork import Process
@@ -94,7 +95,8 @@ class _Faulty(Store):
 
     def _may_fail(self, what: str) -> None:
         simulation = self._process.simulation
-        if simulation.happens(simulation.faults.store_error):
+        blamed = NOTE in what and simulation.is_blaming()
+        if simulation.happens(simulation.faults.store_error) and not blamed:
             raise self._error(what, "input/output error", Domain.SYSTEM)
 
     def _error(self, what: str, fact: str, domain: Domain) -> StoreError:

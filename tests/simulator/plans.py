@@ -139,7 +139,7 @@ def derived(pipeline: Pipeline, *, bounded: bool, kind: str, queue: bool) -> Der
     for outcome in session.execute(pipeline.sql):
         assert isinstance(outcome, Inserted), "a pipeline only inserts"
         sinks.extend(outcome.sinks)
-    return Job(Plan(tuple(sinks)), Settings(checkpoint_dir="simulated://")).derived
+    return Job(Plan(tuple(sinks)), Settings(checkpoint_dir="simulated://store")).derived
 
 
 def topic(chance: random.Random, *, bounded: bool) -> Topic:

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from millstream.engine.assemble import assemble
+from millstream.engine.care import DEATHS_OF_A_ROW, NOTE, Note
 from millstream.engine.driver import Driver
 from millstream.errors import CheckpointError, ConnectorError, JobError, MillstreamError
 from millstream.ports.store import Store
@@ -25,6 +26,7 @@ from tests.simulator.lossy_store import Bucket, LossyObjects, LossyStore, ModelD
 from tests.simulator.systems import LOCAL, Change, Outside, Violation
 
 LIVENESS_STEPS = 40_000
+"""Or ten times those of the calm run, where that is more: some scenarios have long ways."""
 RESTARTS_MAX = 400
 
 
@@ -93,7 +95,7 @@ def scenario_of(seed: int) -> Scenario:
         faults=faults,
         disturbances_max=chance.choice((1, 3, 8, 20)),
         settings=Settings(
-            checkpoint_dir="simulated://",
+            checkpoint_dir="simulated://store",
             checkpoint_interval_ms=chance.choice((50, 100, 400)),
             checkpoints_retained=chance.choice((1, 2, 5)),
             chunk_rows_max=chance.choice((1, 7, 40, 1_000)),
@@ -113,8 +115,10 @@ class Play:
         self.outside = outside
         self.simulation = Simulation(seed, faults)
         self.simulation.after_crash = self._crashed
+        self.simulation.is_blaming = self._is_blaming
         self.disk = ModelDisk()
         self.bucket = Bucket()
+        self.liveness_steps = LIVENESS_STEPS
         self.processes = 0
         self.disturbances = 0
         self.ended = ""
@@ -196,6 +200,12 @@ class Play:
             self.simulation.tell(process.name, "power loss")
             self.disk.lose_power(self.simulation.chance)
 
+    def _is_blaming(self) -> bool:
+        on_disk = self.disk.names.get(NOTE)
+        said = self.bucket.objects.get(NOTE) if on_disk is None else on_disk.data
+        note = Note() if said is None else Note.of_json(said)
+        return note.span is not None and note.tries + 1 >= DEATHS_OF_A_ROW
+
     def _judge(self, process: Process) -> None:
         """Decide whether the way a process ended is one of those that are allowed."""
         error = process.error
@@ -220,7 +230,7 @@ class Play:
         if over and simulation.faults is not NO_FAULTS:
             simulation.tell("", "no more faults")
             simulation.faults = NO_FAULTS
-            simulation.steps_max = simulation.steps + LIVENESS_STEPS
+            simulation.steps_max = simulation.steps + self.liveness_steps
         if self.processes > RESTARTS_MAX:
             raise Stuck(f"not ended after {self.processes} starts")
 
@@ -239,6 +249,7 @@ def play(seed: int) -> Play:
     try:
         calm.run()
         at = rough
+        rough.liveness_steps = max(LIVENESS_STEPS, 10 * calm.simulation.steps)
         rough.run()
         _compare(scenario, calm.outside, rough.outside)
     except (Crash, AssertionError, MillstreamError, Exception) as error:

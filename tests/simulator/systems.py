@@ -170,8 +170,9 @@ class SimulatedSource(Source):
             if self._called.process.simulation.had_others:  # one of them is behind: no harm yet
                 raise self._called.trouble(f"{self._name}: open {split}", "has forgotten the row")
             raise Violation(f"{self._name}/{split}: rows were acknowledged before they were safe")
-        if split == self._topic.hidden:
-            self._topic.hidden = None
+        process = self._called.process
+        if split == self._topic.hidden and process is process.simulation.alive[-1]:
+            self._topic.hidden = None  # for a zombie it is not: the newest would learn of it late
         return _SimulatedReader(self._called, self, split, start)
 
     def _errors(self) -> float:

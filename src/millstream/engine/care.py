@@ -232,5 +232,5 @@ class Care:
         if self.suspicion is not None and self.suspicion.concerns(split, first, last):
             yield from self.isolation.push(index, block, now_ms)
             return
-        scanned = self.graph.stages[index].turn([block], now_ms)
+        scanned = self.graph.scanned(index, [block], now_ms)
         yield self.graph.turn(index, scanned.batch, scanned.rejected)

@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from millstream.engine import checkpoint_format_1 as format_1
 from millstream.engine import chunks, sealed
-from millstream.engine.checkpoint import Epoch, epoch_of
+from millstream.engine.checkpoint import Damaged, Epoch, epoch_of
 from millstream.errors import CheckpointError
 from millstream.ports.store import NotThere, Store
 
@@ -123,8 +123,14 @@ class CheckpointFolder:
 
     def newest(self) -> Epoch | None:
         """Return the newest epoch, or None for a fresh pipeline."""
-        numbers = self.epochs()
-        return self.read(numbers[-1]) if numbers else None
+        while numbers := self.epochs():
+            try:
+                return self.read(numbers[-1])
+            except Damaged:
+                # One that was prepared only is dropped, by whoever was here before, at any time.
+                if numbers[-1] in self.epochs():
+                    raise
+        return None
 
     def before(self, number: int) -> Epoch | None:
         """Return the newest epoch before another."""

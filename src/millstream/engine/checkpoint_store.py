@@ -5,7 +5,8 @@ write    new chunks → a pack → the manifest, by ``put_new``: from then on th
 bounded  a pack of which less than half is still referred to is not referred to any longer: its
          chunks are written again with the next epoch
 owner    on a disk a lock; in an object store the newest incarnation: an older one finds the
-         manifest it would write taken, or sees the newer incarnation before, and stops (FENCED)
+         manifest it would write taken, or sees the newer incarnation, and stops (FENCED). It looks
+         before it writes and after: one that slept for long may write where the others have pruned
 epochs   never begin again: each start records how far they had come, and a folder whose newest
          manifest is older than that is refused
 threads  the checkpoint actor's; ``pipeline`` and ``incarnation`` never change
@@ -75,6 +76,8 @@ class CheckpointStore(CheckpointFolder):
             self.pipeline = self._identity()
             self._newest = self._newest_manifest()
             self.incarnation = self._next_incarnation()
+            # Until then the one before us may have written another, which is ours to go on from.
+            self._newest = self._newest_manifest()
         except BaseException:
             self.close()
             raise
@@ -99,9 +102,10 @@ class CheckpointStore(CheckpointFolder):
             ) from error
 
     def drop(self, number: int) -> None:
-        """Remove the newest epoch, which was prepared and never happened."""
-        found = self.manifest(number)
-        assert found.prepared_by is not None, "an epoch that was decided on is never dropped"
+        """Remove the newest epoch, which was prepared and never happened.
+
+        Whoever was here before may have done so, but cannot decide on it: the sink fences it.
+        """
         self._remove_newest(number)
 
     def set_aside(self, number: int) -> None:
@@ -152,6 +156,9 @@ class CheckpointStore(CheckpointFolder):
             written_at_ms=self._world.now_ms(),
         )
         if self.store.put_new(manifest_name(number), manifest):
+            # Retention may have removed the others' manifest of this number while we slept. Where
+            # ours is the newest after all, who took over goes on from it, and delivers it.
+            self._check_fence()
             return
         found = self.manifest(number)
         if found.token != self._token:
@@ -167,11 +174,16 @@ class CheckpointStore(CheckpointFolder):
         )
 
     def _check_fence(self) -> None:
+        """Raise where a newer incarnation is there, or has been: ours is removed before it is."""
+        if self._has(self.incarnation + 1) or not self._has(self.incarnation):
+            raise self._fenced("has taken over")
+
+    def _has(self, incarnation: int) -> bool:
         try:
-            self.store.size(_incarnation_name(self.incarnation + 1))
+            self.store.size(_incarnation_name(incarnation))
         except NotThere:
-            return
-        raise self._fenced("has taken over")
+            return False
+        return True
 
     def _fenced(self, what: str) -> StoreError:
         return StoreError(
@@ -222,7 +234,8 @@ class CheckpointStore(CheckpointFolder):
         self._referred.pop(number, None)
 
     def _remove_newest(self, number: int) -> None:
-        assert number == self._newest, "only the newest epoch may turn out not to have happened"
+        assert number >= (self._newest or 0), "only the newest epoch may not have happened"
+        self._check_fence()
         self.store.delete(manifest_name(number))
         self._referred.pop(number, None)
         self._swept = False

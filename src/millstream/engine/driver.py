@@ -9,7 +9,6 @@ time, threads and waiting are the world's.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -455,10 +454,7 @@ class Driver:
     ) -> None:
         """Push a batch, or a mark alone; the one place where a scan's turn is known whole."""
         stage, now_ms = self._graph.stages[index], self._graph.stamp(self.world.now_ms())
-        began_s = time.perf_counter()
-        scanned = stage.turn(blocks, now_ms)
-        head = self._graph.steps[self._graph.scans[index]]
-        head.count.busy_s += time.perf_counter() - began_s
+        scanned = self._graph.scanned(index, blocks, now_ms)
         self._counts.batches += 1
         self._hand_out(self._graph.turn(index, scanned.batch, scanned.rejected))
         cuts = [] if taken is None else taken.cuts

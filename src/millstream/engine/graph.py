@@ -26,7 +26,7 @@ from millstream.engine.marks import LOWEST_MS
 from millstream.engine.migrations import restore
 from millstream.engine.operator import Ask, Asking, Operator, Outputs, Snapshot
 from millstream.engine.rejects import shown
-from millstream.engine.scan import SEEN, ScanStage
+from millstream.engine.scan import SEEN, Block, Scanned, ScanStage
 from millstream.plan.nodes import Node, Write
 from millstream.types import Schema
 
@@ -108,7 +108,7 @@ class Graph:
     on_aside: Callable[[Step, Outputs], None] | None = None
     """Told of late and rejected rows as a step gives them."""
     at_work: str = ""
-    """The step that runs, or ran last; looked at by other threads."""
+    """The step that runs, or nothing; looked at by other threads."""
     _now_ms: int = 0
     _marks: dict[int, int] = field(default_factory=dict)
     """The mark behind a part of a batch, by scan."""
@@ -124,6 +124,16 @@ class Graph:
             elif index in self._waiting:
                 self._pass(index, step, NOWHERE, Batch(pl.DataFrame()))
         return self._end()
+
+    def scanned(self, scan: int, blocks: Iterable[Block], now_ms: int) -> Scanned:
+        """Make a batch of what the ``scan``-th scan has read."""
+        stage = self.stages[scan]
+        self.at_work = stage.uid
+        began_s = time.perf_counter()
+        found = stage.turn(blocks, now_ms)
+        self.steps[self.scans[scan]].count.busy_s += time.perf_counter() - began_s
+        self.at_work = ""
+        return found
 
     def turn(
         self, scan: int, batch: Batch, rejected: Iterable[pl.DataFrame] = ()
@@ -244,6 +254,7 @@ class Graph:
 
     def _end(self) -> list[Delivery]:
         assert not self._waiting, "rows were sent to a step that had its turn already"
+        self.at_work = ""
         return self._delivered
 
     def _pass(self, index: int, step: Step, scan: int, batch: Batch) -> None:

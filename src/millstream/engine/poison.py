@@ -178,7 +178,7 @@ class Isolation:
         if on_rejected is not None:
             graph.on_rejected = lambda rows: told.append(partial(on_rejected, rows))
         try:
-            scanned = graph.stages[index].turn([part], now_ms)
+            scanned = graph.scanned(index, [part], now_ms)
             got = graph.turn(index, scanned.batch, scanned.rejected)
         finally:
             graph.on_aside, graph.on_rejected = on_aside, on_rejected

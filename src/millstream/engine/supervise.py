@@ -95,7 +95,7 @@ class Supervisor:
             return self._run(on_progress)  # a simulated thread cannot hang
         watchdog = Watchdog(
             lambda: self.driver.batches,
-            lambda: self.driver.parts.graph.at_work,
+            lambda: "" if self._driver is None else self._driver.parts.graph.at_work,
             self._settings.batch_timeout_ms / 1000,
         )
         try:

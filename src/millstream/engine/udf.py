@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from millstream.columns.physical import polars_type
+from millstream.engine.calls import Call
 from millstream.engine.functions import Context, Fail, Lowered, Turn
 from millstream.engine.functions.series import equally_long, is_constant
 from millstream.errors import PlanError
@@ -138,7 +139,8 @@ class Calls:
         lists = [c.to_list() for c in columns]
         for row in zip(*lists, strict=True) if lists else ((),) * rows:
             try:
-                value, reason = self.udf.fn(*row), None
+                with Call(self.udf.fn):
+                    value, reason = self.udf.fn(*row), None
             except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
                 value, reason = None, _reason(error)
             values.append(value)
@@ -180,7 +182,8 @@ class Calls:
         return pl.DataFrame([result.alias("value"), nothing])
 
     def _whole(self, columns: list[pl.Series], rows: int) -> pl.Series:
-        result = self.udf.fn(*columns)
+        with Call(self.udf.fn):
+            result = self.udf.fn(*columns)
         if not isinstance(result, pl.Series):
             result = pl.Series("value", result, dtype=self.dtype)
         if len(result) != rows:

@@ -232,7 +232,7 @@ def _member(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
 
 @kernel
 def _opened(buf: int, pos: int, end: int) -> tuple[int, int]:
-    """Step into the outermost object; returns the place of its first key and 0, or the error."""
+    """Step into an object; returns the place of its first key and 0, or the error."""
     pos = _blank(buf, pos, end)
     if pos >= end:
         return pos, EMPTY
@@ -257,7 +257,80 @@ def _next(buf: int, pos: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def scan_rows(  # noqa: PLR0913, PLR0915, PLR0917 (one pass, as a kernel)
+def _document(  # noqa: PLR0913, PLR0915, PLR0917 (one pass, as a kernel)
+    buf: int,
+    pos: int,
+    end: int,
+    doc: int,
+    layout: tuple[int, int, int],
+    first: np.ndarray,
+    after: np.ndarray,
+    above: np.ndarray,
+    spare: tuple[int, int],
+    keys: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
+) -> tuple[int, int]:
+    """Scan one document; returns how far it went, and its error (0 or -1 for none)."""
+    names, cuts, top = layout
+    scratch, scratch_size = spare
+    pos, error = _opened(buf, pos, end)
+    row, level, low, high, nth = -1, 0, 0, top, 0
+    closes = error == 0 and byte_at(buf, pos) == _OBJ_END
+    while error == 0:
+        if not closes:
+            pos, field, error = _member(
+                buf, pos, end, names, cuts, low, high, scratch, scratch_size, keys, nth
+            )
+            nth += 1
+            if error != 0:
+                break
+            is_row = field >= 0 and after[field] > 0
+            if is_row and kinds[field, doc] == OBJECT:  # its key comes twice
+                _forget(field, above, kinds, doc)
+            if is_row and byte_at(buf, pos) == _OBJ:
+                if level == DEPTH_MAX:
+                    error = DEEP
+                    break
+                starts[field, doc] = pos
+                kinds[field, doc] = OBJECT
+                row, level, low, high = field, level + 1, first[field], after[field]
+                pos, error = _opened(buf, pos, end)
+                closes = error == 0 and byte_at(buf, pos) == _OBJ_END
+                continue
+            begin = pos
+            pos, kind = _value(buf, pos, end, DEPTH_MAX - level)
+            if kind >= ERROR:
+                error = kind
+                break
+            if field >= 0:
+                quoted = kind in (TEXT, ESCAPED)
+                starts[field, doc] = begin + quoted
+                ends[field, doc] = pos - quoted
+                kinds[field, doc] = kind
+            pos, error = _next(buf, pos, end)
+            if error != -1:
+                continue
+        # At the brace that closes a ROW.
+        error = 0
+        pos += 1
+        if level == 0:
+            pos = _blank(buf, pos, end)
+            error = MORE if pos < end else -1
+            break
+        ends[row, doc] = pos
+        row, level = above[row], level - 1
+        low, high = (0, top) if row < 0 else (first[row], after[row])
+        pos, error = _next(buf, pos, end)
+        closes = error == -1
+        if closes:
+            error = 0
+    return pos, error
+
+
+@kernel
+def scan_rows(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
     buf: int,
     begins: np.ndarray,
     stops: np.ndarray,
@@ -278,69 +351,13 @@ def scan_rows(  # noqa: PLR0913, PLR0915, PLR0917 (one pass, as a kernel)
     ``layout``: addresses of names and cuts, and how many fields the outermost ROW has; ``spare``:
     an address, and how many bytes may be written there.
     """
-    names, cuts, top = layout
-    scratch, scratch_size = spare
     for doc in range(len(begins)):
         if status[doc] != 0:
             continue
-        end = stops[doc]
-        pos, error = _opened(buf, begins[doc], end)
-        row, level, low, high, nth = -1, 0, 0, top, 0
-        closes = error == 0 and byte_at(buf, pos) == _OBJ_END
-        while error == 0:
-            if not closes:
-                pos, field, error = _member(
-                    buf, pos, end, names, cuts, low, high, scratch, scratch_size, keys, nth
-                )
-                nth += 1
-                if error != 0:
-                    break
-                is_row = field >= 0 and after[field] > 0
-                if is_row and kinds[field, doc] == OBJECT:  # its key comes twice
-                    _forget(field, above, kinds, doc)
-                if is_row and byte_at(buf, pos) == _OBJ:
-                    if level == DEPTH_MAX:
-                        error = DEEP
-                        break
-                    starts[field, doc] = pos
-                    kinds[field, doc] = OBJECT
-                    row, low, high = field, first[field], after[field]
-                    level += 1
-                    pos = _blank(buf, pos + 1, end)
-                    if pos >= end:
-                        error = END
-                    else:
-                        closes = byte_at(buf, pos) == _OBJ_END
-                    continue
-                begin = pos
-                pos, kind = _value(buf, pos, end, DEPTH_MAX - level)
-                if kind >= ERROR:
-                    error = kind
-                    break
-                if field >= 0:
-                    quoted = kind in (TEXT, ESCAPED)
-                    starts[field, doc] = begin + quoted
-                    ends[field, doc] = pos - quoted
-                    kinds[field, doc] = kind
-                pos, error = _next(buf, pos, end)
-                if error != -1:
-                    continue
-            # At the brace that closes a ROW.
-            closes = False
-            error = 0
-            pos += 1
-            if level == 0:
-                pos = _blank(buf, pos, end)
-                error = MORE if pos < end else -1
-                break
-            ends[row, doc] = pos
-            row = above[row]
-            level -= 1
-            low, high = (0, top) if row < 0 else (first[row], after[row])
-            pos, error = _next(buf, pos, end)
-            if error == -1:
-                closes = True
-                error = 0
+        pos, error = _document(
+            buf, begins[doc], stops[doc], doc, layout, first, after, above, spare, keys, starts,
+            ends, kinds,
+        )  # fmt: skip
         if error > 0:
             status[doc] = error
             kinds[:, doc] = MISSING  # what was found before the error is no row

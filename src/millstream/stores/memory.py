@@ -13,7 +13,8 @@ from millstream.ports.store import Bytes, NotThere, Store
 from millstream.stores.names import checked
 
 _LOCK = threading.Lock()
-_OWNED: set[int] = set()
+_OWNED: dict[int, MutableMapping[str, bytes]] = {}
+"""By identity; kept alive, for the identity of what is gone is given to another."""
 
 
 class MemoryStore(Store):
@@ -58,11 +59,11 @@ class MemoryStore(Store):
         with _LOCK:
             if key in _OWNED:
                 return None
-            _OWNED.add(key)
+            _OWNED[key] = self.blobs
 
         def free() -> None:
             with _LOCK:
-                _OWNED.discard(key)
+                _OWNED.pop(key, None)
 
         return free
 

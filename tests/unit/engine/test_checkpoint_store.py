@@ -18,7 +18,7 @@ from millstream.engine.checkpoint_folder import CheckpointFolder
 from millstream.engine.checkpoint_store import CheckpointStore
 from millstream.engine.operator import Snapshot
 from millstream.errors import CheckpointError, Domain
-from millstream.ports.store import StoreError
+from millstream.ports.store import Bytes, StoreError
 from millstream.stores.memory import MemoryStore
 
 ROWS = 3 * chunks.CHUNK_ROWS + 17
@@ -156,6 +156,54 @@ def test_of_two_owners_one_is_fenced() -> None:
     assert told.value.domain is Domain.FENCED
     new.write(epoch(2))
     assert new.epochs() == [1, 2]
+
+
+def test_one_that_slept_over_many_starts_is_fenced() -> None:
+    """What would stop it, the next incarnation and its manifest, is long removed: so is its own."""
+    blobs = MemoryStore()
+    old = CheckpointStore(Anyone(blobs=blobs.blobs), retained=2)
+    old.write(epoch(1))
+    for number in range(2, 9):
+        CheckpointStore(Anyone(blobs=blobs.blobs), retained=2).write(epoch(number))
+    kept = set(blobs.names())
+    with pytest.raises(StoreError, match="has taken over") as told:
+        old.write(epoch(2))
+    assert told.value.domain is Domain.FENCED
+    assert {name for name in blobs.names() if not name.startswith("packs/")} <= kept
+
+
+def test_one_that_slept_before_its_manifest_is_fenced_after_it() -> None:
+    """Where retention has removed the others' manifest, nothing stops ours; nor is it delivered."""
+
+    class Sleeper(Anyone):
+        """Sleeps between the look for newer starts and the manifest."""
+
+        def put_new(self, name: str, data: Bytes) -> bool:
+            if name == "manifests/000000002.json":
+                for number in range(2, 5):
+                    CheckpointStore(Anyone(blobs=self.blobs), retained=2).write(epoch(number))
+            return super().put_new(name, data)
+
+    blobs = MemoryStore()
+    old = CheckpointStore(Sleeper(blobs=blobs.blobs), retained=2)
+    old.write(epoch(1))
+    with pytest.raises(StoreError, match="has taken over") as told:
+        old.write(epoch(2))
+    assert told.value.domain is Domain.FENCED
+    new = CheckpointStore(Anyone(blobs=blobs.blobs), retained=2)
+    new.write(epoch(5))
+    assert new.epochs() == [4, 5]
+
+
+def test_one_that_slept_drops_nothing() -> None:
+    """The epoch it takes for prepared only may have been written again, and decided on."""
+    blobs = MemoryStore()
+    CheckpointStore(Anyone(blobs=blobs.blobs), retained=3).write(epoch(1, prepared_by="out"))
+    old = CheckpointStore(Anyone(blobs=blobs.blobs), retained=3)
+    CheckpointStore(Anyone(blobs=blobs.blobs), retained=3)
+    with pytest.raises(StoreError, match="has taken over"):
+        old.drop(1)
+    assert old.epochs() == [1]
 
 
 def test_a_manifest_of_another_is_not_overwritten() -> None:

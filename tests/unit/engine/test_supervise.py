@@ -17,10 +17,11 @@ from millstream.engine import delivering
 from millstream.engine.progress import Progress
 from millstream.engine.supervise import ordinal
 from millstream.errors import ConnectorError, DataError, Domain, JobError, Retry
+from millstream.expr.tree import Column, Udf, UdfCall
 from millstream.frame.figures import progress_line, summary_lines
 from millstream.job import Job
 from millstream.plan.nodes import MapBatches, Node, Plan, RejectedRows, Scan, Write
-from millstream.plan.table import Physical, Table
+from millstream.plan.table import Computed, Physical, Table
 from millstream.ports import registry
 from millstream.ports.store import Bytes, StoreError
 from millstream.settings import OnReject, RestartStrategy, Settings
@@ -319,6 +320,27 @@ def test_a_function_that_never_returns_is_interrupted() -> None:
     node = MapBatches(input=numbers(source), fn=fn, gives=NUMBERS)
     settings = quick(None, batch_timeout_ms=300)
     summary = Job(Plan((into(node, "out", flaky=out),)), settings).run()
+    assert hung.is_set()
+    assert values(out) == [x for x in range(100) if x != 17]
+    assert "no return within 0.3 s" in summary.reasons[0][0]
+
+
+def test_a_function_of_a_computed_column_that_never_returns_is_interrupted() -> None:
+    """It is called by the scan, before the first step, and in a thread of Polars."""
+    hung = threading.Event()
+
+    def spin(x: int) -> int:
+        while x == 17:
+            hung.set()
+        return x
+
+    kind = NUMBERS.type_of("x")
+    same = UdfCall(udf=Udf("spin", spin, None, kind), args=(Column("x", type=kind),), type=kind)
+    scan = numbers(Flaky(ROWS))
+    table = dataclasses.replace(scan.table, columns=(*scan.table.columns, Computed("y", same)))
+    out = Flaky()
+    plan = Plan((into(dataclasses.replace(scan, table=table), "out", flaky=out),))
+    summary = Job(plan, quick(None, batch_timeout_ms=300)).run()
     assert hung.is_set()
     assert values(out) == [x for x in range(100) if x != 17]
     assert "no return within 0.3 s" in summary.reasons[0][0]

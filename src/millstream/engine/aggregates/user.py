@@ -22,6 +22,7 @@ import polars as pl
 
 from millstream.columns.physical import polars_type
 from millstream.engine.aggregates.base import Accumulator, Fold
+from millstream.engine.calls import Call
 from millstream.engine.rows_of_python import one_by_one, reason_of
 from millstream.engine.state.plain import packed, unpacked
 from millstream.errors import DataError
@@ -85,7 +86,8 @@ class UserFold(Accumulator):
             step: Callable[..., Any] = own.accumulate if weight > 0 else own.retract
             try:
                 for _ in range(abs(weight)):
-                    made = step(self._kept[handle], *args)
+                    with Call(step):
+                        made = step(self._kept[handle], *args)
                     if made is not None:
                         self._kept[handle] = made
             except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
@@ -121,9 +123,9 @@ class UserFold(Accumulator):
             times = int(batch.weights[rows[0]]) if batch.weights.size and rows.size == 1 else 1
             try:
                 for _ in range(times):
-                    made = self._own.accumulate_batch(
-                        self._kept[handle], *(c.gather(rows) for c in columns)
-                    )
+                    given = [c.gather(rows) for c in columns]
+                    with Call(self._own.accumulate_batch):
+                        made = self._own.accumulate_batch(self._kept[handle], *given)
                     if made is not None:
                         self._kept[handle] = made
             except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
@@ -211,7 +213,8 @@ class UserFold(Accumulator):
 
     def _run(self, when: str, call: Callable[..., Any], *args: Any) -> Any:
         try:
-            return call(*args)
+            with Call(call):
+                return call(*args)
         except Exception as error:
             raise DataError(
                 f"{self._udf.name} fails when it {when}: {reason_of(error)}.",

@@ -16,6 +16,7 @@ import polars as pl
 
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import HIDDEN, OFFSET, SPLIT, Batch
+from millstream.engine.calls import Call
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
 from millstream.engine.rejects import rejected_rows
 from millstream.errors import DataError
@@ -41,7 +42,9 @@ class CallOnFrames(Operator):
         while todo:
             frame = todo.pop()
             try:
-                made = self._fn(frame.drop(HIDDEN, strict=False))
+                given = frame.drop(HIDDEN, strict=False)
+                with Call(self._fn):
+                    made = self._fn(given)
             except Exception as error:  # noqa: BLE001 (a user's function may raise anything)
                 if frame.height == 1:
                     reason = f"{self._name}: {type(error).__name__}: {error}"

@@ -28,6 +28,7 @@ import polars as pl
 from millstream import types as t
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
+from millstream.engine.calls import Call
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.process_context import Context, Entry
@@ -155,8 +156,9 @@ class ProcessRows(Operator):
         ctx, before, rows = self._ctx, dict(entry.state), len(self._made)
         why: str | None = None
         try:
-            for value in _several(method(first, entry.state, ctx)):
-                self._made.append((ctx.key_values, self._shape.row(value), ctx.time_ms, *of))
+            with Call(method):  # with what it yields
+                for value in _several(method(first, entry.state, ctx)):
+                    self._made.append((ctx.key_values, self._shape.row(value), ctx.time_ms, *of))
         except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
             why = f"{self._name}: {reason_of(error)}"
             del self._made[rows:]
@@ -298,7 +300,8 @@ class ProcessRows(Operator):
 
     def _run(self, when: str, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         try:
-            return call(*args, **named)
+            with Call(call):
+                return call(*args, **named)
         except Exception as error:
             raise DataError(f"{self._name} fails when it {when}: {reason_of(error)}.") from error
 

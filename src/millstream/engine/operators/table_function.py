@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from millstream.engine.batch import HIDDEN, Batch
+from millstream.engine.calls import Call
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
 from millstream.engine.program import Compute, Program
 from millstream.engine.rejects import rejected_rows
@@ -130,7 +131,8 @@ class TableFunction(Operator):
         # Row by row because the user's function takes one row; `vectorised` avoids it.
         for at, values in enumerate(given):
             try:
-                made = [self._shape.row(value) for value in self._udf.fn(*values) or ()]
+                with Call(self._udf.fn):
+                    made = [self._shape.row(value) for value in self._udf.fn(*values) or ()]
             except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
                 failed[at] = reason_of(error)
             else:
@@ -152,7 +154,10 @@ class TableFunction(Operator):
             if start == stop:
                 continue
             try:
-                made = self._checked(self._udf.fn(*(a[start:stop] for a in args)), stop - start)
+                given = [a[start:stop] for a in args]
+                with Call(self._udf.fn):
+                    answer = self._udf.fn(*given)
+                made = self._checked(answer, stop - start)
             except Exception as error:  # noqa: BLE001 (whatever the user's code raises)
                 if stop - start == 1:
                     failed[start] = reason_of(error)
