@@ -240,6 +240,19 @@ def test_latest_is_remembered_before_the_first_row(kafka: KafkaServer) -> None:
     assert ids(table, f"{topic}:0", resume=first.resume, documents=1) == [2]
 
 
+def test_a_poll_ends_when_another_partition_has_rows(kafka: KafkaServer) -> None:
+    """One client waits for all partitions (``waits_for_any``): none may sleep on another's rows."""
+    topic = new_topic(kafka, partitions=2)
+    source = source_for(table_of("kafka", options(kafka, topic), COLUMNS))
+    assert source.waits_for_any
+    quiet, busy = (source.open(f"{topic}:{n}", resume=None) for n in range(2))
+    produce(kafka, topic, [doc(7)], partition=1)
+    assert quiet.poll(max_rows=10, timeout_s=3_600.0) is None
+    got = read(busy, max_rows=10, documents=1)
+    assert got.frame["id"].to_list() == [7]
+    source.close()
+
+
 def test_new_partitions_are_found_and_read_in_full(kafka: KafkaServer) -> None:
     """Rows that reach a new partition before we see it are rows all the same."""
     from confluent_kafka.admin import NewPartitions

@@ -93,6 +93,7 @@ class KafkaSource(Source):
 
     def __init__(self, spec: SourceSpec, config: KafkaConfig, *, upsert: bool) -> None:
         self.bounded = config.bounded_mode is not Bound.UNBOUNDED
+        self.waits_for_any = not self.bounded
         self.changes = Changes.UPSERT if upsert else Changes.APPEND
         self._config = config
         self._decoder = MessageDecoder(spec, config, upsert=upsert)

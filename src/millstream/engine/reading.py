@@ -160,7 +160,10 @@ class Reading(Actor):
             if self._closing:
                 break
         if ready and not found and not alone:
-            self._world.wait(lambda: self._closing, min(wait_s, POLL_ROUND_S))
+            if self.source.waits_for_any:
+                self._poll(ready[0], min(wait_s, POLL_ALONE_S))
+            else:
+                self._world.wait(lambda: self._closing, min(wait_s, POLL_ROUND_S))
         return bool(ready)
 
     def _poll(self, split: Split, timeout_s: float) -> bool:

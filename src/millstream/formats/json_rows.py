@@ -257,7 +257,7 @@ def _next(buf: int, pos: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def _document(  # noqa: PLR0913, PLR0915, PLR0917 (one pass, as a kernel)
+def _document(  # noqa: PLR0913, PLR0917 (one pass, as a kernel)
     buf: int,
     pos: int,
     end: int,

@@ -104,11 +104,15 @@ class Source(ABC):
     An *acknowledging* system (a queue) forgets what it was told to by ``Reader.commit``, which
     comes after the epoch is durable; what it sends again is known by its id (``Chunk.ids``) and
     left out by the engine, within the window of ``source.deduplication-window``.
+
+    Where one connection brings the rows of all splits (``waits_for_any``), a poll of any of them
+    comes back as soon as there is something for another one, without rows of its own.
     """
 
     delivery: Delivery = Delivery.EXACTLY_ONCE
     bounded: bool = False
     acknowledging: bool = False
+    waits_for_any: bool = False
     changes: Changes = Changes.APPEND
 
     @abstractmethod
