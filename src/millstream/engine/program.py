@@ -9,7 +9,8 @@ reject  a row whose expression cannot be computed, as it came in: before the fir
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from millstream.engine.evaluate import lower
 from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
 from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
 from millstream.engine.rejects import rejected_rows
-from millstream.expr.tree import Column, Expr, Named
+from millstream.expr.tree import Call, Column, Expr, Named
 
 if TYPE_CHECKING:
     from polars.expr.whenthen import ChainedThen, Then
@@ -62,7 +63,7 @@ class Program(Operator):
         port: int | None = None,
     ) -> None:
         self.uid = uid
-        self.stages = tuple(_LoweredStage.of(stage, ctx) for stage in stages)
+        self.stages = _sparing([_LoweredStage.of(stage, ctx) for stage in stages])
         self.can_fail = any(stage.fail is not None for stage in self.stages)
         self._numbered = any(stage.fail is not None for stage in self.stages[1:])
         self._port = port
@@ -128,19 +129,27 @@ class _Bad:
 
 @dataclass(frozen=True, slots=True)
 class _LoweredStage:
-    """One stage as Polars expressions; ``fail`` is a String, the reason, or None."""
+    """One stage as Polars expressions; ``fail`` is a String, the reason, or None.
+
+    A stage with a predicate and columns computes both over all rows, then keeps those that pass.
+    """
 
     predicate: pl.Expr | None
     columns: tuple[pl.Expr, ...]
     fail: pl.Expr | None
     reads: frozenset[str]
     only_picks: tuple[str, ...] | None
+    only_paths: bool
+    """Whether each column is one of the input, or a field of one: nothing is computed."""
+    leaves: frozenset[str] | None = None
+    """The columns that somebody reads behind a predicate; None = all of them."""
 
     @classmethod
     def of(cls, stage: Stage, ctx: Context) -> _LoweredStage:
         predicate: pl.Expr | None = None
         columns: tuple[pl.Expr, ...] = ()
         picks: tuple[str, ...] | None = None
+        paths = False
         if isinstance(stage, Keep):
             lowered = [lower(stage.predicate, ctx)]
             predicate = lowered[0].value
@@ -151,17 +160,25 @@ class _LoweredStage:
             )
             plain = all(isinstance(c.expr, Column) and c.expr.name == c.name for c in stage.columns)
             picks = tuple(c.name for c in stage.columns) if plain else None
+            paths = bool(columns) and all(_is_path(c.expr) for c in stage.columns)
         fail = reason_of(lowered)
         parts = [low.value for low in lowered] + ([] if fail is None else [fail])
         reads = frozenset(name for part in parts for name in part.meta.root_names())
-        return cls(predicate, columns, fail, reads, picks)
+        return cls(predicate, columns, fail, reads, picks, paths)
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether it only says which rows pass, row by row."""
+        if self.predicate is None or self.fail is not None:
+            return False
+        return bool(self.predicate.meta.root_names())
 
     def run(self, frame: pl.DataFrame, hidden: tuple[str, ...]) -> tuple[pl.DataFrame, _Bad | None]:
         """Return the rows that pass, and those that cannot be computed."""
         if self.fail is not None and frame.height:
             return self._split(frame, self.fail, hidden)
         if self.predicate is not None:
-            return frame.filter(self.predicate), None
+            return self._passing(frame, self.predicate, hidden), None
         if self.only_picks is not None:
             return frame.select(*self.only_picks, *hidden), None
         if not frame.height or all(not e.meta.root_names() for e in self.columns):
@@ -170,6 +187,17 @@ class _LoweredStage:
             names = [e.meta.output_name() for e in self.columns]
             return wide.select(*names, *hidden), None
         return frame.select(*self.columns, *(pl.col(h) for h in hidden)), None
+
+    def _passing(
+        self, frame: pl.DataFrame, predicate: pl.Expr, hidden: tuple[str, ...]
+    ) -> pl.DataFrame:
+        if self.columns:
+            left = frame.select(*self.columns, *(pl.col(h) for h in hidden))
+        elif self.leaves is not None:
+            left = frame.select([c for c in frame.columns if c in self.leaves or c in hidden])
+        else:
+            return frame.filter(predicate)
+        return left.filter(frame.select(predicate).to_series())
 
     def _split(
         self, frame: pl.DataFrame, fail: pl.Expr, hidden: tuple[str, ...]
@@ -191,6 +219,34 @@ class _LoweredStage:
         if self.predicate is not None:
             return made.filter(pl.col(MADE + "keep")).select(frame.columns), bad
         return made.select(*(pl.col(MADE + n).alias(n) for n in names), *hidden), bad
+
+
+def _sparing(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:
+    """Let filters gather only what is read behind them.
+
+    Of a wide ROW that may be one field: it is taken out first, which costs nothing.
+    """
+    spared: list[_LoweredStage] = []
+    reads: frozenset[str] | None = None
+    for stage in reversed(stages):
+        behind = spared[-1] if spared else None
+        if stage.is_mask and behind is not None and behind.only_paths and behind.predicate is None:
+            reads = behind.reads | stage.reads
+            spared[-1] = replace(behind, predicate=stage.predicate, reads=reads)
+            continue
+        # Without any column a frame would forget how many rows it has.
+        spared.append(replace(stage, leaves=reads or None) if stage.is_mask else stage)
+        if stage.predicate is None:
+            reads = stage.reads
+        elif reads is not None:
+            reads |= stage.reads
+    return tuple(reversed(spared))
+
+
+def _is_path(expr: Expr) -> bool:
+    if isinstance(expr, Call) and expr.function == "FIELD":
+        return _is_path(expr.args[0])
+    return isinstance(expr, Column)
 
 
 def reason_of(lowered: list[Lowered]) -> pl.Expr | None:

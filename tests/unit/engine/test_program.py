@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from millstream.engine.batch import Batch
+from millstream.engine.batch import OP, Batch
 from millstream.engine.functions import Context
 from millstream.engine.program import Compute, Keep, Program, Stage
 from millstream.expr.resolve import resolve
@@ -70,3 +70,61 @@ def test_a_constant_that_fails_rejects_every_row() -> None:
     outputs = _program(Compute((Named("n", broken),))).on_batch(Batch(_rows(1, 2), None, 0))
     assert not outputs.out
     assert outputs.rejected[0].height == 2
+
+
+WIDE = Schema.of({"a": "INT", "b": "INT", "r": "ROW<x INT, y STRING>"})
+
+
+def _wide() -> pl.DataFrame:
+    rows = [{"x": 1, "y": "one"}, None, {"x": 3, "y": "three"}, {"x": 4, "y": None}]
+    return pl.DataFrame(
+        {"a": [1, 2, 3, None], "b": [10, 20, 30, 40], "r": rows},
+        schema={"a": pl.Int32, "b": pl.Int32, "r": pl.Struct({"x": pl.Int32, "y": pl.String})},
+    )
+
+
+def _over(expr: Expr) -> Expr:
+    return resolve(expr, WIDE)
+
+
+@pytest.mark.parametrize("after", ["fields", "sum", "constant", "nothing", "filter"])
+def test_what_a_filter_leaves_out_changes_nothing(after: str) -> None:
+    """Columns that nobody reads behind it are not gathered; fields are taken out before it."""
+    keep = Keep(_over(Call(">=", (Column("a"), Literal(2)))))
+    field = _over(Call("FIELD", (Column("r"), Literal("y"))))
+    total = _over(Call("+", (Column("b"), Literal(1))))
+    stages: dict[str, tuple[Stage, ...]] = {
+        "fields": (keep, Compute((Named("y", field), Named("b", _over(Column("b")))))),
+        "sum": (keep, Compute((Named("s", total),))),
+        "constant": (keep, Compute((Named("c", _over(Literal(7))),))),
+        "nothing": (keep,),
+        "filter": (
+            keep,
+            Keep(_over(Call("<", (Column("b"), Literal(30))))),
+            Compute((Named("s", total),)),
+        ),
+    }
+    wanted = {
+        "fields": {"y": [None, "three"], "b": [20, 30]},
+        "sum": {"s": [21, 31]},
+        "constant": {"c": [7, 7]},
+        "nothing": {"a": [2, 3], "b": [20, 30], "r": [None, {"x": 3, "y": "three"}]},
+        "filter": {"s": [21]},
+    }
+    ops = pl.Series(OP, [0, 1, 2, 3], dtype=pl.Int8)
+    for frame in (_wide(), _wide().with_columns(ops)):
+        program = _program(*stages[after])
+        (out,) = program.on_batch(Batch(frame, None, 0)).out
+        passed = [1] if after == "filter" else [1, 2]
+        hidden = {OP: passed} if OP in frame.columns else {}
+        assert out.to_dict(as_series=False) == wanted[after] | hidden
+
+
+def test_rows_that_fail_behind_a_filter_are_rejected_whole() -> None:
+    """A reader of rejected rows wants the row as it came, also columns that nobody else reads."""
+    keep = Keep(_over(Call(">=", (Column("a"), Literal(2)))))
+    inverse = _over(Call("/", (Literal(1), Call("-", (Column("b"), Literal(20))))))
+    program = _program(keep, Compute((Named("i", inverse),)))
+    outputs = program.on_batch(Batch(_wide(), None, 0))
+    assert outputs.rejected[0]["row"].to_list() == [{"a": 2, "b": 20, "r": None}]
+    assert outputs.out[0].height == 1
