@@ -115,7 +115,7 @@ def _print(file: Path, found: Measurement, sample: Path | None) -> None:
     print(
         f"  at most {short_text(found.most_per_s)} events/s "
         f"({rows_text(found.rows_in)} in, {count_text(found.rows_out)} out, "
-        f"{count_text(found.rows_rejected)} rejected)"
+        f"{count_text(found.rows_rejected)} rejected, {count_text(found.rows_late)} late)"
     )
     print(f"  slowest step ({found.slowest_share:.0%} of the work): {found.slowest}")
     print(

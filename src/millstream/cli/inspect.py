@@ -41,6 +41,11 @@ def explain_file(
     """Print every plan of a program, what its steps keep in a checkpoint folder or what they do."""
     if for_text is not None and not analyze:
         raise OptionError("--for says how long --analyze runs.", hint="Add --analyze.")
+    if analyze and checkpoint is not None:
+        raise OptionError(
+            "--analyze begins without state, --checkpoint tells what is kept.",
+            hint="Leave one of them out.",
+        )
     jobs = jobs_of(file, pairs)
     parts = [job.explain() for job in jobs]
     if checkpoint is not None:
@@ -117,7 +122,7 @@ def jobs_of(file: Path, pairs: list[str]) -> list[Job]:
 def seconds_of(text: str, option: str) -> float:
     """Return a length of time of the command line in seconds: ``10s``, ``2 min``, ``1.5``."""
     try:
-        found = float(text) if text.replace(".", "", 1).isdigit() else duration_ms(text) / 1000
+        found = float(text) if text.replace(".", "", 1).isdecimal() else duration_ms(text) / 1000
     except MillstreamError as error:
         raise OptionError(f"{option}: {error.fact}", hint="For instance 10s or 2min.") from None
     if found <= 0:

@@ -167,7 +167,8 @@ class Analyzed:
         The sinks that stand in are counted by the order of the plan.
         """
         forgetting = Systems(sink=lambda table, _updating, _exactly_once: Forgetting(table))
-        self._systems = systems or forgetting
+        # No checkpoint is kept, so exactly once cannot be had, whoever asks: no row goes out.
+        self._systems = replace(systems or forgetting, by_epoch=lambda *_: False)
 
         def assembled(world: World) -> Driver:
             return assemble(derived, without_traces(settings), world, self._systems)

@@ -55,6 +55,8 @@ class Systems:
     sink: Callable[[Table, bool, bool], Sink] = lambda table, updating, exactly_once: sink_for(
         table, updating=updating, exactly_once=exactly_once
     )
+    by_epoch: Callable[[Table, Settings], bool] = exactly_once
+    """Whether a sink's rows are delivered by epoch; raises where that is asked for in vain."""
 
 
 def assemble(
@@ -94,7 +96,7 @@ def _assemble(
 ) -> Driver:
     epoch, unread = (None, None) if store is None else fallback.newest(store)
     inbox, complaints = Inbox(world), Complaints(settings)
-    workers = _workers(derived, settings, inbox, complaints, opened, systems.sink)
+    workers = _workers(derived, settings, inbox, complaints, opened, systems)
     last = _Opened(derived.plan.sinks, workers, settings, store)
     if store is not None and epoch is not None:
         epoch = staging.settled(epoch, store, [w.sink_name for w in workers], last.of)
@@ -279,11 +281,11 @@ def _workers(
     inbox: Inbox,
     complaints: Complaints,
     opened: list[Callable[[], None]],
-    sink_of: Callable[[Table, bool, bool], Sink],
+    systems: Systems,
 ) -> list[SinkWorker]:
     """Return one per sink; whatever it opens is closed by what is added to ``opened``."""
     workers = [
-        _worker(write, derived, settings, inbox, complaints, sink_of)
+        _worker(write, derived, settings, inbox, complaints, systems)
         for write in derived.plan.sinks
     ]
     opened.extend(worker.sink.close for worker in workers)
@@ -297,11 +299,11 @@ def _worker(
     settings: Settings,
     inbox: Inbox,
     complaints: Complaints,
-    sink_of: Callable[[Table, bool, bool], Sink],
+    systems: Systems,
 ) -> SinkWorker:
-    exactly = exactly_once(write.table, settings)
+    exactly = systems.by_epoch(write.table, settings)
     updating = derived.facts(write.input).updates
-    sink = sink_of(write.table, updating, exactly)
+    sink = systems.sink(write.table, updating, exactly)
     exactly = exactly and sink.delivery is Delivery.EXACTLY_ONCE
     return SinkWorker(write.uid, sink, inbox, exactly_once=exactly, on_refused=complaints.refused)
 

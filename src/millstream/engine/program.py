@@ -173,6 +173,11 @@ class _LoweredStage:
             return False
         return bool(self.predicate.meta.root_names())
 
+    @property
+    def is_paths_alone(self) -> bool:
+        """Whether it may be computed over rows that a filter before it would take away."""
+        return self.only_paths and self.predicate is None and self.fail is None
+
     def run(self, frame: pl.DataFrame, hidden: tuple[str, ...]) -> tuple[pl.DataFrame, _Bad | None]:
         """Return the rows that pass, and those that cannot be computed."""
         if self.fail is not None and frame.height:
@@ -230,7 +235,7 @@ def _sparing(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:
     reads: frozenset[str] | None = None
     for stage in reversed(stages):
         behind = spared[-1] if spared else None
-        if stage.is_mask and behind is not None and behind.only_paths and behind.predicate is None:
+        if stage.is_mask and behind is not None and behind.is_paths_alone:
             reads = behind.reads | stage.reads
             spared[-1] = replace(behind, predicate=stage.predicate, reads=reads)
             continue

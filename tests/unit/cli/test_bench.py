@@ -22,6 +22,15 @@ CREATE TABLE big (id BIGINT, amount DOUBLE) WITH (
 INSERT INTO big SELECT id, amount FROM orders WHERE amount > 0.5;
 """
 
+COMPUTED = """
+CREATE TABLE seen (ms BIGINT, ts AS TO_TIMESTAMP_LTZ(ms, 3), WATERMARK FOR ts AS ts) WITH (
+  'connector' = 'kafka', 'topic' = 'seen', 'properties.bootstrap.servers' = 'nowhere:9092',
+  'format' = 'json');
+CREATE TABLE counts (n BIGINT) WITH ('connector' = 'blackhole');
+INSERT INTO counts SELECT COUNT(*)
+FROM TUMBLE(TABLE seen, DESCRIPTOR(ts), INTERVAL '1' SECOND) GROUP BY window_start, window_end;
+"""
+
 
 def script_in(folder: Path) -> Path:
     script = folder / "p.sql"
@@ -55,6 +64,17 @@ def test_the_screen_names_what_was_measured(tmp_path, capsys, monkeypatch):
     text = capsys.readouterr().out
     for part in ("of " + str(sample), "at most", "slowest step", "p99.99", "machine"):
         assert part in text
+
+
+def test_rows_that_come_late_are_told(tmp_path, capsys, monkeypatch):
+    """A computed time begins anew with the sample: a rate of rows that are dropped is none."""
+    monkeypatch.chdir(tmp_path)
+    sample, script = tmp_path / "sample.jsonl", tmp_path / "p.sql"
+    first_ms = 1_700_000_000_000
+    sample.write_text("".join(f'{{"ms": {first_ms + 10 * i}}}\n' for i in range(500)))
+    script.write_text(COMPUTED)
+    bench_file(script, [], seconds="0.5", rates="100", sample=sample, as_json=True)
+    assert json.loads(capsys.readouterr().out)["rows_late"] > 0
 
 
 def test_rates_are_read_with_their_units():

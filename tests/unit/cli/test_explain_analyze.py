@@ -87,6 +87,14 @@ def test_a_length_of_time_that_is_none_is_refused():
     from millstream.cli.inspect import seconds_of
 
     assert (seconds_of("1.5", "--for"), seconds_of("2 min", "--for")) == (1.5, 120.0)
-    for text in ("soon", "0", "-3s"):
+    for text in ("soon", "0", "-3s", "²"):
         with pytest.raises(OptionError, match="--for"):
             seconds_of(text, "--for")
+
+
+def test_a_checkpoint_and_figures_exclude_each_other(tmp_path):
+    """An option that is silently ignored makes a reader believe figures he did not get."""
+    from millstream.cli.inspect import explain_file
+
+    with pytest.raises(OptionError, match="--checkpoint"):
+        explain_file(tmp_path / "p.sql", [], str(tmp_path), analyze=True)

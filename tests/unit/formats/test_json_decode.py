@@ -196,6 +196,16 @@ def test_nulls_missing_fields_and_duplicates() -> None:
     assert got.frame.rows() == [(None, None), (None, None), (2, "x"), (1, "y")]
 
 
+def test_a_value_that_does_not_count_is_not_read() -> None:
+    """The first value of a key that comes twice rejects nothing, in maps as in rows."""
+    for schema, wanted in (
+        ("MAP<STRING, ROW<x INT>>", [{"key": "a", "value": {"x": 2}}]),
+        ("ROW<a ROW<x INT>>", {"a": {"x": 2}}),
+    ):
+        got = decode({"m": schema}, [b'{"m":{"a":12,"a":{"x":2}}}'])
+        assert got.frame["m"].to_list() == [wanted]
+
+
 def test_fail_on_missing_field() -> None:
     """Also inside rows; NULL is not missing, and a broken document has its own reason."""
     schema = {"a": "INT", "r": "ROW<x INT>"}

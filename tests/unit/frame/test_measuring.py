@@ -88,6 +88,17 @@ def test_a_sample_must_have_the_columns_of_the_table(tmp_path):
         recorded(scan, tmp_path / "none.jsonl", None)
 
 
+def test_a_sample_without_any_time_is_refused(tmp_path):
+    """Its time is what goes on from round to round; without one there is no next round."""
+    place = tmp_path / "sample.jsonl"
+    place.write_text('{"k": 1, "ts": null}\n')
+    schema = {"k": "INT", "ts": "TIMESTAMP(3)"}
+    rows = [{"k": 1, "ts": "2026-01-01 00:00:00"}]
+    scan = ms.read_memory(rows, schema=schema, event_time="ts").node
+    with pytest.raises(OptionError, match="no time in 'ts'"):
+        recorded(scan, place, None)
+
+
 def test_percentiles_are_values_that_were_measured():
     """Between two samples there is nothing: p99.99 of few events is their worst."""
     late = latency_of(np.arange(1, 101) / 1000)
@@ -122,3 +133,22 @@ def test_a_measurement_tells_the_most_and_each_rate():
     assert at.events_per_s == 500.0
     assert at.latency.p50 <= at.latency.p99 <= at.latency.p999 <= at.latency.p9999 <= at.latency.max
     assert at.stalls.events > 0
+
+
+def test_a_rate_too_small_to_count_is_refused():
+    """A source that is never due has no latency; that is said before anything runs."""
+    job, rows = job_of(numbers())
+    with pytest.raises(OptionError, match=r"At 0\.5 events a second, 2 s"):
+        measured(job, rows, seconds=2.0, rates=[100.0, 0.5])
+
+
+def test_a_time_too_small_for_a_rate_is_refused():
+    """One batch has no rate: "at most 0 events/s" would be no figure of the pipeline."""
+
+    def slow(frame: pl.DataFrame) -> pl.DataFrame:
+        time.sleep(0.6)
+        return frame
+
+    stream = numbers().map_batches(slow, schema={"k": "INT", "v": "DOUBLE"})
+    with pytest.raises(OptionError, match="less than two batches"):
+        measured(*job_of(stream), seconds=0.1)

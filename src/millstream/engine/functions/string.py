@@ -16,7 +16,8 @@ from millstream.columns.physical import polars_type
 from millstream.engine.functions import Context, Fail, Lowered, lowers
 from millstream.engine.functions.regex import compiled
 from millstream.engine.functions.rows import on_rows
-from millstream.engine.functions.series import constant_of
+from millstream.engine.functions.series import constant_of, on_series
+from millstream.engine.functions.text_parts import nth_part
 from millstream.expr.java_regex import JavaPattern
 from millstream.expr.tree import Call
 
@@ -266,6 +267,11 @@ def _split(call: Call, ctx: Context, x: pl.Expr, by: pl.Expr) -> pl.Expr:
 def _split_index(call: Call, ctx: Context, x: pl.Expr, by: pl.Expr, index: pl.Expr) -> pl.Expr:
     if isinstance(call.args[1].typed, t.logical.Integer):
         by = on_rows(lambda code: chr(code) if 0 <= code <= 0x10FFFF else None, [by], _STRING)
+    delimiter, which = constant_of(by), constant_of(index)
+    if delimiter is not None and which is not None:
+        sought, nth = delimiter[0], which[0]
+        if sought and nth is not None and nth >= 0:
+            return on_series(lambda texts: nth_part(texts, sought, nth), [x], _STRING)
     # Without a delimiter Flink splits at white space.
     parts = (
         pl.when(by == "")

@@ -23,6 +23,7 @@ from millstream.engine.state.jit import kernel
 from millstream.engine.state.kept_rows import KeptRows, scatter_words
 from millstream.engine.state.key_index import KeyIndex, keys_of
 from millstream.engine.state.order import PLAIN, SortWords, compare_words
+from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.slots import Rows
 from millstream.plan.ranks import Rank
 
@@ -176,6 +177,8 @@ def best(
     count = 0
     limit = 0 if newest_wins else -1
     for i in range(n):
+        if i + AHEAD < n:
+            prefetch(words, slots[i + AHEAD] * rows.width + at)
         p = slots[i] * rows.width + at
         key = p + OWN_WORDS
         if words[p + PRESENT] == 0 and words[p + TURN] != turn:

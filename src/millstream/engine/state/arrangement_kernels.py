@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.slots import Rows
+from millstream.engine.state.prefetch import AHEAD, prefetch
+from millstream.engine.state.slots import LINE_WORDS, Rows
 
 HEAD, SIZE = 0, 1
 SIDE_WORDS = 2
@@ -48,6 +49,12 @@ def link(
     """Put new rows before their keys' chains."""
     words = rows.words
     for i in range(slots.size):
+        if i + 2 * AHEAD < slots.size:
+            prefetch(words, slots[i + 2 * AHEAD] * rows.width)
+            prefetch(keys.words, owners[i + 2 * AHEAD] * keys.width + at)
+        if lay.key > 0 and i + AHEAD < slots.size:
+            head = keys.words[owners[i + AHEAD] * keys.width + at + HEAD]
+            prefetch(words, (head - 1) * rows.width)
         p = slots[i] * rows.width
         q = owners[i] * keys.width + at
         head = keys.words[q + HEAD]
@@ -66,6 +73,13 @@ def unlink(rows: Rows, lay: Layout, keys: Rows, at: int, slots: np.ndarray) -> n
     words = rows.words
     owners = np.empty(slots.size, dtype=np.int64)
     for i in range(slots.size):
+        if i + 2 * AHEAD < slots.size:
+            prefetch(words, slots[i + 2 * AHEAD] * rows.width)
+        if i + AHEAD < slots.size:
+            p = slots[i + AHEAD] * rows.width
+            prefetch(keys.words, words[p + lay.key] * keys.width + at)
+            prefetch(words, (words[p + lay.prev] - 1) * rows.width)
+            prefetch(words, (words[p + NEXT] - 1) * rows.width)
         p = slots[i] * rows.width
         owners[i] = words[p + lay.key]
         q = owners[i] * keys.width + at
@@ -87,6 +101,8 @@ def count_partners(
     """Return how many distinct rows each key has that were written after ``cutoff``."""
     out = np.zeros(owners.size, dtype=np.int64)
     for i in range(owners.size):
+        if i + AHEAD < owners.size:
+            prefetch(keys.words, owners[i + AHEAD] * keys.width + at)
         if owners[i] < 0:
             continue
         q = owners[i] * keys.width + at
@@ -123,6 +139,9 @@ def pairs(
     end = 0
     for i in range(owners.size):
         end += counts[i]
+        if i + AHEAD < owners.size and counts[i + AHEAD] > 0:
+            head = keys.words[owners[i + AHEAD] * keys.width + at + HEAD]
+            prefetch(rows.words, (head - 1) * rows.width)
         if counts[i] == 0:
             continue
         row = keys.words[owners[i] * keys.width + at + HEAD]
@@ -148,6 +167,8 @@ def count_rows(
     words = rows.words
     unmatched = 0
     for i in range(slots.size):
+        if i + AHEAD < slots.size:
+            prefetch(words, slots[i + AHEAD] * rows.width)
         p = slots[i] * rows.width
         if lay.written > 0 and words[p + lay.written] <= cutoff:
             words[p + lay.times] = 0
@@ -195,6 +216,10 @@ def gather_rows(
     nulls = np.empty((1 + more, slots.size), dtype=np.int64)
     values = np.empty((wanted.size, slots.size), dtype=np.int64)
     for i in range(slots.size):
+        if i + AHEAD < slots.size:
+            p = slots[i + AHEAD] * rows.width
+            for line in range(p, p + rows.width, LINE_WORDS):
+                prefetch(rows.words, line)
         if slots[i] < 0:
             nulls[:, i] = ALL_NULL
             values[:, i] = 0

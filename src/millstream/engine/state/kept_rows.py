@@ -14,7 +14,8 @@ from millstream.columns.address import word_at
 from millstream.engine.state.codec import NO_WORDS, validity
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.slots import Rows, SlotRows, gather_words
+from millstream.engine.state.prefetch import AHEAD, prefetch
+from millstream.engine.state.slots import LINE_WORDS, Rows, SlotRows, gather_words
 from millstream.engine.state.texts import ColumnStore
 
 BITS = 62
@@ -99,6 +100,10 @@ def put_columns(rows: Rows, at: int, slots: np.ndarray, words: list[np.ndarray])
 def put_from(rows: Rows, at: int, slots: np.ndarray, places: np.ndarray) -> None:
     """Write neighbouring words of slots from arrays at some addresses; each row is met once."""
     for i in range(slots.size):
+        if i + AHEAD < slots.size:
+            p = slots[i + AHEAD] * rows.width + at
+            for line in range(p, p + places.size, LINE_WORDS):
+                prefetch(rows.words, line)
         p = slots[i] * rows.width + at
         for j in range(places.size):
             rows.words[p + j] = np.int64(word_at(places[j], 8 * i))

@@ -14,10 +14,13 @@ import numpy as np
 
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.prefetch import AHEAD, prefetch
 
 LIVE = 1
 # meta words: slots ever used, first free slot + 1, live slots
 USED, FREE, COUNT = 0, 1, 2
+LINE_WORDS = 8
+"""Words of a cache line."""
 
 
 class Rows(NamedTuple):
@@ -119,6 +122,10 @@ def gather_words(rows: Rows, at: int, count: int, slots: np.ndarray) -> np.ndarr
     """Return some words of slots, one contiguous row per word."""
     out = np.empty((count, slots.size), dtype=np.int64)
     for i in range(slots.size):
+        if i + AHEAD < slots.size:
+            p = slots[i + AHEAD] * rows.width + at
+            for line in range(p, p + count, LINE_WORDS):
+                prefetch(rows.words, line)
         p = slots[i] * rows.width + at
         for j in range(count):
             out[j, i] = rows.words[p + j]

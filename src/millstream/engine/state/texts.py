@@ -28,6 +28,7 @@ from millstream.engine.state.codec import (
 )
 from millstream.engine.state.heap import ByteHeap, Heap, compare_bytes, free_block, take_block
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.slots import Rows
 
 SHORT_BYTES = 12
@@ -141,6 +142,8 @@ def gather(
     base, to = heap.data.ctypes.data, data.ctypes.data
     end, piece, left = 0, 0, PIECE_BYTES
     for i in range(low.size):
+        if i + AHEAD < low.size and low[i + AHEAD] & LENGTH > SHORT_BYTES:
+            prefetch(heap.data, high[i + AHEAD])
         length = low[i] & LENGTH
         views[2 * i] = low[i]
         views[2 * i + 1] = high[i]

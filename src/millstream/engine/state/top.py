@@ -15,6 +15,7 @@ import numpy as np
 from millstream.engine.state.heap import Heap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.order import compare_rows, compare_words
+from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.slots import Rows, take_slot
 from millstream.engine.state.treap import (
     HEAD,
@@ -73,6 +74,18 @@ def with_room(array: np.ndarray, size: int, more: int) -> np.ndarray:
 
 
 @kernel
+def ask_ahead(
+    rows: Rows, owners: Rows, at: int, slots: np.ndarray, i: int, link: int, word: int
+) -> None:
+    """Ask for the words of owners that are met soon, then for the row they name by ``link``."""
+    if i + 2 * AHEAD < slots.size:
+        prefetch(owners.words, slots[i + 2 * AHEAD] * owners.width + at)
+    if i + AHEAD < slots.size:
+        row = owners.words[slots[i + AHEAD] * owners.width + at + link]
+        prefetch(rows.words, (row - 1) * rows.width + word)
+
+
+@kernel
 def add_appended(
     rows: Rows,
     owners: Rows,
@@ -100,6 +113,7 @@ def add_appended(
     t, r, g, m = 0, 0, 0, 0
     ow = owners.words
     for i in range(n):
+        ask_ahead(rows, owners, at, slots, i, TAIL, order.at)
         q = slots[i] * owners.width + at
         held = ow[q + SIZE]
         full = ow[q + GROUPS] if wanted.kind == DENSE_RANK else held
@@ -276,8 +290,9 @@ def tell(
         if words[node * rows.width + COPIES] > 0:
             owners.words[q + HELD] -= 1
         old, o, new, n = tell_row(rows, node, top, (0, 0), wanted, old, o, new, n)
-    for owner in touched:
-        q = owner * owners.width + at
+    for i in range(touched.size):
+        ask_ahead(rows, owners, at, touched, i, HEAD, 0)
+        q = touched[i] * owners.width + at
         top = (owners.words[q + TOP], min(owners.words[q + SIZE], wanted.last))
         link = owners.words[q + HEAD]
         left, held, seen, rank, groups, last = owners.words[q + HELD], 0, 0, 0, 0, -1
