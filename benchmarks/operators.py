@@ -59,7 +59,8 @@ def lowering() -> Lowering:
 
 def project() -> Operator:
     """``k, v * 2 + 1, ts`` where ``v > 100``."""
-    from millstream.engine.program import Compute, Keep, Program
+    from millstream.engine.program import Program
+    from millstream.engine.stages import Compute, Keep
 
     def resolved(expr: Call) -> Call:
         return resolve.resolve(expr, SCHEMA)  # type: ignore[return-value]

@@ -23,8 +23,9 @@ from millstream.columns.physical import polars_schema
 from millstream.engine.answer_cache import AnswerCache
 from millstream.engine.batch import Batch
 from millstream.engine.operator import Lowering, Resolver
-from millstream.engine.program import Compute, Program
+from millstream.engine.program import Program
 from millstream.engine.scan import column_expr
+from millstream.engine.stages import Compute
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.key_index import KeyIndex

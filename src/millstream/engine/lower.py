@@ -13,8 +13,9 @@ from millstream.engine.functions import Context
 from millstream.engine.graph import Graph, Step
 from millstream.engine.operator import Asking, Lowering, Operator, operator_for
 from millstream.engine.places import want_places
-from millstream.engine.program import Compute, Keep, Program, Stage
+from millstream.engine.program import Program
 from millstream.engine.scan import ScanStage
+from millstream.engine.stages import Compute, Keep, Stage
 from millstream.plan import (
     async_call,
     changelog,

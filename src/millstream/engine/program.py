@@ -21,7 +21,9 @@ from millstream.engine.evaluate import lower
 from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
 from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
 from millstream.engine.rejects import rejected_rows
-from millstream.expr.tree import Call, Column, Expr, Named
+from millstream.engine.sharing import sharing
+from millstream.engine.stages import Add, Keep, Stage
+from millstream.expr.tree import Call, Column, Expr
 
 if TYPE_CHECKING:
     from polars.expr.whenthen import ChainedThen, Then
@@ -31,23 +33,6 @@ AT = "$at"
 FAIL = "$fail"
 MADE = "$made "
 """Before the name of a value that stands beside the columns it is computed from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Keep the rows whose predicate is TRUE."""
-
-    predicate: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Replace the columns."""
-
-    columns: tuple[Named, ...]
-
-
-Stage = Keep | Compute
 
 
 class Program(Operator):
@@ -63,7 +48,8 @@ class Program(Operator):
         port: int | None = None,
     ) -> None:
         self.uid = uid
-        self.stages = _sparing([_LoweredStage.of(stage, ctx) for stage in stages])
+        links = sharing(stages, lambda expr: bool(lower(expr, ctx).fails))
+        self.stages = _sparing([_LoweredStage.of(stage, ctx) for stage in links])
         self.can_fail = any(stage.fail is not None for stage in self.stages)
         self._numbered = any(stage.fail is not None for stage in self.stages[1:])
         self._port = port
@@ -141,6 +127,8 @@ class _LoweredStage:
     only_picks: tuple[str, ...] | None
     only_paths: bool
     """Whether each column is one of the input, or a field of one: nothing is computed."""
+    adds: bool = False
+    """Whether the columns stand beside those that came."""
     leaves: frozenset[str] | None = None
     """The columns that somebody reads behind a predicate; None = all of them."""
 
@@ -153,6 +141,9 @@ class _LoweredStage:
         if isinstance(stage, Keep):
             lowered = [lower(stage.predicate, ctx)]
             predicate = lowered[0].value
+        elif isinstance(stage, Add):
+            lowered = [lower(stage.column.expr, ctx)]
+            columns = (lowered[0].value.alias(stage.column.name),)
         else:
             lowered = [lower(c.expr, ctx) for c in stage.columns]
             columns = tuple(
@@ -164,7 +155,7 @@ class _LoweredStage:
         fail = reason_of(lowered)
         parts = [low.value for low in lowered] + ([] if fail is None else [fail])
         reads = frozenset(name for part in parts for name in part.meta.root_names())
-        return cls(predicate, columns, fail, reads, picks, paths)
+        return cls(predicate, columns, fail, reads, picks, paths, isinstance(stage, Add))
 
     @property
     def is_mask(self) -> bool:
@@ -184,6 +175,8 @@ class _LoweredStage:
             return self._split(frame, self.fail, hidden)
         if self.predicate is not None:
             return self._passing(frame, self.predicate, hidden), None
+        if self.adds:
+            return frame.with_columns(self.columns), None
         if self.only_picks is not None:
             return frame.select(*self.only_picks, *hidden), None
         if not frame.height or all(not e.meta.root_names() for e in self.columns):
@@ -241,7 +234,7 @@ def _sparing(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:
             continue
         # Without any column a frame would forget how many rows it has.
         spared.append(replace(stage, leaves=reads or None) if stage.is_mask else stage)
-        if stage.predicate is None:
+        if stage.predicate is None and not stage.adds:
             reads = stage.reads
         elif reads is not None:
             reads |= stage.reads

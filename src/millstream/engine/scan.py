@@ -20,8 +20,9 @@ from millstream.engine.deduplicate import Seen
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import Context
 from millstream.engine.marks import LOWEST_MS, SplitMarks
-from millstream.engine.program import AT, Compute, Program
+from millstream.engine.program import AT, Program
 from millstream.engine.rejects import rejected_rows, undecodable
+from millstream.engine.stages import Compute
 from millstream.expr.resolve import cast_to
 from millstream.expr.tree import Column, Expr, Named
 from millstream.plan.nodes import Scan

@@ -7,7 +7,9 @@ import pytest
 
 from millstream.engine.batch import OP, Batch
 from millstream.engine.functions import Context
-from millstream.engine.program import Compute, Keep, Program, Stage
+from millstream.engine.program import Program
+from millstream.engine.sharing import sharing
+from millstream.engine.stages import Add, Compute, Keep, Stage
 from millstream.expr.resolve import resolve
 from millstream.expr.tree import Call, Column, Expr, Literal, Named, Udf, UdfCall
 from millstream.types import Int, Schema
@@ -128,3 +130,32 @@ def test_rows_that_fail_behind_a_filter_are_rejected_whole() -> None:
     outputs = program.on_batch(Batch(_wide(), None, 0))
     assert outputs.rejected[0]["row"].to_list() == [{"a": 2, "b": 20, "r": None}]
     assert outputs.out[0].height == 1
+
+
+TEXTS = Schema.of({"s": "STRING", "n": "INT"})
+
+
+def test_a_value_asked_for_twice_is_computed_once() -> None:
+    """Between a filter and the projection behind it Polars would compute it twice."""
+    lowered = Call("LOWER", (Column("s"),))
+    keep = Keep(resolve(Call("<>", (lowered, Literal("b"))), TEXTS))
+    twice = resolve(Call("||", (lowered, lowered)), TEXTS)
+    stages = (keep, Compute((Named("t", twice), Named("n", Column("n", type=Int())))))
+    added, kept, computed = sharing(stages, lambda _: False)
+    assert isinstance(added, Add)
+    assert str(added.column.expr) == "LOWER(s)"
+    assert all("LOWER" not in str(stage) for stage in (kept, computed))
+    frame = pl.DataFrame({"s": ["A", "B", None], "n": pl.Series([1, 2, 3], dtype=pl.Int32)})
+    (out,) = _program(*stages).on_batch(Batch(frame, None, 0)).out
+    assert out.to_dict(as_series=False) == {"t": ["aa"], "n": [1]}
+
+
+def test_what_fails_or_stays_in_the_rows_is_not_shared() -> None:
+    """A row is rejected by the stage that needs the value; a filter alone adds no column."""
+    lowered = Call("LOWER", (Column("s"),))
+    either = Call("OR", (Call("=", (lowered, Literal("a"))), Call("=", (lowered, Literal("b")))))
+    alone = (Keep(resolve(either, TEXTS)),)
+    assert sharing(alone, lambda _: False) == alone
+    followed = (*alone, Compute((Named("n", Column("n", type=Int())),)))
+    assert len(sharing(followed, lambda _: False)) == 3
+    assert sharing(followed, lambda _: True) == followed

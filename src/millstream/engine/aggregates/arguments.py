@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from millstream.engine.batch import Batch
 from millstream.engine.functions import Context
-from millstream.engine.program import Compute, Program
+from millstream.engine.program import Program
+from millstream.engine.stages import Compute
 from millstream.expr.tree import AggCall, Column, Expr, Literal, Named
 from millstream.types import Schema
 

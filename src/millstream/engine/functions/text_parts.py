@@ -93,7 +93,7 @@ def find_parts(
         begin = view + 4
         if size > _INLINE_MAX:
             begin = blocks[np.int64(tail & low)] + np.int64(tail >> np.uint64(32))
-        end = begin + size
+        end = int(begin + size)
         pos = begin
         left = nth
         while left > 0 and pos >= 0:

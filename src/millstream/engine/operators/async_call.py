@@ -28,8 +28,9 @@ from millstream.engine.operator import (
     Snapshot,
     lowers,
 )
-from millstream.engine.program import Compute, Program
+from millstream.engine.program import Program
 from millstream.engine.rejects import rejected_rows
+from millstream.engine.stages import Compute
 from millstream.expr.tree import Column, Named, UdfCall
 from millstream.plan.async_call import AsyncCall
 

@@ -25,7 +25,8 @@ from millstream.columns.physical import polars_schema
 from millstream.engine.batch import HIDDEN, OP, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.operators.join_kernels import Says, react
-from millstream.engine.program import Keep, Program
+from millstream.engine.program import Program
+from millstream.engine.stages import Keep
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.arrangement import (
     Arrangement,

@@ -14,7 +14,8 @@ import polars as pl
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import Batch
 from millstream.engine.operator import Lowering
-from millstream.engine.program import Keep, Program
+from millstream.engine.program import Program
+from millstream.engine.stages import Keep
 
 if TYPE_CHECKING:
     import numpy as np

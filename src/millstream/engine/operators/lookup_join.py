@@ -33,7 +33,8 @@ from millstream.engine.operator import (
     lowers,
 )
 from millstream.engine.operators.join_rows import LEFT, JoinRows, pairs_of
-from millstream.engine.program import Compute, Program
+from millstream.engine.program import Program
+from millstream.engine.stages import Compute
 from millstream.expr.tree import Column, Expr, Named
 from millstream.plan.joins import JoinKind, LookupJoin
 from millstream.ports.lookup import ASK

@@ -44,8 +44,9 @@ from millstream.engine.operators.match_values import (
 )
 from millstream.engine.operators.sort import sorted_rows
 from millstream.engine.operators.window_spec import milliseconds
-from millstream.engine.program import Compute, Program
+from millstream.engine.program import Program
 from millstream.engine.rejects import rejected_rows
+from millstream.engine.stages import Compute
 from millstream.engine.state.waiting import ARRIVED, Waiting
 from millstream.errors import DataError
 from millstream.expr.tree import Column, Named, columns_of

@@ -19,9 +19,10 @@ import polars as pl
 from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.calls import Call
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
-from millstream.engine.program import Compute, Program
+from millstream.engine.program import Program
 from millstream.engine.rejects import rejected_rows
 from millstream.engine.rows_of_python import Shape, reason_of
+from millstream.engine.stages import Compute
 from millstream.expr.tree import Column, Named
 from millstream.plan.table_function import CallTable
 
