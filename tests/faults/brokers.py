@@ -21,9 +21,9 @@ class Broker:
 
     def __init__(self, name: str) -> None:
         proxied, bootstrap = free_ports(2)
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        self._name = f"{name}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
         found = shared.ensure(
-            f"{name}-{worker}",
+            self._name,
             lambda folder, session: kafka_server.start(
                 folder, session, listens=bootstrap, advertised=proxied
             ),
@@ -60,9 +60,10 @@ class Broker:
         self._pid = _child_of(self._keeper)
 
     def close(self) -> None:
-        """End the proxy and the broker."""
+        """End the proxy and the broker; whoever comes back to the module gets another."""
         self.proxy.close()
         keeper.stop(self._keeper)
+        shared.forget(self._name)
 
 
 def _child_of(pid: int) -> int:

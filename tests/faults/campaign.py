@@ -1,7 +1,7 @@
 """The long run: every fault in its long form, into RESULTS.md (``make faults``).
 
 in      the commit that is checked out; numbers from the environment, by the defaults below; the
-        names of stages, where not all are to run
+        names of stages, where not all are to run, or ``again``: the tests alone that failed
 out     RESULTS.md beside this file: per stage its commit and date, then a row per fault with its
         figures. What a stage found stays in ``.faults/``: one not run again is told as it was
 exit    0 only when every test of the stages that ran passed
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class Ran:
     code: int
     numbers: dict[str, str]
     tests: Found
+    again: dict[str, str] = field(default_factory=dict)
+    """Tests that failed and were run again: at which commit, and how they had failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +121,51 @@ def main() -> int:
     """Run the stages and write what came out."""
     folder = Path(tempfile.mkdtemp(prefix="millstream-faults-"))
     commit = _git("rev-parse", "--short", "HEAD")
-    if _git("status", "--porcelain", "--", "src", "tests"):
+    page = RESULTS.relative_to(ROOT)
+    if _git("status", "--porcelain", "--", "src", "tests", f":!{page}"):
         commit += " with local changes"
-    wanted = sys.argv[1:]
+    wanted = [word.replace("-", " ") for word in sys.argv[1:]]
+    names = [stage.name for stage in stages()]
+    if unknown := set(wanted).difference([*names, "again"]):
+        print(f"There is no stage {sorted(unknown)}: {', '.join(names)}, again.", file=sys.stderr)
+        return 2
     # No restart's time is that of a compiler, and no limit is met by one.
     subprocess.run([sys.executable, "-m", "millstream.cli", "warmup"], cwd=ROOT, check=True)
+    if "again" in wanted:
+        codes = [_again(ran, folder, commit) for name in names if (ran := _ran(name)) is not None]
+    else:
+        codes = _all([s for s in stages() if not wanted or s.name in wanted], folder, commit)
+    RESULTS.write_text(text([_ran(name) for name in names]))
+    print(f"logs in {folder}; results in {page}", flush=True)
+    return 1 if any(codes) else 0
+
+
+def _all(wanted: list[Stage], folder: Path, commit: str) -> list[int]:
     beside: list[Running] = []
     codes: list[int] = []
-    for stage in [s for s in stages() if not wanted or s.name in wanted]:
+    for stage in wanted:
         running = Running(stage, folder)
         print(f"[{stage.name}] begins", flush=True)
         if stage.beside:
             beside.append(running)
         else:
             codes.append(_kept(running, commit))
-    codes += [_kept(running, commit) for running in beside]
-    RESULTS.write_text(text([_ran(stage.name) for stage in stages()]))
-    print(f"logs in {folder}; results in {RESULTS.relative_to(ROOT)}", flush=True)
-    return 1 if any(codes) else 0
+    return codes + [_kept(running, commit) for running in beside]
+
+
+def _again(ran: Ran, folder: Path, commit: str) -> int:
+    """Run what failed in a stage once more; what it had said is kept beside what it says now."""
+    failed = {name: said for name, said in ran.tests.items() if said["outcome"] == "failed"}
+    if not failed:
+        return ran.code
+    stage = next(s for s in stages() if s.name == ran.stage)
+    running = Running(replace(stage, arguments=tuple(failed)), folder)
+    tests = running.wait()
+    why = {name: f"at {commit}; before: {_last_line(said)}" for name, said in failed.items()}
+    missing = set(failed).difference(tests)
+    code = running.process.returncode or int(bool(missing))
+    _keep(replace(ran, code=code, tests=ran.tests | tests, again=ran.again | why))
+    return code
 
 
 def _kept(running: Running, commit: str) -> int:
@@ -151,9 +180,13 @@ def _kept(running: Running, commit: str) -> int:
         {n: os.environ.get(f"MILLSTREAM_{n}", d) for n, d in NUMBERS.items()},
         tests,
     )
+    _keep(ran)
+    return ran.code
+
+
+def _keep(ran: Ran) -> None:
     KEPT.mkdir(exist_ok=True)
     (KEPT / f"{ran.stage}.json").write_text(json.dumps(asdict(ran)))
-    return ran.code
 
 
 def _ran(stage: str) -> Ran | None:
@@ -195,11 +228,22 @@ def text(ran: list[Ran | None]) -> str:
         mine = {n: s for n, s in tests.items() if _number(n) == number}
         result, count = _result(number, mine)
         lines.append(f"| F{number} | {fault} | {result} | {count} | {_figures(mine)} |")
-    failures = [(n, s["text"]) for n, s in tests.items() if s["outcome"] == "failed"]
-    for name, why in failures:
-        last = why.strip().splitlines()[-1:] or [""]
-        lines += ["", f"**{name}** failed: `{last[0][:200]}`"]
+    failures = [(n, s) for n, s in tests.items() if s["outcome"] == "failed"]
+    for name, said in failures:
+        lines += ["", f"**{name}** failed: `{_last_line(said)}`"]
+    again = {name: why for r in there for name, why in r.again.items()}
+    if again:
+        lines += ["", "Run again, for they had failed:", ""]
+        lines += [f"* `{name}` {why}" for name, why in again.items()]
     return "\n".join([*lines, ""])
+
+
+def _last_line(said: dict[str, Any]) -> str:
+    """Return what a failure says: the last line of an error, not of the traceback's places."""
+    lines = [
+        line.removeprefix("E").strip() for line in said["text"].splitlines() if line[:1] == "E"
+    ]
+    return (lines or said["text"].strip().splitlines() or [""])[-1][:200]
 
 
 def _number(name: str) -> int | None:

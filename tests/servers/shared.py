@@ -42,6 +42,13 @@ def close_session() -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def forget(name: str) -> None:
+    """Let the next who asks for server `name` start another: this one was ended."""
+    root = Path(os.environ[VARIABLE])
+    (root / f"{name}.json").unlink(missing_ok=True)
+    shutil.rmtree(root / name, ignore_errors=True)
+
+
 def ensure(name: str, start: Callable[[Path, int], dict[str, Any]]) -> dict[str, Any]:
     """Give the description of server `name`, starting it when no worker has done so yet.
 
