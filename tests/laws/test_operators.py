@@ -211,7 +211,7 @@ def twin_normalized(rows: list[tuple[Any, ...]], ops: list[int]) -> tuple[Counte
         if op in (Op.DELETE, Op.UPDATE_BEFORE):
             unmatched += row[0] not in table
             table.pop(row[0], None)
-        else:
+        elif table.get(row[0]) != row:  # -0.0 is 0.0, as for Flink: nothing has changed
             table[row[0]] = row
     return Counter(tuple(map(repr, row)) for row in table.values()), unmatched
 
