@@ -88,6 +88,7 @@ class Running:
         self.log = folder / f"{stage.name.replace(' ', '-')}.log"
         self.report = self.log.with_suffix(".json")
         self.begun_s = time.monotonic()
+        self.begun_at_s = time.time()
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", "-q", "-p", "tests.faults.report",
@@ -171,11 +172,13 @@ def _again(ran: Ran, folder: Path, commit: str) -> int:
 def _kept(running: Running, commit: str) -> int:
     """Wait for a stage and keep what it found, for this page and later ones."""
     tests = running.wait()
+    # One that ran beside the others may have ended long before anybody asks.
+    ended_s = running.log.stat().st_mtime
     ran = Ran(
         running.stage.name,
         commit,
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
-        (time.monotonic() - running.begun_s) / 60,
+        f"{datetime.fromtimestamp(ended_s, UTC):%Y-%m-%d %H:%M}",
+        (ended_s - running.begun_at_s) / 60,
         running.process.returncode,
         {n: os.environ.get(f"MILLSTREAM_{n}", d) for n, d in NUMBERS.items()},
         tests,
@@ -273,7 +276,7 @@ def _figures(mine: Found) -> str:
             elif isinstance(value, int):
                 together[name] = together.get(name, 0) + value
             else:
-                together[name] = max(together.get(name, 0.0), value)
+                together[name] = max(together.get(name, value), value)
     figures = [
         f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int)
         else f"{name.replace('_', ' ')} {value:.2f}"
