@@ -12,7 +12,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from millstream.engine import chunks
+from millstream.engine import chunks, sealed
 from millstream.engine.checkpoint import Damaged, Epoch, State, output_hash
 from millstream.engine.checkpoint_folder import CheckpointFolder
 from millstream.engine.checkpoint_store import CheckpointStore
@@ -204,6 +204,41 @@ def test_one_that_slept_drops_nothing() -> None:
     with pytest.raises(StoreError, match="has taken over"):
         old.drop(1)
     assert old.epochs() == [1]
+
+
+def test_an_epoch_that_is_dropped_while_it_is_looked_for() -> None:
+    """Whoever was here before may drop what it prepared; that is no damage to complain of."""
+
+    class Dropped(Anyone):
+        def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
+            if name == "manifests/000000002.json":
+                self.blobs.pop(name, None)
+            return super().get(name, start=start, length=length)
+
+    blobs = MemoryStore()
+    store = CheckpointStore(Anyone(blobs=blobs.blobs), retained=3)
+    store.write(epoch(1))
+    store.write(epoch(2, prepared_by="out"))
+    found = CheckpointFolder(Dropped(blobs=blobs.blobs)).newest()
+    assert found is not None
+    assert found.number == 1
+
+
+def test_an_epoch_written_while_a_start_begins_is_gone_on_from() -> None:
+    """Until a start has its incarnation the one before may write, and that epoch counts."""
+
+    class Begins(Anyone):
+        def put_new(self, name: str, data: Bytes) -> bool:
+            if name == "incarnations/000000002.json":
+                old.write(epoch(2, prepared_by="out"))
+            return super().put_new(name, data)
+
+    blobs = MemoryStore()
+    old = CheckpointStore(Anyone(blobs=blobs.blobs), retained=3)
+    old.write(epoch(1))
+    new = CheckpointStore(Begins(blobs=blobs.blobs), retained=3)
+    new.write(epoch(3))
+    assert sealed.read(blobs, "manifests/000000003.json")["parent"] == 2
 
 
 def test_a_manifest_of_another_is_not_overwritten() -> None:
