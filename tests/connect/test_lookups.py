@@ -166,7 +166,10 @@ def test_closing_cancels_what_runs(database: str) -> None:
         except ConnectorError as error:
             failed.append(error)
 
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     with psycopg.connect(database) as other, psycopg.connect(database, autocommit=True) as watch:
         other.execute("LOCK TABLE t")
         thread = threading.Thread(target=ask)

@@ -1,7 +1,7 @@
 """The long run: every fault in its long form, into RESULTS.md (``make faults``).
 
 in      the commit that is checked out; numbers from the environment, by the defaults below; the
-        names of stages, where not all are to run, or ``again``: the tests alone that failed
+        names of stages, where not all are to run; ``again``: of these only the tests that failed
 out     RESULTS.md beside this file: per stage its commit and date, then a row per fault with its
         figures. What a stage found stays in ``.faults/``: one not run again is told as it was
 exit    0 only when every test of the stages that ran passed
@@ -125,17 +125,20 @@ def main() -> int:
     page = RESULTS.relative_to(ROOT)
     if _git("status", "--porcelain", "--", "src", "tests", f":!{page}"):
         commit += " with local changes"
-    wanted = [word.replace("-", " ") for word in sys.argv[1:]]
+    words = [word.replace("-", " ") for word in sys.argv[1:]]
+    asked = [word for word in words if word != "again"]
     names = [stage.name for stage in stages()]
-    if unknown := set(wanted).difference([*names, "again"]):
-        print(f"There is no stage {sorted(unknown)}: {', '.join(names)}, again.", file=sys.stderr)
+    if unknown := sorted(set(asked).difference(names)):
+        known = ", ".join(name.replace(" ", "-") for name in (*names, "again"))
+        print(f"There is no stage {unknown}: {known}.", file=sys.stderr)
         return 2
+    wanted = [stage for stage in stages() if not asked or stage.name in asked]
     # No restart's time is that of a compiler, and no limit is met by one.
     subprocess.run([sys.executable, "-m", "millstream.cli", "warmup"], cwd=ROOT, check=True)
-    if "again" in wanted:
-        codes = [_again(ran, folder, commit) for name in names if (ran := _ran(name)) is not None]
+    if "again" in words:
+        codes = [_again(stage, folder, commit) for stage in wanted]
     else:
-        codes = _all([s for s in stages() if not wanted or s.name in wanted], folder, commit)
+        codes = _all(wanted, folder, commit)
     RESULTS.write_text(text([_ran(name) for name in names]))
     print(f"logs in {folder}; results in {page}", flush=True)
     return 1 if any(codes) else 0
@@ -154,12 +157,14 @@ def _all(wanted: list[Stage], folder: Path, commit: str) -> list[int]:
     return codes + [_kept(running, commit) for running in beside]
 
 
-def _again(ran: Ran, folder: Path, commit: str) -> int:
+def _again(stage: Stage, folder: Path, commit: str) -> int:
     """Run what failed in a stage once more; what it had said is kept beside what it says now."""
+    ran = _ran(stage.name)
+    if ran is None:
+        return 0
     failed = {name: said for name, said in ran.tests.items() if said["outcome"] == "failed"}
     if not failed:
         return ran.code
-    stage = next(s for s in stages() if s.name == ran.stage)
     running = Running(replace(stage, arguments=tuple(failed)), folder)
     tests = running.wait()
     why = {name: f"at {commit}; before: {_last_line(said)}" for name, said in failed.items()}

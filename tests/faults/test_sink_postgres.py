@@ -89,7 +89,10 @@ def test_f11_the_connection_is_ended_before_and_within_an_epoch(database: str) -
     sink.deliver(3, [rows_said("a", 3, 4)])
     sink.close()
     assert run(database, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,), (4,)]
-    open_ones = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+    open_ones = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    )
     assert run(database, open_ones) == [(0,)]
 
 
