@@ -293,6 +293,7 @@ class EpochJob:
     written: bool = False
     held: Held = field(default_factory=Held)
     """What it keeps in memory."""
+    closed_at_s: float = 0.0
 
 
 class EpochWriter(Actor):
@@ -328,7 +329,8 @@ class EpochWriter(Actor):
         """Queue an epoch; the number waiting is bounded by the coordinator."""
         flushed = [w.flush() for w in self._workers if not w.exactly_once]
         flushed += [w.prepare(epoch.number) for w in self._workers if w.decides]
-        self._jobs.append(EpochJob(epoch, flushed, held=bytes_of(epoch)))
+        now_s = self._world.monotonic_s()
+        self._jobs.append(EpochJob(epoch, flushed, held=bytes_of(epoch), closed_at_s=now_s))
         self._world.notify()
 
     @property
@@ -355,6 +357,10 @@ class EpochWriter(Actor):
             self._job = replace(job, waits_for=self._delivering(job.epoch), written=True)
             return True
         self._finish(self._job.epoch)
+        took_ms = (self._world.monotonic_s() - self._job.closed_at_s) * 1000
+        LOG.debug(
+            "epoch %d is with the sinks, %.2f ms after its end", self._job.epoch.number, took_ms
+        )
         self._job = None
         return True
 

@@ -113,10 +113,16 @@ class Taking:
         return sorted(ready, key=lambda i: (stages[i].mark_ms, stages[i].uid))
 
     def blocks(self, index: int, taken: Taken) -> Iterator[Block]:
-        """Yield chunks of one scan until the batch is full or the next row is another's."""
+        """Yield chunks of one scan until the batch is full or the next row is another's.
+
+        A live run takes the chunks that are there when it begins: where small ones come as fast as
+        they are scanned, a batch would else wait until it is full, for as long as that takes.
+        """
         stage, reading = self._graph.stages[index], self._readings[index]
         limit = self._settings.chunk_bytes_max
-        while taken.rows < self._chunk_rows and taken.bytes < limit:
+        left = -1 if self._bounded else sum(len(s.queue) for s in _splits(reading))
+        while left and taken.rows < self._chunk_rows and taken.bytes < limit:
+            left -= 1
             split = self._next_split(stage, reading)
             if split is None or (self._bounded and self._next_in_order() != index):
                 return
