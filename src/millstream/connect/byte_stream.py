@@ -41,7 +41,7 @@ class ByteStreamReader(Reader):
         """Return the documents that are complete."""
         deadline_s = time.monotonic() + timeout_s
         lines = self._buffer.take(max_rows)
-        while not len(lines.payloads) and not self._ended:
+        while not len(lines) and not self._ended:
             block = self.receive(max(0.0, deadline_s - time.monotonic()))
             if block is None:
                 return None
@@ -51,7 +51,7 @@ class ByteStreamReader(Reader):
                 self._ended = True
                 self._buffer.finish()
             lines = self._buffer.take(max_rows)
-        if not len(lines.payloads):
+        if not len(lines):
             raise End
         part = part_of_lines(self._decoder, lines, self._buffer.bytes_max)
         return one_chunk([part], resume=lines.after, pending=self._buffer.held_bytes // 100)

@@ -6,7 +6,7 @@ out     a part; several parts become one chunk
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,10 +37,13 @@ class Part:
 def part_of_lines(decoder: Decoder, lines: Lines, bytes_max: int) -> Part:
     """Decode lines; one that is too long is rejected with its first bytes."""
     if not lines.long.any():
-        return part_of(decoder.decode(lines.payloads), lines.payloads, lines.places)
-    shown = lines.payloads.bin.head(KEPT_OF_LONG_LINE)
-    payloads = lines.payloads.set(pl.Series(lines.long), None)
-    decoded = decoder.decode(payloads)
+        decoded = decoder.decode_in(lines.data, lines.begins, lines.stops)
+        if decoded is None:
+            decoded = decoder.decode(lines.payloads)
+        return _part(decoded, lines.places, lines.size_bytes, lines.some)
+    payloads = lines.payloads
+    shown = payloads.bin.head(KEPT_OF_LONG_LINE)
+    decoded = decoder.decode(payloads.set(pl.Series(lines.long), None))
     reason = f"the line is longer than {bytes_max} bytes"
     reasons = [
         reason if lines.long[i] else said
@@ -53,30 +56,31 @@ def part_of_lines(decoder: Decoder, lines: Lines, bytes_max: int) -> Part:
 def part_of(decoded: Decoded, payloads: pl.Series, places: np.ndarray) -> Part:
     """Return a decoder's answer as a part."""
     size = int(payloads.bin.size().sum() or 0)
-    if not len(decoded.bad):
-        good = places if decoded.good is None else places[decoded.good]
-        return Part(
-            frame=decoded.frame,
-            places=good,
-            bytes=size,
-            documents=len(payloads),
-            skipped=decoded.skipped,
+    return _part(decoded, places, size, lambda bad: payloads.gather(pl.Series(bad)))
+
+
+def _part(
+    decoded: Decoded,
+    places: np.ndarray,
+    size_bytes: int,
+    raw_of: Callable[[np.ndarray], pl.Series],
+) -> Part:
+    """Return a decoder's answer; ``raw_of`` gives the bytes of some documents."""
+    rejected = None
+    if len(decoded.bad):
+        rejected = pl.DataFrame(
+            {
+                "reason": pl.Series(decoded.reasons, dtype=pl.String),
+                "offset": pl.Series(places[decoded.bad].astype(np.int64)),
+                "raw": raw_of(decoded.bad),
+            }
         )
-    bad = pl.Series(decoded.bad)
-    rejected = pl.DataFrame(
-        {
-            "reason": pl.Series(decoded.reasons, dtype=pl.String),
-            "offset": pl.Series(places[decoded.bad].astype(np.int64)),
-            "raw": payloads.gather(bad),
-        }
-    )
-    good = places if decoded.good is None else places[decoded.good]
     return Part(
         frame=decoded.frame,
-        places=good,
+        places=places if decoded.good is None else places[decoded.good],
         rejected=rejected,
-        bytes=size,
-        documents=len(payloads),
+        bytes=size_bytes,
+        documents=len(places),
         skipped=decoded.skipped,
     )
 

@@ -36,12 +36,15 @@ from millstream.connect.os_errors import kind_of
 from millstream.errors import ConnectorError, Domain
 from millstream.formats.lines import LineBuffer, line_rules
 from millstream.formats.parquet import ParquetRows
+from millstream.formats.side_by_side import side_by_side
 from millstream.ports.connector import Chunk, End, Reader, SourceSpec
 from millstream.ports.format import Decoder
 from millstream.ports.registry import connector, decoder_for, format_of, metadata_type
 from millstream.types import Schema
 
 _BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES_MAX = 8 << 20
+_LINE_BYTES_FIRST = 256
 _FINISHED = -1
 
 
@@ -135,27 +138,44 @@ class _LinesFile(_OpenFile):
             start = max(start, after)
         self.place = start
         self._buffer = LineBuffer(self._rules, place=start)
+        self._line_bytes = _LINE_BYTES_FIRST
         self._stream = self._opened_at(start)
 
     def take(self, rows_max: int, *, final: bool) -> Part | None:
         if self._files.header and self._decoder is None:
             return None  # the header itself is not complete yet
+        self._read_ahead(rows_max)
         lines = self._buffer.take(rows_max)
-        while not len(lines.payloads):
-            block = self._read(self._stream, _BLOCK_BYTES)
-            if block:
-                self._buffer.feed(block)
-            elif final:
-                self._buffer.finish()
-                lines = self._buffer.take(rows_max)
-                break
-            else:
+        while not len(lines):
+            if not self._fill(_BLOCK_BYTES):
+                if final:
+                    self._buffer.finish()
+                    lines = self._buffer.take(rows_max)
                 break
             lines = self._buffer.take(rows_max)
-        self.place = lines.after
-        if not len(lines.payloads):
+        if not len(lines):
+            self.place = lines.after
             return None
+        self._line_bytes = max(1, (lines.after - self.place) // len(lines))
+        self.place = lines.after
         return part_of_lines(self.decoder(), lines, self._buffer.bytes_max)
+
+    def _read_ahead(self, rows_max: int) -> None:
+        """Read about as many bytes as these rows have, so that they become one part."""
+        wanted = min(rows_max * (self._line_bytes + 1), _BLOCK_BYTES_MAX)
+        missing = wanted - self._buffer.held_bytes
+        if missing > 0:
+            self._fill(max(missing, min(_BLOCK_BYTES, wanted)))
+
+    def _fill(self, count: int) -> int:
+        """Read once into the buffer; returns how many bytes there were, 0 at the end (for now)."""
+        room = self._buffer.room(count)
+        try:
+            found = int(self._stream.readinto(room))
+        except read_errors() as error:
+            raise _unreadable(self.path, self._files.where, error) from None
+        self._buffer.filled(found)
+        return found
 
     def waiting_bytes(self) -> int:
         if is_compressed(self.path):
@@ -165,7 +185,7 @@ class _LinesFile(_OpenFile):
     def close(self) -> None:
         self._stream.close()
 
-    def _opened_at(self, start: int) -> IO[bytes]:
+    def _opened_at(self, start: int) -> Any:
         try:
             stream = open_file(self.path)
         except OSError as error:
@@ -208,11 +228,13 @@ class _LinesFile(_OpenFile):
         """Return what decodes a line of this file."""
         if self._decoder is None:
             spec = self._files.spec
-            self._decoder = decoder_for(
-                self._files.stored,
-                spec.formats,
-                owner=self._files.where,
-                whole=self._files.whole,
+            self._decoder = side_by_side(
+                decoder_for(
+                    self._files.stored,
+                    spec.formats,
+                    owner=self._files.where,
+                    whole=self._files.whole,
+                )
             )
         return self._decoder
 
@@ -221,19 +243,19 @@ class _LinesFile(_OpenFile):
         buffer = LineBuffer(self._rules)
         lines, block = buffer.take(1), b"x"
         with self._opened_at(0) as stream:
-            while not len(lines.payloads) and block:
+            while not len(lines) and block:
                 block = self._read(stream, _BLOCK_BYTES)
                 buffer.feed(block)
                 if not block and not self._files.followed:
                     buffer.finish()
                 lines = buffer.take(1)
-        if not len(lines.payloads):
+        if not len(lines):
             return None, 0
         files = self._files
         decoder = by_names(
             lines.payloads, files.stored, files.whole, files.spec.formats, files.where, self.path
         )
-        return decoder, lines.after
+        return side_by_side(decoder), lines.after
 
 
 class _ParquetFile(_OpenFile):

@@ -21,6 +21,7 @@ from millstream.columns.physical import polars_type
 from millstream.connect.kafka_messages import OPTIONAL, Block, of_kept
 from millstream.connect.kafka_options import KafkaConfig, KeyInValue
 from millstream.errors import OptionError, UnknownName
+from millstream.formats.side_by_side import side_by_side
 from millstream.ports.registry import connector, decoder_for, format_of, metadata_type
 from millstream.types import Field, Schema
 
@@ -145,8 +146,8 @@ class MessageDecoder:
         keys_wanted = Schema(tuple(f for f in spec.physical if f.name in key.columns))
         from_key = upsert or any(f.name not in in_value for f in keys_wanted)
         option = value_option(spec.formats)
-        self._value_decoder = decoder_for(
-            wanted, spec.formats, owner=owner, option=option, whole=in_value
+        self._value_decoder = side_by_side(
+            decoder_for(wanted, spec.formats, owner=owner, option=option, whole=in_value)
         )
         self._key_decoder: Decoder | None = None
         if from_key:

@@ -28,7 +28,7 @@ from millstream.formats.csv_scan import (
     scan_lines,
     unescape_fields,
 )
-from millstream.formats.json_decode import buffer_of, decoded, lists_of, no_utf8
+from millstream.formats.json_decode import buffer_of, decoded, lists_of, no_utf8, no_utf8_in
 from millstream.formats.json_encode import short_decimal, short_fraction
 from millstream.formats.json_scan import ESCAPED, MISSING, NULL, TEXT
 from millstream.ports.format import Decoded, Decoder, Encoder, Format
@@ -36,6 +36,7 @@ from millstream.settings import option
 from millstream.types.logical import BinaryString, CharacterString
 
 _COMMENT = b"#"
+_NO_UTF8 = "the line is not UTF-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,8 @@ class CsvRules:
 class CsvDecoder(Decoder):
     """Decodes lines whose fields are the columns of one schema, in order."""
 
+    several_threads = True
+
     def __init__(self, schema: t.Schema, rules: CsvRules) -> None:
         for f in schema:
             _check(f.type, f.name)
@@ -102,16 +105,37 @@ class CsvDecoder(Decoder):
 
     def decode(self, payloads: pl.Series) -> Decoded:
         """Decode a chunk."""
-        rules, count = self._rules, len(payloads)
-        data, begins, stops = buffer_of(payloads)
+        failures, nulls = Failures(), payloads.is_null()
+        # Loops over rows: only those that are rejected.
+        for i in np.flatnonzero(nulls.to_numpy()) if nulls.any() else ():
+            failures.note(int(i), "there is no payload")
+        for i in no_utf8(payloads):
+            failures.note(int(i), _NO_UTF8)
+        return self._decode(*buffer_of(payloads), failures)
+
+    def decode_in(self, data: np.ndarray, begins: Ints, stops: Ints) -> Decoded:
+        """Decode a chunk where it lies."""
+        failures = Failures()
+        for i in no_utf8_in(data, begins, stops):
+            failures.note(int(i), _NO_UTF8)
+        if len(begins):  # escaped fields are written behind the buffer: only what is used of it
+            first = begins[0]
+            data, begins, stops = data[first : stops[-1]], begins - first, stops - first
+        return self._decode(data, begins, stops, failures)
+
+    def _decode(self, data: np.ndarray, begins: Ints, stops: Ints, failures: Failures) -> Decoded:
+        rules, count = self._rules, len(begins)
         shape = (len(self._schema), count)
         starts, ends = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         kinds, fields = np.empty(shape, np.uint8), np.zeros(count, np.int64)
         address = int(data.ctypes.data)
         characters = (rules.delimiter, rules.quote, rules.escape)
         scan_lines(address, begins, stops, *characters, starts, ends, kinds, fields)
-        failures = Failures()
-        self._note_lines(payloads, fields, failures)
+        if rules.comments:
+            there = np.flatnonzero(begins < stops)
+            for i in there[data[begins[there]] == ord(_COMMENT)]:
+                failures.note(int(i), "the line is a comment")
+        self._note_lines(fields, failures)
         if failures.reasons:
             kinds[:, list(failures.reasons)] = MISSING
         data = self._written_out(data, starts, ends, kinds)
@@ -122,18 +146,9 @@ class CsvDecoder(Decoder):
             columns.append(self._read(spans, f.type, f.name, failures))
         return decoded(columns, self._schema, count, failures)
 
-    def _note_lines(self, payloads: pl.Series, fields: Ints, failures: Failures) -> None:
-        """Note the lines that are no rows of this table."""
+    def _note_lines(self, fields: Ints, failures: Failures) -> None:
+        """Note the lines that are no rows of this table; a loop over rejected rows alone."""
         wanted = len(self._schema)
-        nulls = payloads.is_null()
-        # Loops over rows: only those that are rejected.
-        for i in np.flatnonzero(nulls.to_numpy()) if nulls.any() else ():
-            failures.note(int(i), "there is no payload")
-        for i in no_utf8(payloads):
-            failures.note(int(i), "the line is not UTF-8")
-        if self._rules.comments:
-            for i in np.flatnonzero(payloads.bin.starts_with(_COMMENT).to_numpy()):
-                failures.note(int(i), "the line is a comment")
         wrong = fields < 0 if self._rules.ignore_errors else fields != wanted
         for i in np.flatnonzero(wrong):
             failures.note(int(i), _REASONS.get(int(fields[i])) or _mismatch(wanted, int(fields[i])))

@@ -131,6 +131,8 @@ class Changed:
 class EnvelopeDecoder(Decoder):
     """Decodes envelopes into the changed rows of one schema."""
 
+    several_threads = True
+
     def __init__(self, schema: t.Schema, config: EnvelopeConfig) -> None:
         self._names = schema.names
         self.rules = config.decode_rules()

@@ -38,6 +38,7 @@ from millstream.formats.json_scan import (
     count_items,
     scan_items,
 )
+from millstream.formats.lines import copied
 from millstream.ports.format import Decoded, Decoder
 from millstream.types.logical import CharacterString
 
@@ -54,6 +55,8 @@ class DecodeRules:
 class JsonDecoder(Decoder):
     """Decodes JSON objects into the columns of one schema."""
 
+    several_threads = True
+
     def __init__(self, schema: t.Schema, rules: DecodeRules) -> None:
         self._schema = schema
         self._rules = rules
@@ -64,12 +67,20 @@ class JsonDecoder(Decoder):
 
     def decode(self, payloads: pl.Series) -> Decoded:
         """Decode a chunk."""
-        count = len(payloads)
-        data, begins, stops = buffer_of(payloads)
-        status = np.zeros(count, np.int64)
+        status = np.zeros(len(payloads), np.int64)
         if payloads.null_count():
             status[payloads.is_null().to_numpy()] = NO_PAYLOAD
         status[no_utf8(payloads)] = NO_UTF8
+        return self._decode(*buffer_of(payloads), status)
+
+    def decode_in(self, data: np.ndarray, begins: Ints, stops: Ints) -> Decoded:
+        """Decode a chunk where it lies."""
+        status = np.zeros(len(begins), np.int64)
+        status[no_utf8_in(data, begins, stops)] = NO_UTF8
+        return self._decode(data, begins, stops, status)
+
+    def _decode(self, data: np.ndarray, begins: Ints, stops: Ints, status: Ints) -> Decoded:
+        count = len(begins)
         documents = _Documents(data, begins, stops, np.arange(count), status)
         failures = Failures()
         columns = _read_fields(documents, self._fields, self._tree, "", failures, self._rules)
@@ -120,6 +131,26 @@ def no_utf8(payloads: pl.Series) -> Ints:
         # A loop over rows, only in a chunk that holds such a payload: Polars does not say which.
         return np.array([i for i, raw in enumerate(payloads) if not _is_utf8(raw)], np.int64)
     return np.empty(0, np.int64)
+
+
+def no_utf8_in(data: np.ndarray, begins: Ints, stops: Ints) -> Ints:
+    """Return the indices of the payloads in a buffer that are not UTF-8.
+
+    All of them and what is between them are looked at as one text: each is UTF-8 if that is, and
+    each begins and ends with a character.
+    """
+    if not len(begins):
+        return begins
+    whole = data[begins[0] : stops[-1]]
+    sizes = pa.py_buffer(np.array([0, len(whole)]))
+    text = pa.LargeStringArray.from_buffers(1, sizes, pa.py_buffer(whole))
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        return no_utf8(copied(data, begins, stops))
+    inside = data[begins] & 0xC0 == 0x80
+    inside[1:] |= data[stops[:-1]] & 0xC0 == 0x80
+    return no_utf8(copied(data, begins, stops)) if inside.any() else begins[:0]
 
 
 def _is_utf8(raw: bytes | None) -> bool:

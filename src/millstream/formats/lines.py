@@ -1,8 +1,8 @@
 r"""A stream of bytes cut into lines, the documents of files, sockets and pipes.
 
 in      blocks of bytes in order, and rules: which byte ends a line, which quotes hide it
-out     Binary payloads without their line ends, the place where each begins in the stream, and the
-        place after the last one
+out     lines without their line ends, as spans of a buffer that is never written to again; the
+        place where each begins in the stream, and the place after the last one
 state   the bytes that are not given out yet; of a line longer than ``bytes_max`` only the first
         ones are kept, it is given out as ``long`` when its end has come
 notes   blank lines, and comments where CSV allows them, are no documents. A CSV line end inside
@@ -27,6 +27,7 @@ NONE = -1
 LINE_BYTES_MAX = 64 << 20
 KEPT_OF_LONG_LINE = 1 << 10
 _NEWLINE, _RETURN = 0x0A, 0x0D
+_NOTHING = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,46 @@ def line_rules(formats: Mapping[str, Any], owner: str, *, newline: int = _NEWLIN
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Some lines: payloads, where each begins, which are too long, the place after the last one."""
+    """Some lines: where each lies in ``data`` and where it began in the stream.
 
-    payloads: pl.Series
+    ``long`` tells which are too long, ``after`` is the place after the last one.
+    """
+
+    data: np.ndarray
+    begins: np.ndarray
+    stops: np.ndarray
     places: np.ndarray
     long: np.ndarray
     after: int
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes the lines have together."""
+        return int((self.stops - self.begins).sum())
+
+    @property
+    def payloads(self) -> pl.Series:
+        """The lines as a Binary series, copied anew at each call."""
+        return copied(self.data, self.begins, self.stops)
+
+    def some(self, index: np.ndarray) -> pl.Series:
+        """Return some of the lines as a Binary series."""
+        return copied(self.data, self.begins[index], self.stops[index])
+
+
+def copied(data: np.ndarray, begins: np.ndarray, stops: np.ndarray) -> pl.Series:
+    """Return spans of a buffer as a Binary series of its own."""
+    offsets = np.zeros(len(begins) + 1, np.int64)
+    np.cumsum(stops - begins, out=offsets[1:])
+    out = np.empty(int(offsets[-1]), np.uint8)
+    copy_spans(int(data.ctypes.data), begins, offsets, int(out.ctypes.data))
+    arrow = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(begins), [None, pa.py_buffer(offsets), pa.py_buffer(out)]
+    )
+    return pl.Series(arrow, dtype=pl.Binary)
 
 
 class LineBuffer:
@@ -77,11 +112,12 @@ class LineBuffer:
         self._rules = rules
         self._bytes_max = bytes_max
         self._data = np.empty(0, np.uint8)
+        self._room = self._data
         self._at = 0
         self._place = place
         self._after = place
         self._ended = False
-        self._long: tuple[int, bytes] | None = None
+        self._long: tuple[int, np.ndarray] | None = None
 
     @property
     def bytes_max(self) -> int:
@@ -93,13 +129,25 @@ class LineBuffer:
         """How many bytes wait here."""
         return len(self._data) - self._at
 
+    def room(self, size: int) -> memoryview:
+        """Return room for the next bytes of the stream, in a new buffer: say what is ``filled``."""
+        self._room = np.empty(self.held_bytes + size, np.uint8)
+        return self._room[self.held_bytes :].data
+
+    def filled(self, count: int) -> None:
+        """Take the first ``count`` bytes of the room as the next ones of the stream."""
+        if count:
+            held = self.held_bytes
+            self._room[:held] = self._data[self._at :]
+            self._data = self._room[: held + count]
+            self._at = 0
+        self._room = self._data
+
     def feed(self, block: bytes) -> None:
         """Add the next bytes of the stream."""
-        if not block:
-            return
-        new = np.frombuffer(block, np.uint8)
-        self._data = np.concatenate([self._data[self._at :], new]) if self.held_bytes else new
-        self._at = 0
+        if block:
+            self.room(len(block))[:] = block
+            self.filled(len(block))
 
     def finish(self) -> None:
         """The stream has ended: what is left is the last line."""
@@ -110,8 +158,8 @@ class LineBuffer:
         if self._long is not None:
             return self._end_of_long()
         lines = self._cut(lines_max)
-        if not len(lines.payloads) and not self._ended and self.held_bytes > self._bytes_max:
-            start = self._data[self._at : self._at + KEPT_OF_LONG_LINE].tobytes()
+        if not len(lines) and not self._ended and self.held_bytes > self._bytes_max:
+            start = self._data[self._at : self._at + KEPT_OF_LONG_LINE].copy()
             self._long = (self._place, start)
             return self._end_of_long()
         return lines
@@ -125,41 +173,36 @@ class LineBuffer:
         self._at += dropped
         if not len(ends) and not self._ended:
             # The place stays before the line: a restart must not begin in the middle of it.
-            return self._lines(pl.Series([], dtype=pl.Binary), np.empty(0, np.int64), self._after)
+            return self._lines(_NOTHING, _NOTHING, _NOTHING, self._after)
         (place, start), self._long = self._long, None
-        return self._lines(pl.Series([start]), np.array([place]), self._place, long=True)
+        self._after = self._place
+        first, stop = np.zeros(1, np.int64), np.array([len(start)])
+        return Lines(start, first, stop, np.array([place]), np.ones(1, np.bool_), self._after)
 
     def _cut(self, lines_max: int) -> Lines:
         rules = self._rules
-        room = min(lines_max, self.held_bytes) + 1
-        out = np.empty(self.held_bytes, np.uint8)
-        offsets, places = np.empty(room, np.int64), np.empty(room, np.int64)
-        count, after = cut_lines(
+        most = min(lines_max, self.held_bytes)
+        begins, stops = np.empty(most, np.int64), np.empty(most, np.int64)
+        count, after = find_lines(
             int(self._data.ctypes.data),
             self._at,
             len(self._data),
             self._ended,
-            lines_max,
             (rules.newline, rules.delimiter, rules.quote, rules.escape, rules.comment),
             rules.keep_blank,
-            int(out.ctypes.data),
-            offsets,
-            places,
+            begins,
+            stops,
         )
-        places = places[:count] + (self._place - self._at)
+        places = begins[:count] + (self._place - self._at)
         self._place += after - self._at
         self._at = after
-        arrow = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(out)]
-        )
-        return self._lines(pl.Series(arrow, dtype=pl.Binary), places, self._place)
+        return self._lines(begins[:count], stops[:count], places, self._place)
 
     def _lines(
-        self, payloads: pl.Series, places: np.ndarray, after: int, *, long: bool = False
+        self, begins: np.ndarray, stops: np.ndarray, places: np.ndarray, after: int
     ) -> Lines:
         self._after = after
-        sizes = payloads.bin.size().to_numpy()
-        return Lines(payloads, places, (sizes > self._bytes_max) | long, after)
+        return Lines(self._data, begins, stops, places, stops - begins > self._bytes_max, after)
 
 
 def joined_lines(payloads: pl.Series, newline: bytes = b"\n") -> bytes:
@@ -236,24 +279,30 @@ def _quoted_end(
 
 
 @kernel
-def cut_lines(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+def copy_spans(buf: int, begins: np.ndarray, offsets: np.ndarray, out: int) -> None:
+    """Copy the spans that begin at ``begins`` to ``out``, each to its offset."""
+    for i in range(len(begins)):
+        copy_bytes(out + offsets[i], buf + begins[i], offsets[i + 1] - offsets[i])
+
+
+@kernel
+def find_lines(
     buf: int,
     pos: int,
     end: int,
     ended: bool,
-    lines_max: int,
     marks: tuple[int, int, int, int, int],
     keep_blank: bool,
-    out: int,
-    offsets: np.ndarray,
-    places: np.ndarray,
+    begins: np.ndarray,
+    stops: np.ndarray,
 ) -> tuple[int, int]:
-    """Copy complete lines to ``out``; returns their number and the place after the last one."""
+    """Find complete lines, as many as there is room for.
+
+    Returns their number and the place after the last one.
+    """
     newline, delimiter, quote, escape, comment = marks
     count = 0
-    at = 0
-    offsets[0] = 0
-    while count < lines_max and pos < end:
+    while count < len(begins) and pos < end:
         if quote < 0:
             stop = _plain_end(buf, pos, end, newline)
         else:
@@ -268,9 +317,7 @@ def cut_lines(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
             stop > begin and comment >= 0 and byte_at(buf, begin) == comment
         ):
             continue
-        copy_bytes(out + at, buf + begin, stop - begin)
-        at += stop - begin
-        places[count] = begin
+        begins[count] = begin
+        stops[count] = stop
         count += 1
-        offsets[count] = at
     return count, pos

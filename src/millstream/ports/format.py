@@ -37,11 +37,26 @@ class Decoded:
 
 
 class Decoder(ABC):
-    """Turns payloads into rows of one schema. Stateless; safe to call from one thread at a time."""
+    """Turns payloads into rows of one schema. Stateless; safe to call from one thread at a time.
+
+    ``several_threads`` says that it may also be called from several threads at once, and that a
+    document's rows do not depend on its neighbours.
+    """
+
+    several_threads: bool = False
 
     @abstractmethod
     def decode(self, payloads: pl.Series) -> Decoded:
         """Decode a Binary series; a null payload is an error of its document."""
+
+    def decode_in(self, data: np.ndarray, begins: np.ndarray, stops: np.ndarray) -> Decoded | None:
+        """Decode payloads where they lie in a buffer of bytes, each from its begin to its stop.
+
+        They come in order, with nothing but line ends and lines without a meaning between them.
+        None: this decoder takes a series (always, not only for these payloads).
+        """
+        del data, begins, stops
+        return None
 
 
 class Encoder(ABC):
@@ -80,10 +95,18 @@ class PartDecoder(Decoder):
     def __init__(self, inner: Decoder, columns: tuple[str, ...]) -> None:
         self._inner = inner
         self._columns = columns
+        self.several_threads = inner.several_threads
 
     def decode(self, payloads: pl.Series) -> Decoded:
         """Decode a Binary series and keep the columns asked for."""
-        decoded = self._inner.decode(payloads)
+        return self._kept(self._inner.decode(payloads))
+
+    def decode_in(self, data: np.ndarray, begins: np.ndarray, stops: np.ndarray) -> Decoded | None:
+        """Decode payloads where they lie, and keep the columns asked for."""
+        decoded = self._inner.decode_in(data, begins, stops)
+        return None if decoded is None else self._kept(decoded)
+
+    def _kept(self, decoded: Decoded) -> Decoded:
         hidden = [name for name in decoded.frame.columns if name.startswith("$")]
         kept = [*self._columns, *hidden]
         # A selection of nothing would forget how many rows there are; drop does not.

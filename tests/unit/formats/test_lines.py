@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,3 +100,23 @@ def test_a_restart_never_begins_inside_a_long_line() -> None:
     buffer.feed(b"xx\n")
     lines = buffer.take(9)
     assert (lines.places.tolist(), lines.long.tolist(), lines.after) == ([3], [True], 56)
+
+
+def test_lines_that_were_given_out_are_not_written_over() -> None:
+    """They are spans of a buffer; what comes later goes to another one."""
+    buffer = LineBuffer(LineRules())
+    room = buffer.room(8)
+    room[:5] = b"ab\nc\xff"
+    buffer.filled(5)
+    first = buffer.take(9)
+    for _ in range(3):
+        room = buffer.room(4)
+        room[:2] = b"d\n"
+        buffer.filled(2)
+        assert len(buffer.take(9)) == 1
+    buffer.room(4)
+    buffer.filled(0)
+    buffer.finish()
+    assert (len(buffer.take(9)), buffer.held_bytes) == (0, 0)
+    assert (first.payloads.to_list(), first.size_bytes, first.after) == ([b"ab"], 2, 3)
+    assert first.some(np.array([0, 0])).to_list() == [b"ab", b"ab"]

@@ -1,0 +1,106 @@
+"""Files in blocks: how much is read at once never shows in the rows, the places, the rejected."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millstream.connect import files_read
+from millstream.ports.connector import Chunk, End
+from millstream.ports.registry import source_for
+from tests.connect.test_files import files_table, json_lines
+
+JSON = json_lines(1, 22, 333) + b"oops\n\r\n\n" + json_lines(4)[:-1] + b"\r\n" + json_lines(5)[:-1]
+CSV = b'b,a\n"1\n2",1\nb2,2\r\nx,y\n"3""4",3\n'
+
+
+def chunks(path: Path, max_rows: int, resume: Any = None, **options: Any) -> list[Chunk]:
+    table = files_table(path, "csv" if path.name.startswith("c") else "json", **options)
+    reader = source_for(table).open("files", resume=resume)
+    found = []
+    try:
+        while (chunk := reader.poll(max_rows=max_rows, timeout_s=0)) is not None:
+            found.append(chunk)
+    except End:
+        pass
+    finally:
+        reader.close()
+    return found
+
+
+def told(found: list[Chunk]) -> list[Any]:
+    """Return everything that is told of the documents."""
+    said: list[Any] = []
+    for chunk in found:
+        assert chunk.offsets is not None
+        rejected = [] if chunk.rejected is None else chunk.rejected.rows()
+        good = zip(chunk.offsets.to_list(), chunk.frame.rows(), strict=True)
+        said.append((list(good), rejected, chunk.resume, chunk.bytes))
+    return said
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "options"),
+    [
+        ("j.json", JSON, {}),
+        ("c.csv", CSV, {"header": "true"}),
+        ("j.json.gz", gzip.compress(JSON), {}),
+    ],
+)
+@pytest.mark.parametrize("max_rows", [1, 2, 100])
+def test_a_border_at_every_byte(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    data: bytes,
+    options: dict[str, str],
+    max_rows: int,
+) -> None:
+    """Blocks of one byte to the whole file: each line is cut at each of its bytes once."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    wanted = told(chunks(path, max_rows, **options))
+    assert sum(len(bad) for _, bad, _, _ in wanted) == 1
+    for size in range(1, len(JSON) + 2):
+        monkeypatch.setattr(files_read, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(files_read, "_BLOCK_BYTES_MAX", size)
+        assert told(chunks(path, max_rows, **options)) == wanted
+
+
+def test_a_restart_after_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read ahead is not given out: a place is behind the last line of its chunk."""
+    path = tmp_path / "j.json"
+    path.write_bytes(JSON)
+    wanted = told(chunks(path, 1))
+    for size in (1, 7, 1 << 20):
+        monkeypatch.setattr(files_read, "_BLOCK_BYTES", size)
+        for i, (_, _, resume, _) in enumerate(wanted):
+            assert told(chunks(path, 1, resume)) == wanted[i + 1 :]
+
+
+def test_a_follower_does_not_wait_for_a_full_block(tmp_path: Path) -> None:
+    """A line that is complete is given out; half of one waits, and is read on from there."""
+    path = tmp_path / "j.json"
+    followed = {"source.monitor-interval": "1ms"}
+    reader = source_for(files_table(path.parent, **followed)).open("files", resume=None)
+    said: list[Any] = []
+
+    def poll() -> None:
+        chunk = reader.poll(max_rows=10_000, timeout_s=1)
+        if chunk is not None:
+            assert chunk.offsets is not None
+            said.extend(zip(chunk.offsets.to_list(), chunk.frame["a"].to_list(), strict=True))
+
+    data = json_lines(1, 2, 3)
+    line = len(json_lines(1))
+    with path.open("ab", buffering=0) as file:
+        for begin, stop, lines in ((0, line + 3, 1), (line + 3, 2 * line, 2), (2 * line, None, 3)):
+            file.write(data[begin:stop])
+            while len(said) < lines:
+                poll()
+            assert len(said) == lines
+    reader.close()
+    assert said == [(0, 1), (line, 2), (2 * line, 3)]
