@@ -274,7 +274,7 @@ def measured(
     return {
         "most_per_s": most,
         "most_limited_by": by,
-        "commit": asdict(latency_of(commits)),
+        **({"commit": asdict(latency_of(commits))} if len(commits) else {}),
         "interval_ms": run.delivery.interval_ms,
         "right": not wrong,
         "wrong": "; ".join(wrong),

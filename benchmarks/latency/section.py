@@ -3,7 +3,7 @@
 case     ``inside-window``, ``kafka-keyed-eo100``; every case has one contender, ours. ``alo`` is at
          least once, ``eo100`` exactly once with a checkpoint every 100 ms
 figures  in the ``notes`` of each run; several rounds: the median of each percentile
-plots    results/latency-inside and -kafka, PNG and SVG, where matplotlib is installed;
+plots    results/latency-inside and one per delivery, PNG and SVG, where matplotlib is installed;
          made anew whenever the report of the section is, from the same figures
 """
 
@@ -51,8 +51,6 @@ BETWEEN = (
 SHOWN = ("p50", "p99", "p999", "p9999", "max")
 RATE_JUDGED = 10_000
 LIMIT_S = 400.0
-_PANELS_MAX = 4
-"""Of one plot; more panels beside each other could not be read."""
 _PATHS = {"PYTHONPATH": os.pathsep.join((str(CHECKOUT / "src"), str(CHECKOUT)))}
 
 METHOD = """\
@@ -131,15 +129,18 @@ def text(outcomes: Sequence[Outcome]) -> str:
     between = [o for o in outcomes if o.contender.case.startswith("kafka")]
     parts = [METHOD, *_plots(inside, "inside", "inside one process"), _table(inside)]
     parts.append(METHOD_KAFKA.format(version=kafka.VERSION))
-    parts += [*_plots(between, "kafka", "from Kafka to Kafka"), _table(between), _most(between)]
+    for how in dict.fromkeys(o.contender.case.rpartition("-")[2] for o in between):
+        some = [o for o in between if o.contender.case.endswith(f"-{how}")]
+        parts += _plots(some, f"kafka-{how}", f"from Kafka to Kafka, {how}")
+    parts += [_table(between), _most(between)]
     return "\n\n".join(part for part in (*parts, _wrong(between)) if part)
 
 
 def _table(outcomes: Sequence[Outcome]) -> str:
     head = "| case | events/s | p50 | p99 | p99.9 | p99.99 | max | generator p99 | machine p99.99 "
-    head += "| commit p50 | commit p99 |"
+    head += "| commit p50 | commit p99 |" if any(map(_commits, outcomes)) else "|"
     rows = [row for outcome in outcomes for row in _rows(outcome)]
-    return "\n".join([head, "|---|" + "--:|" * 10, *rows]) if rows else ""
+    return "\n".join([head, "|---|" + "--:|" * (head.count("|") - 2), *rows]) if rows else ""
 
 
 def _most(outcomes: Sequence[Outcome]) -> str:
@@ -228,18 +229,22 @@ def _found_ms(outcomes: Sequence[Outcome], case: str, rate: float, key: str) -> 
     return _median(found, "latency", key) if found else None
 
 
+def _commits(outcome: Outcome) -> list[Mapping[str, Any]]:
+    """Return what each round says of its commits; nothing where there are none."""
+    return [run.notes["commit"] for run in outcome.runs if "commit" in run.notes]
+
+
 def _commit_cells(outcome: Outcome) -> list[str]:
-    commits = [run.notes["commit"] for run in outcome.runs if "commit" in run.notes]
-    if not any(commit["events"] for commit in commits):
-        return ["", ""]
+    commits = _commits(outcome)
+    if not commits:
+        return []
     return [f"{statistics.median(c[key] for c in commits):.2f}" for key in ("p50", "p99")]
 
 
 def _commit_ms(outcomes: Sequence[Outcome], case: str) -> float | None:
     outcome = of(outcomes, case, OURS)
-    if outcome is None or not outcome.runs:
-        return None
-    return float(statistics.median(run.notes["commit"]["p50"] for run in outcome.runs))
+    commits = [] if outcome is None else _commits(outcome)
+    return float(statistics.median(c["p50"] for c in commits)) if commits else None
 
 
 def _target(
@@ -288,12 +293,8 @@ def _plots(outcomes: Sequence[Outcome], name: str, title: str) -> list[str]:
             )
             lines.append(Line(label, points, faint=part == "stalls"))
         panels.append((outcome.contender.case.partition("-")[2], lines))
-    shown = []
-    for number, first in enumerate(range(0, len(panels), _PANELS_MAX), 1):
-        place = RESULTS / (f"latency-{name}" if number == 1 else f"latency-{name}-{number}")
-        try:
-            files = plot(panels[first : first + _PANELS_MAX], f"Latency {title}", place)
-        except MissingExtra:
-            return []
-        shown.append(f"![Latency {title}](results/{files[0].name})")
-    return ["\n\n".join(shown)] if shown else []
+    try:
+        files = plot(panels, f"Latency {title}", RESULTS / f"latency-{name}") if panels else []
+    except MissingExtra:
+        files = []
+    return [f"![Latency {title}](results/{files[0].name})"] if files else []
