@@ -108,7 +108,7 @@ class Settings:
     split_quantum_rows: int = option(
         "engine.split-quantum-rows",
         "Rows taken from one split before another one has its turn.",
-        default=8_192,
+        default=32_768,
         kind="int",
     )
     latency_target_ms: int = option(

@@ -21,6 +21,9 @@ from millstream.ports.connector import Chunk, End, Reader, Source
 POLL_ALONE_S = 0.1
 POLL_ROUND_S = 0.005
 CHUNKS_AHEAD_MAX = 4
+SPLITS_WHOLE_MAX = 16
+"""So many splits give whole quanta; of more splits the chunks are smaller, as all of them are in
+memory at once where the order of a bounded run asks for the next one of each."""
 END_S = 10.0
 """So long the end of a run waits for a reader that is busy in its system."""
 
@@ -145,9 +148,11 @@ class Reading(Actor):
 
     def _ready(self) -> list[Split]:
         """Return the splits to read from now."""
-        if self._bytes_queued >= self._bytes_max:
-            return []
         ahead = 1 if self.is_short else CHUNKS_AHEAD_MAX
+        if self._bytes_queued >= self._bytes_max:
+            # A bounded run waits for the next chunk of every split (decision 0002), whatever the
+            # others have.
+            ahead = 1 if self.source.bounded else 0
         return [s for s in list(self.splits.values()) if not s.ended and len(s.queue) < ahead]
 
     def _round(self, wait_s: float) -> bool:
@@ -167,15 +172,9 @@ class Reading(Actor):
         return bool(ready)
 
     def _poll(self, split: Split, timeout_s: float) -> bool:
-        alone = len(self.splits) == 1
-        rows = self.rows_wanted if alone else self._quantum_rows
-        if (
-            alone or not self.source.bounded
-        ):  # else the quantum is part of the order (decision 0002)
-            rows = min(rows, self.rows_fit)
         began_s, cpu_s = time.perf_counter(), time.thread_time()
         try:
-            chunk = split.reader.poll(max_rows=rows, timeout_s=timeout_s)
+            chunk = split.reader.poll(max_rows=self._rows_of_poll(), timeout_s=timeout_s)
         except End:
             split.ended = True
             self._inbox.notify()
@@ -191,6 +190,16 @@ class Reading(Actor):
             self.bytes_read += chunk.bytes
         self._inbox.notify()
         return True
+
+    def _rows_of_poll(self) -> int:
+        """Return how many rows of a split are asked for at once."""
+        splits = len(self.splits)
+        if splits == 1:
+            return min(self.rows_wanted, self.rows_fit)
+        quantum = max(1, self._quantum_rows * SPLITS_WHOLE_MAX // max(SPLITS_WHOLE_MAX, splits))
+        if self.source.bounded:
+            return quantum  # part of the order (decision 0002): a function of the data alone
+        return min(quantum, self.rows_wanted, self.rows_fit)
 
     def _commit(self, split: Split) -> None:
         with self._lock:

@@ -70,3 +70,82 @@ def test_splits_of_their_own_never_wait_for_one_another() -> None:
     reading = reading_of(source)
     reading.step(0.01)
     assert source.polls == [("a", False), ("b", False)]
+
+
+class Greedy(Reader):
+    """Gives as many rows as are asked for."""
+
+    def __init__(self, asked: list[tuple[str, int]], split: str) -> None:
+        self._asked, self._split = asked, split
+
+    def poll(self, *, max_rows: int, timeout_s: float) -> Chunk | None:
+        self._asked.append((self._split, max_rows))
+        return Chunk(frame=pl.DataFrame({"n": range(max_rows)}), resume=1)
+
+
+class Many(Source):
+    """Any number of splits that never run dry."""
+
+    def __init__(self, count: int, *, bounded: bool) -> None:
+        self.bounded = bounded
+        self.asked: list[tuple[str, int]] = []
+        self._count = count
+
+    def splits(self) -> Sequence[str]:
+        return [str(n) for n in range(self._count)]
+
+    def open(self, split: str, *, resume: Any | None) -> Reader:
+        return Greedy(self.asked, split)
+
+
+def many_of(source: Source, *, bytes_max: int) -> Reading:
+    reading = Reading(
+        source, {}, Inbox(RealWorld()), bytes_max=bytes_max, quantum_rows=1024,
+        discovery_interval_s=60.0, name="many",
+    )  # fmt: skip
+    reading.discover()
+    return reading
+
+
+def test_the_order_of_a_bounded_run_gets_a_chunk_of_every_split_whatever_the_budget() -> None:
+    """It waits for each split's next chunk: a budget spent on the others would stop it for good."""
+    source = Many(3, bounded=True)
+    reading = many_of(source, bytes_max=1)
+    for _ in range(3):
+        reading.step(0.0)
+    assert [len(s.queue) for s in reading.splits.values()] == [1, 1, 1], "one, and no more"
+    reading.take(reading.splits["1"])
+    reading.step(0.0)
+    assert [split for split, _ in source.asked] == ["0", "1", "2", "1"]
+
+
+def test_a_live_run_keeps_to_the_budget() -> None:
+    """Nobody waits for a certain split there, so that no split is worth the memory."""
+    source = Many(3, bounded=False)
+    reading = many_of(source, bytes_max=1)
+    for _ in range(3):
+        reading.step(0.0)
+    reading.take(reading.splits["1"])
+    reading.step(0.0)
+    assert [split for split, _ in source.asked] == ["0", "1", "2"]
+
+
+def test_chunks_of_many_splits_are_small_and_no_function_of_speed() -> None:
+    """All splits of a bounded run have a chunk in memory, the same one on every machine."""
+    for count, expected in ((2, 1024), (16, 1024), (64, 256)):
+        source = Many(count, bounded=True)
+        reading = many_of(source, bytes_max=1 << 30)
+        reading.rows_wanted = reading.rows_fit = 10
+        reading.step(0.0)
+        assert {rows for _, rows in source.asked} == {expected}
+
+
+def test_a_live_run_with_several_splits_asks_for_no_more_than_a_batch() -> None:
+    """A slow query has small batches; chunks of a whole quantum would make them large again."""
+    source = Many(2, bounded=False)
+    reading = many_of(source, bytes_max=1 << 30)
+    for rows_wanted, expected in ((100, 100), (5000, 1024)):
+        source.asked.clear()
+        reading.rows_wanted = rows_wanted
+        reading.step(0.0)
+        assert {rows for _, rows in source.asked} == {expected}
