@@ -209,7 +209,8 @@ class _Shared:
         "Client properties (bootstrap.servers, group.id, security.protocol, sasl.*, ssl.* …). "
         "Unless said otherwise a sink has linger.ms 2 (more makes larger batches of few rows, "
         "and is waited for), a source queued.min.messages 200000, "
-        "queued.max.messages.kbytes 65536, fetch.wait.max.ms 100.",
+        "queued.max.messages.kbytes 65536, fetch.wait.max.ms 100, "
+        "max.partition.fetch.bytes 4194304, fetch.max.bytes 16777216.",
         default={},
         kind="properties",
     )
