@@ -61,6 +61,8 @@ FIRST_RESULT_S = 120.0
 QUIET_S = 0.4
 DRAIN_S = 15.0
 STOP_S = 20.0
+ANSWER_S = 120.0
+"""A part that is silent for so long is broken, not slow."""
 BEGIN_AFTER_S = 0.05
 LIMITED_SHARE = 0.9
 """A generator that took so much of a burst's time was what limited it."""
@@ -160,7 +162,7 @@ class Running:
             time.sleep(0.02)
 
 
-def _answer(pipe: Any, limit_s: float = 60.0) -> Any:
+def _answer(pipe: Any, limit_s: float = ANSWER_S) -> Any:
     if not pipe.poll(limit_s):
         raise SystemExit("a part of the benchmark gave no answer")
     return pipe.recv()
