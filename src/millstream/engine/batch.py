@@ -12,6 +12,7 @@ without rows carries a mark. Hidden columns ride along through filters and proje
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,29 @@ SPLIT = "$split"
 OFFSET = "$offset"
 HIDDEN = (OP, MARK, SPLIT, OFFSET)
 
-__all__ = ["FINAL_MARK_MS", "HIDDEN", "MARK", "OFFSET", "OP", "SPLIT", "Batch", "Op"]
+__all__ = [
+    "FINAL_MARK_MS",
+    "HIDDEN",
+    "MARK",
+    "OFFSET",
+    "OP",
+    "SPLIT",
+    "Batch",
+    "Op",
+    "picked",
+    "without",
+]
+
+
+def picked(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Return columns of a frame in this order; ``select`` would plan a query for it each time."""
+    return frame[list(names)] if names else frame.select()
+
+
+def without(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
+    """Return a frame without these columns, which it need not have; no query is planned either."""
+    left = [c for c in frame.columns if c not in names]
+    return frame if len(left) == frame.width else picked(frame, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +78,7 @@ class Batch:
 
     def data(self) -> pl.DataFrame:
         """Return the user's columns."""
-        hidden = [c for c in HIDDEN if c in self.frame.columns]
-        return self.frame.drop(hidden) if hidden else self.frame
+        return without(self.frame, HIDDEN)
 
     def weights(self) -> np.ndarray | None:
         """Return +1 for inserts and -1 for retractions per row (int8), or None for all +1."""

@@ -21,7 +21,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, OP, SPLIT, Batch
+from millstream.engine.batch import (
+    FINAL_MARK_MS,
+    HIDDEN,
+    MARK,
+    OFFSET,
+    OP,
+    SPLIT,
+    Batch,
+    picked,
+    without,
+)
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.migrations import restore
 from millstream.engine.operator import Ask, Asking, Operator, Outputs, Snapshot
@@ -277,7 +287,7 @@ class Graph:
         frames = self._waiting.pop(index, {})
         due = batch.read_at_ms - 1
         # Event-time marks say nothing here.
-        rows = {port: _one(frames[port]).drop(MARK, strict=False) for port in sorted(frames)}
+        rows = {port: without(_one(frames[port]), (MARK,)) for port in sorted(frames)}
         for port, frame in rows.items():
             step.count.rows_in += frame.height
             step.count.batches += 1
@@ -400,14 +410,14 @@ class Graph:
         frames = self._waiting.pop(index, {}).get(0)
         if frames is None:
             return
-        frame = _one(frames).drop(*HIDDEN[1:], strict=False)
+        frame = without(_one(frames), HIDDEN[1:])
         step.count.rows_in += frame.height
         step.count.batches += 1
         if isinstance(step.node, Write):
             frame = _renamed(frame, step.node.table.writable.names)
             self._delivered.append(Delivery(self.sinks.index(index), frame))
             return
-        step.count.rows_out += self._send(step.out, (frame.select(step.node.schema.names),))
+        step.count.rows_out += self._send(step.out, (picked(frame, step.node.schema.names),))
 
 
 def _parts_by_mark(batch: Batch, last_ms: int) -> Iterable[tuple[Batch, int]]:
@@ -428,7 +438,12 @@ def later(mark_ms: int, by_ms: int) -> int:
 def _renamed(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
     """Give the columns the sink's names; they fit by position, ``$op`` stays."""
     data = [c for c in frame.columns if c != OP]
-    return frame.rename(dict(zip(data, names, strict=True)))
+    if data == list(names):
+        return frame
+    names_of = dict(zip(data, names, strict=True))
+    renamed = frame.clone()
+    renamed.columns = [names_of.get(c, c) for c in frame.columns]
+    return renamed
 
 
 def _one(frames: list[pl.DataFrame]) -> pl.DataFrame:

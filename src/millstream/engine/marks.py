@@ -17,6 +17,30 @@ import numpy as np
 LOWEST_MS = -(2**63)
 
 
+@dataclass(frozen=True, slots=True)
+class Under:
+    """The marks a block's rows arrived under: few ask for them, where no row is behind its own."""
+
+    before: np.ndarray
+    """The running maximum of the split before each row."""
+    others: int | None
+    given_ms: int
+
+    def marks(self) -> np.ndarray:
+        """Return the mark each row arrived under."""
+        marks = self.before if self.others is None else np.minimum(self.before, self.others)
+        return np.maximum(marks, self.given_ms)
+
+    def is_behind(self, times: np.ndarray) -> bool:
+        """Tell whether some row's time is not after its mark."""
+        if not times.size:
+            return False
+        # No row came under a higher mark than the last one did.
+        last = int(self.before[-1])
+        highest = max(last if self.others is None else min(last, self.others), self.given_ms)
+        return int(times.min()) <= highest and bool(np.any(times <= self.marks()))
+
+
 @dataclass
 class SplitMarks:
     """The marks of every split of one scan."""
@@ -35,25 +59,23 @@ class SplitMarks:
             self._tell("n", split)
             self.splits[split] = LOWEST_MS
 
-    def advance(self, split: str, contributions: np.ndarray) -> np.ndarray:
-        """Take a block's contributions (int64 ms) and return the mark each row arrived under."""
+    def advance(self, split: str, contributions: np.ndarray) -> Under:
+        """Take a block's contributions (int64 ms) and return the marks its rows arrived under."""
         self._tell("b", split)
         self.add(split)
         self.idle.discard(split)
         start = self.splits[split]
         rows = contributions.size
         if not rows:
-            return contributions
-        highest = np.maximum.accumulate(contributions)
+            return Under(contributions, None, self.given_ms)
         before = np.empty(rows, dtype=np.int64)
         before[0] = start
-        np.maximum(highest[:-1], start, out=before[1:])
-        self.splits[split] = max(start, int(highest[-1]))
-        others = self._lowest(without=split)
-        marks = before if others is None else np.minimum(before, others)
-        marks = np.maximum(marks, self.given_ms)
+        before[1:] = contributions[:-1]
+        np.maximum.accumulate(before, out=before)
+        self.splits[split] = max(int(before[-1]), int(contributions[-1]))
+        under = Under(before, self._lowest(without=split), self.given_ms)
         self._give()
-        return marks
+        return under
 
     def set_idle(self, split: str) -> None:
         """Say that a split has been quiet for too long; its next row makes it active again."""

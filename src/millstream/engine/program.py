@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from millstream.engine.batch import HIDDEN, Batch
+from millstream.engine.batch import HIDDEN, Batch, picked, without
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
 from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
@@ -74,8 +74,7 @@ class Program(Operator):
             if bad is not None:
                 rejected.append(self._as_it_came(bad, batch.frame))
         leave = self._wants if AT in batch.frame.columns else {*self._wants, AT}
-        if leave:
-            frame = frame.drop(leave, strict=False)
+        frame = without(frame, leave)
         return Outputs(out=(frame,) if frame.height else (), rejected=tuple(rejected))
 
     @property
@@ -178,12 +177,12 @@ class _LoweredStage:
         if self.adds:
             return frame.with_columns(self.columns), None
         if self.only_picks is not None:
-            return frame.select(*self.only_picks, *hidden), None
+            return picked(frame, (*self.only_picks, *hidden)), None
         if not frame.height or all(not e.meta.root_names() for e in self.columns):
             # A projection of constants alone would have one row whatever its input's height.
             wide = frame.with_columns(self.columns)
             names = [e.meta.output_name() for e in self.columns]
-            return wide.select(*names, *hidden), None
+            return picked(wide, (*names, *hidden)), None
         return frame.select(*self.columns, *(pl.col(h) for h in hidden)), None
 
     def _passing(
@@ -192,7 +191,7 @@ class _LoweredStage:
         if self.columns:
             left = frame.select(*self.columns, *(pl.col(h) for h in hidden))
         elif self.leaves is not None:
-            left = frame.select([c for c in frame.columns if c in self.leaves or c in hidden])
+            left = picked(frame, [c for c in frame.columns if c in self.leaves or c in hidden])
         else:
             return frame.filter(predicate)
         return left.filter(frame.select(predicate).to_series())

@@ -15,19 +15,21 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, SPLIT, Batch
+from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, SPLIT, Batch, picked
 from millstream.engine.deduplicate import Seen
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import Context
-from millstream.engine.marks import LOWEST_MS, SplitMarks
+from millstream.engine.marks import LOWEST_MS, SplitMarks, Under
+from millstream.engine.operators.window_spec import milliseconds
 from millstream.engine.program import AT, Program
 from millstream.engine.rejects import rejected_rows, undecodable
 from millstream.engine.stages import Compute
 from millstream.expr.resolve import cast_to
-from millstream.expr.tree import Column, Expr, Named
+from millstream.expr.tree import Call, Column, Expr, Literal, Named
 from millstream.plan.nodes import Scan
-from millstream.plan.table import ColumnDef, Computed, Metadata, Table
+from millstream.plan.table import ColumnDef, Computed, Metadata, Table, Watermark
 from millstream.ports.registry import connector, metadata_type
+from millstream.types.logical import IntervalDay
 
 CONTRIBUTION = "$contribution"
 SEEN = "/seen"
@@ -74,8 +76,10 @@ class ScanStage:
         """Whether rows are numbered, to find again what the reader gave."""
         watermark = node.table.watermark
         self._time = None if watermark is None else watermark.column
+        self._behind_ms = None if watermark is None else _constant_delay_ms(watermark)
+        """How far each row's contribution is behind its time, where that is always the same."""
         self._contribution = None
-        if watermark is not None:
+        if watermark is not None and self._behind_ms is None:
             lowered = lower(watermark.expr, ctx)
             self._contribution = lowered.value.dt.epoch("ms").cast(pl.Int64).alias(CONTRIBUTION)
         self._gives = wanted
@@ -97,18 +101,21 @@ class ScanStage:
         """
         frames: list[pl.DataFrame] = []
         rejected: list[pl.DataFrame] = []
-        behind = False
+        came: list[Under] = []
+        gives_marks = self._gives_marks
         for block in blocks:
             frame = self._taken(block, read_at_ms, rejected)
             if self._time is not None:
-                frame, late = self._marked(frame, block.split)
-                behind = behind or late
+                under, behind = self._under(frame, block.split)
+                came.append(under)
+                gives_marks = gives_marks or behind
             frames.append(frame)
         if not frames:
             return Scanned(self._batch(pl.DataFrame(), read_at_ms), ())
         whole = frames[0] if len(frames) == 1 else pl.concat(frames)
-        if self._time is not None and not behind and not self._gives_marks:
-            whole = whole.drop(MARK)
+        if came and gives_marks:
+            marks = [under.marks() for under in came]
+            whole = whole.hstack([pl.Series(MARK, np.concatenate(marks), dtype=pl.Int64)])
         return Scanned(self._batch(whole, read_at_ms), tuple(rejected))
 
     def again(self, block: Block, read_at_ms: int) -> Scanned:
@@ -137,7 +144,8 @@ class ScanStage:
         if self._time is not None and frame[self._time].null_count():
             frame = self._timed(frame, block, rejected)
         hidden = HIDDEN if self.places else HIDDEN[:2]
-        return frame.select(*self._gives, *(c for c in hidden if c in frame.columns))
+        names = (*self._gives, *(c for c in hidden if c in frame.columns))
+        return frame if list(names) == frame.columns else picked(frame, names)
 
     def _timed(
         self, frame: pl.DataFrame, block: Block, rejected: list[pl.DataFrame]
@@ -151,16 +159,19 @@ class ScanStage:
         rejected.append(rejected_rows(came, reason, self.uid, port=0))
         return frame.filter(~nothing)
 
-    def _marked(self, frame: pl.DataFrame, split: str) -> tuple[pl.DataFrame, bool]:
-        """Give each row its mark, and tell whether some row is behind its own."""
+    def _under(self, frame: pl.DataFrame, split: str) -> tuple[Under, bool]:
+        """Return the marks of rows, and whether some row is behind its own."""
         assert self._time is not None, "only tables with a watermark have marks"
-        assert self._contribution is not None, "a watermark has an expression"
-        contributions = frame.select(self._contribution).to_series()
-        # A NULL contribution says nothing about time, as in Flink.
-        marks = self.marks.advance(split, contributions.fill_null(LOWEST_MS).to_numpy())
-        times = frame[self._time].dt.epoch("ms").to_numpy()
-        behind = bool(np.any(times <= marks))
-        return frame.with_columns(pl.Series(MARK, marks, dtype=pl.Int64)), behind
+        times = milliseconds(frame[self._time])
+        if self._behind_ms is not None:
+            contributions = times - self._behind_ms
+        else:
+            assert self._contribution is not None, "a watermark has an expression"
+            computed = frame.select(self._contribution).to_series()
+            # A NULL contribution says nothing about time, as in Flink.
+            contributions = computed.fill_null(LOWEST_MS).to_numpy()
+        under = self.marks.advance(split, contributions)
+        return under, under.is_behind(times)
 
 
 class _Compute(Program):
@@ -185,6 +196,20 @@ def _placed(block: Block, frame: pl.DataFrame) -> pl.DataFrame:
     split = pl.Series(SPLIT, [block.split]).new_from_index(0, frame.height)
     # Beside the others without an expression: this is done for every block.
     return frame.hstack([split, offsets.alias(OFFSET)])
+
+
+def _constant_delay_ms(watermark: Watermark) -> int | None:
+    """Return how far the mark stays behind the event time, where that is always the same."""
+    match watermark.expr:
+        case Column(name=name) if name == watermark.column:
+            return 0
+        case Call(
+            function="-",
+            args=(Column(name=name), Literal(value=int(delay_ms), type=IntervalDay())),
+        ) if name == watermark.column:
+            return delay_ms
+        case _:
+            return None
 
 
 def _computed(node: Scan, ctx: Context, seed: int) -> _Compute | None:

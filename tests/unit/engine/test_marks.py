@@ -34,7 +34,12 @@ def test_every_row_gets_the_mark_it_arrived_under(blocks: list[tuple[str, list[i
     marks.add("b")
     got: list[int] = []
     for split, values in blocks:
-        got.extend(marks.advance(split, np.array(values, dtype=np.int64)).tolist())
+        times = np.array(values, dtype=np.int64)
+        under = marks.advance(split, times)
+        assert under.is_behind(times) == bool((times <= under.marks()).any())
+        # Each just ahead of its own mark, some perhaps not ahead of the last one.
+        assert not under.is_behind(under.marks() + 1)
+        got.extend(under.marks().tolist())
     assert got == _naive(blocks)
 
 
@@ -58,4 +63,5 @@ def test_marks_survive_a_checkpoint() -> None:
     marks.end("a")
     marks.advance("b", np.array([7]))
     back = SplitMarks.from_json(marks.to_json())
-    assert back.advance("b", np.array([50])).tolist() == marks.advance("b", np.array([50])).tolist()
+    later = np.array([50])
+    assert back.advance("b", later).marks().tolist() == marks.advance("b", later).marks().tolist()
