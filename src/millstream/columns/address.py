@@ -66,8 +66,8 @@ def put_word(_: Any, base: Any, index: Any, value: Any) -> Any:
 
 WIDE = 16
 """So many bytes are looked at at once by :func:`first_of`."""
-_ALL = ir.IntType(8 * WIDE)
-_EACH = int.from_bytes(b"\x01" * WIDE, "little")
+FEW = 8
+"""And by :func:`first_of_few`, where a document has no more."""
 
 
 @intrinsic
@@ -92,19 +92,59 @@ def first_of(_: Any, base: Any, index: Any, one: Any, other: Any) -> Any:
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        several = ir.VectorType(_BYTE, WIDE)
-        address = builder.inttoptr(builder.add(args[0], args[1]), several.as_pointer())
-        found = builder.load(address, align=1)
-        met = None
-        for sought in args[2:]:
-            # The byte in all places at once, a constant once this is compiled.
-            whole = builder.mul(builder.zext(builder.trunc(sought, _BYTE), _ALL), _ALL(_EACH))
-            every = builder.bitcast(whole, several)
-            same = builder.icmp_unsigned("==", found, every)
-            met = same if met is None else builder.or_(met, same)
-        bits = builder.zext(builder.bitcast(met, ir.IntType(WIDE)), _HALF)
-        stopped = builder.or_(bits, _HALF(1 << WIDE))
-        at = builder.cttz(stopped, ir.IntType(1)(1))
-        return builder.zext(at, _WORD)
+        return _first_of(builder, args, WIDE)
 
     return types.int64(types.int64, types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def first_of_few(_: Any, base: Any, index: Any, one: Any, other: Any) -> Any:
+    """Do what :func:`first_of` does with ``FEW`` bytes."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _first_of(builder, args, FEW)
+
+    return types.int64(types.int64, types.int64, types.int64, types.int64), build
+
+
+def _first_of(builder: Any, args: Any, width: int) -> Any:
+    found = _vector_at(builder, args, width)
+    all_bits = ir.IntType(8 * width)
+    each = all_bits(int.from_bytes(b"\x01" * width, "little"))
+    met = None
+    for sought in args[2:]:
+        # The byte in all places at once, a constant once this is compiled.
+        whole = builder.mul(builder.zext(builder.trunc(sought, _BYTE), all_bits), each)
+        same = builder.icmp_unsigned("==", found, builder.bitcast(whole, found.type))
+        met = same if met is None else builder.or_(met, same)
+    return _first_set(builder, met, width)
+
+
+@intrinsic
+def first_no_digit(_: Any, base: Any, index: Any) -> Any:
+    """Return which of the ``WIDE`` bytes at ``base + index`` is the first that is no digit.
+
+    ``WIDE`` where all are.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = _vector_at(builder, args, WIDE)
+        above_zero = builder.sub(found, found.type([_BYTE(0x30)] * WIDE))
+        other = builder.icmp_unsigned(">", above_zero, found.type([_BYTE(9)] * WIDE))
+        return _first_set(builder, other, WIDE)
+
+    return types.int64(types.int64, types.int64), build
+
+
+def _vector_at(builder: Any, args: Any, width: int) -> Any:
+    """Load the bytes at the sum of the first two arguments."""
+    several = ir.VectorType(_BYTE, width)
+    address = builder.inttoptr(builder.add(args[0], args[1]), several.as_pointer())
+    return builder.load(address, align=1)
+
+
+def _first_set(builder: Any, flags: Any, width: int) -> Any:
+    """Return the place of the first flag that is set, ``width`` where none is."""
+    bits = builder.zext(builder.bitcast(flags, ir.IntType(width)), _HALF)
+    stopped = builder.or_(bits, _HALF(1 << width))
+    return builder.zext(builder.cttz(stopped, ir.IntType(1)(1)), _WORD)

@@ -75,6 +75,7 @@ _FAST_DIGITS = 18
 _PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _REAL_TEXT = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _REAL_WORDS = {"NaN": np.nan, "Infinity": np.inf, "+Infinity": np.inf, "-Infinity": -np.inf}
+_NONE_BAD = np.zeros(0, np.bool_)
 _EXACT = decimal.Context(prec=2 * t.logical.MAX_PRECISION, rounding=decimal.ROUND_HALF_UP)
 
 
@@ -183,19 +184,35 @@ def texts(spans: Spans) -> tuple[pl.Series, Mask]:
     gather_text(
         spans.address, spans.starts, spans.ends, spans.kinds, int(out.ctypes.data), offsets, bad
     )
-    good = (spans.kinds > NULL) & ~bad
+    whole = not bad.any() and bool(spans.kinds.min(initial=TEXT) > NULL)
+    good = None if whole else (spans.kinds > NULL) & ~bad
     arrow = pa.LargeStringArray.from_buffers(
         count, pa.py_buffer(offsets), pa.py_buffer(out), _bitmap(good)
     )
     return pl.Series(arrow), bad
 
 
-def packed(values: npt.NDArray[Any], good: Mask, dtype: pl.DataType) -> pl.Series:
-    """Return values as a series, null where they are not good."""
+def packed(values: npt.NDArray[Any], good: Mask | None, dtype: pl.DataType) -> pl.Series:
+    """Return values as a series, null where they are not good (None = all are)."""
     arrow_type = _arrow_type(dtype)
     data = pa.py_buffer(np.ascontiguousarray(values))
-    arrow = pa.Array.from_buffers(arrow_type, len(good), [_bitmap(good), data])
-    return pl.Series(arrow).cast(dtype)
+    arrow = pa.Array.from_buffers(arrow_type, len(values), [_bitmap(good), data])
+    series = pl.Series(arrow)
+    return series if series.dtype == dtype else series.cast(dtype)
+
+
+def _sorted_out(state: Kinds) -> tuple[Mask | None, Mask]:
+    """Return which values are good (None = all), and which are bad."""
+    if not state.max(initial=GOOD):
+        return None, _NONE_BAD
+    return state == GOOD, state == BAD
+
+
+def _slow(state: Kinds) -> Ints:
+    """Return the indices of the values a kernel has left to its caller."""
+    if state.max(initial=GOOD) < SLOW:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(state == SLOW)
 
 
 @cache
@@ -203,8 +220,10 @@ def _arrow_type(dtype: pl.DataType) -> Any:
     return pl.Series([], dtype=dtype).to_arrow().type
 
 
-def _bitmap(good: Mask) -> Any:
-    return None if bool(good.all()) else pa.py_buffer(np.packbits(good, bitorder="little"))
+def _bitmap(good: Mask | None) -> Any:
+    if good is None or bool(good.all()):
+        return None
+    return pa.py_buffer(np.packbits(good, bitorder="little"))
 
 
 def _unescaped(spans: Spans) -> Spans:
@@ -245,8 +264,11 @@ def _integers(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
         bits = 32
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     out, state = np.empty(len(spans), np.int64), np.empty(len(spans), np.uint8)
-    read_integers(spans.address, spans.starts, spans.ends, spans.kinds, low, high, out, state)
-    slow = np.flatnonzero(state == SLOW)
+    limit = len(spans.data)
+    read_integers(
+        spans.address, spans.starts, spans.ends, spans.kinds, limit, low, high, out, state
+    )
+    slow = _slow(state)
     if len(slow):
         if isinstance(dtype, t.TinyInt | t.SmallInt):
             state[slow] = BAD
@@ -256,8 +278,8 @@ def _integers(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
             fits = (cut >= float(low)) & (cut < -float(low))
             out[slow] = np.where(fits, cut, 0.0).astype(np.int64)
             state[slow] = np.where(fits, GOOD, BAD)
-    good = state == GOOD
-    return packed(out.astype(f"i{bits // 8}"), good, polars_type(dtype)), state == BAD
+    good, bad = _sorted_out(state)
+    return packed(out.astype(f"i{bits // 8}", copy=False), good, polars_type(dtype)), bad
 
 
 def _reals(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
@@ -269,12 +291,13 @@ def _reals(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
         spans.address, spans.starts, spans.ends, spans.kinds, mantissa_max, power_max, out, state
     )
     values = out.astype(np.float32) if single else out
-    slow = np.flatnonzero(state == SLOW)
+    slow = _slow(state)
     if len(slow):
         read = _slow_reals(spans.take(slow), polars_type(dtype))
         values[slow] = read.fill_null(0.0).to_numpy()
         state[slow] = np.where(read.is_null().to_numpy(), BAD, GOOD)
-    return packed(values, state == GOOD, polars_type(dtype)), state == BAD
+    good, bad = _sorted_out(state)
+    return packed(values, good, polars_type(dtype)), bad
 
 
 def _slow_reals(spans: Spans, dtype: pl.DataType) -> pl.Series:
@@ -295,14 +318,15 @@ def _decimals(spans: Spans, dtype: t.Decimal) -> tuple[pl.Series, Mask]:
     wide = np.empty((len(spans), 2), np.int64)
     wide[:, 0], wide[:, 1] = out, out >> 63
     # A loop over values: only those of more than 18 digits, or with an exponent.
-    for i in np.flatnonzero(state == SLOW):
+    for i in _slow(state):
         start, end = spans.starts[i], spans.ends[i]
         unscaled = _unscaled(spans.data[start:end].tobytes(), dtype)
         state[i] = BAD if unscaled is None else GOOD
         if unscaled is not None:
             both = unscaled.to_bytes(16, "little", signed=True)
             wide[i] = np.frombuffer(both, np.int64)
-    return packed(wide, state == GOOD, polars_type(dtype)), state == BAD
+    good, bad = _sorted_out(state)
+    return packed(wide, good, polars_type(dtype)), bad
 
 
 def _unscaled(text: bytes, dtype: t.Decimal) -> int | None:
@@ -354,4 +378,5 @@ def _times(spans: Spans, dtype: t.LogicalType, times: TimeTexts) -> tuple[pl.Ser
         state,
     )
     values = out.astype(np.int32) if form == DAY else out
-    return packed(values, state == GOOD, physical), state == BAD, example
+    good, bad = _sorted_out(state)
+    return packed(values, good, physical), bad, example

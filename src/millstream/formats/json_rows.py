@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from millstream import types as t
-from millstream.columns.address import byte_at, put_word, word_at
+from millstream.columns.address import byte_at, put_byte, put_word, word_at
 from millstream.columns.jit import kernel
 from millstream.formats.json_scan import (
     COLON,
@@ -40,7 +40,13 @@ from millstream.formats.json_scan import (
 
 KEYS_KEPT = 64
 """Of so many keys of a document it is remembered which field they name."""
-_WORDS = 4
+_WORDS = 8
+"""Of each: where its name lies and its size, the field and the first field of the ROW it is in,
+then how it is written from quote to colon: two words, and which bits of them count. These are 0, 1
+where the key is longer than two words or has blanks behind it."""
+_ENTRY = 8 * _WORDS
+_SHORT = 16
+Layout = tuple[int, int, int, int, int, int, int]
 _QUOTE, _COMMA, _COLON, _OBJ, _OBJ_END = 0x22, 0x2C, 0x3A, 0x7B, 0x7D
 
 
@@ -114,19 +120,27 @@ def find_fields(
     # An escaped name is six times as long at most.
     scratch = np.empty(6 * len(tree.names) + 8, np.uint8)
     keys = np.zeros(_WORDS * KEYS_KEPT, np.int64)
+    keys[4::_WORDS] = 1  # equal to nothing, as in _keep
     scan_rows(
         int(data.ctypes.data),
         begins,
         stops,
-        (int(tree.names.ctypes.data), int(tree.cuts.ctypes.data), tree.top),
-        tree.first,
-        tree.after,
-        tree.above,
+        (
+            tree.count,
+            tree.top,
+            int(tree.names.ctypes.data),
+            int(tree.cuts.ctypes.data),
+            int(tree.first.ctypes.data),
+            int(tree.after.ctypes.data),
+            int(tree.above.ctypes.data),
+        ),
         (int(scratch.ctypes.data), len(scratch) - 8),
         int(keys.ctypes.data),
-        found.starts,
-        found.ends,
-        found.kinds,
+        (
+            int(found.starts.ctypes.data),
+            int(found.ends.ctypes.data),
+            int(found.kinds.ctypes.data),
+        ),
         status,
         found.places,
     )
@@ -161,36 +175,73 @@ def _field(name: int, size: int, names: int, cuts: int, low: int, high: int) -> 
 
 
 @kernel
-def _known(buf: int, pos: int, end: int, keys: int, nth: int, low: int) -> bool:
-    """Tell whether the key at ``pos`` is the nth one of the document before, in the same ROW."""
-    at = 32 * nth
-    size = _offset(keys + at, 1)
+def _known(buf: int, pos: int, end: int, entry: int, low: int) -> bool:
+    """Tell whether the key at ``pos`` is the one of an entry, in the same ROW."""
+    size = _offset(entry, 1)
     after = pos + 1 + size
-    if size == 0 or after + 1 >= end or _offset(keys + at, 3) != low:
+    if size == 0 or after + 1 >= end or _offset(entry, 3) != low:
         return False
-    if byte_at(buf, after) != _QUOTE:
+    if byte_at(buf, pos) != _QUOTE or byte_at(buf, after) != _QUOTE:
         return False
-    return _same(buf + pos + 1, _offset(keys + at, 0), size)
+    return _same(buf + pos + 1, _offset(entry, 0), size)
 
 
 @kernel
-def _forget(field: int, above: np.ndarray, kinds: np.ndarray, doc: int) -> None:
+def _low_bytes(count: int) -> Any:
+    """Return a word in which the bits of the first ``count`` bytes are set."""
+    if count <= 0:
+        return np.uint64(0)
+    if count >= 8:
+        return ~np.uint64(0)
+    return (np.uint64(1) << np.uint64(8 * count)) - np.uint64(1)
+
+
+@kernel
+def _keep(entry: int, buf: int, pos: int, end: int, size: int, field: int, low: int) -> None:
+    """Remember the key at ``pos``, which has no escapes."""
+    put_word(entry, 0, buf + pos + 1)
+    put_word(entry, 8, size)
+    put_word(entry, 16, field)
+    put_word(entry, 24, low)
+    written = size + 3
+    usual = written <= _SHORT and pos + _SHORT <= end and byte_at(buf, pos + size + 2) == _COLON
+    first, second = np.uint64(0), np.uint64(0)
+    if usual:
+        first, second = _low_bytes(written), _low_bytes(written - 8)
+        put_word(entry, 32, np.int64(word_at(buf, pos) & first))
+        put_word(entry, 40, np.int64(word_at(buf, pos + 8) & second))
+    else:
+        put_word(entry, 32, 1)  # equal to nothing: the bits that count are none
+    put_word(entry, 48, np.int64(first))
+    put_word(entry, 56, np.int64(second))
+
+
+@kernel
+def _is_as_before(buf: int, pos: int, entry: int, low: int) -> bool:
+    """Tell whether the 16 bytes at ``pos`` begin with the key of an entry, its colon included."""
+    first = (word_at(buf, pos) & word_at(entry, 48)) ^ word_at(entry, 32)
+    second = (word_at(buf, pos + 8) & word_at(entry, 56)) ^ word_at(entry, 40)
+    return (first | second) == np.uint64(0) and _offset(entry, 3) == low
+
+
+@kernel
+def _forget(field: int, layout: Layout, kinds: int, doc: int, count: int) -> None:
     """Drop what was found in a ROW of a document."""
-    for k in range(len(above)):
-        up = above[k]
+    above = layout[6]
+    for k in range(layout[0]):
+        up = _offset(above, k)
         while up >= 0 and up != field:
-            up = above[up]
+            up = _offset(above, up)
         if up == field:
-            kinds[k, doc] = MISSING
+            put_byte(kinds, k * count + doc, MISSING)
 
 
 @kernel
-def _member(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+def _member(  # noqa: PLR0913, PLR0917 (a kernel takes its values one by one)
     buf: int,
     pos: int,
     end: int,
-    names: int,
-    cuts: int,
+    layout: Layout,
     low: int,
     high: int,
     scratch: int,
@@ -199,28 +250,30 @@ def _member(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
     nth: int,
 ) -> tuple[int, int, int]:
     """Scan a key; returns the place of its value, its field (or -1), and 0 or the error."""
-    if nth < KEYS_KEPT and byte_at(buf, pos) == _QUOTE and _known(buf, pos, end, keys, nth, low):
-        field = _offset(keys + 32 * nth, 2)
-        pos = _blank(buf, pos + 2 + _offset(keys + 32 * nth, 1), end)
-        if pos >= end:
-            return pos, -1, END
-        if byte_at(buf, pos) != _COLON:
-            return pos, -1, COLON
-        pos = _blank(buf, pos + 1, end)
-        return pos, field, (END if pos >= end else 0)
+    entry = keys + _ENTRY * nth
+    if nth < KEYS_KEPT:
+        if pos + _SHORT <= end and _is_as_before(buf, pos, entry, low):
+            pos = _blank(buf, pos + 3 + _offset(entry, 1), end)
+            return pos, _offset(entry, 2), (END if pos >= end else 0)
+        if _known(buf, pos, end, entry, low):
+            pos = _blank(buf, pos + 2 + _offset(entry, 1), end)
+            if pos >= end:
+                return pos, -1, END
+            if byte_at(buf, pos) != _COLON:
+                return pos, -1, COLON
+            pos = _blank(buf, pos + 1, end)
+            return pos, _offset(entry, 2), (END if pos >= end else 0)
+    begin = pos
     name = buf + pos + 1
     pos, after, kind = _key(buf, pos, end)
     if kind >= ERROR:
         return pos, -1, kind
     size = buf + after - 1 - name
+    names, cuts = layout[2], layout[3]
     if kind == TEXT:
         field = _field(name, size, names, cuts, low, high)
         if nth < KEYS_KEPT:
-            at = 32 * nth
-            put_word(keys, at, name)
-            put_word(keys, at + 8, size)
-            put_word(keys, at + 16, field)
-            put_word(keys, at + 24, low)
+            _keep(entry, buf, begin, end, size, field, low)
         return pos, field, 0
     if size > scratch_size:
         return pos, -1, 0
@@ -257,58 +310,57 @@ def _next(buf: int, pos: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def _document(  # noqa: PLR0913, PLR0917 (one pass, as a kernel)
+def _document(
     buf: int,
     pos: int,
     end: int,
     doc: int,
-    layout: tuple[int, int, int],
-    first: np.ndarray,
-    after: np.ndarray,
-    above: np.ndarray,
+    count: int,
+    layout: Layout,
     spare: tuple[int, int],
     keys: int,
-    starts: np.ndarray,
-    ends: np.ndarray,
-    kinds: np.ndarray,
+    spans: tuple[int, int, int],
 ) -> tuple[int, int]:
-    """Scan one document; returns how far it went, and its error (0 or -1 for none)."""
-    names, cuts, top = layout
+    """Scan one of ``count`` documents; returns how far it went, and its error (0, -1 for none)."""
+    top, first, after, above = layout[1], layout[4], layout[5], layout[6]
     scratch, scratch_size = spare
+    starts, ends, kinds = spans
     pos, error = _opened(buf, pos, end)
     row, level, low, high, nth = -1, 0, 0, top, 0
     closes = error == 0 and byte_at(buf, pos) == _OBJ_END
     while error == 0:
         if not closes:
             pos, field, error = _member(
-                buf, pos, end, names, cuts, low, high, scratch, scratch_size, keys, nth
+                buf, pos, end, layout, low, high, scratch, scratch_size, keys, nth
             )
             nth += 1
             if error != 0:
                 break
-            is_row = field >= 0 and after[field] > 0
-            if is_row and kinds[field, doc] == OBJECT:  # its key comes twice
-                _forget(field, above, kinds, doc)
-            if is_row and byte_at(buf, pos) == _OBJ:
-                if level == DEPTH_MAX:
-                    error = DEEP
-                    break
-                starts[field, doc] = pos
-                kinds[field, doc] = OBJECT
-                row, level, low, high = field, level + 1, first[field], after[field]
-                pos, error = _opened(buf, pos, end)
-                closes = error == 0 and byte_at(buf, pos) == _OBJ_END
-                continue
+            at = field * count + doc
+            if field >= 0 and _offset(after, field) > 0:  # a ROW
+                if byte_at(kinds, at) == OBJECT:  # its key comes twice
+                    _forget(field, layout, kinds, doc, count)
+                if byte_at(buf, pos) == _OBJ:
+                    if level == DEPTH_MAX:
+                        error = DEEP
+                        break
+                    put_word(starts, 8 * at, pos)
+                    put_byte(kinds, at, OBJECT)
+                    row, level = field, level + 1
+                    low, high = _offset(first, field), _offset(after, field)
+                    pos, error = _opened(buf, pos, end)
+                    closes = error == 0 and byte_at(buf, pos) == _OBJ_END
+                    continue
             begin = pos
             pos, kind = _value(buf, pos, end, DEPTH_MAX - level)
             if kind >= ERROR:
                 error = kind
                 break
             if field >= 0:
-                quoted = kind in (TEXT, ESCAPED)
-                starts[field, doc] = begin + quoted
-                ends[field, doc] = pos - quoted
-                kinds[field, doc] = kind
+                quoted = 1 if kind in (TEXT, ESCAPED) else 0
+                put_word(starts, 8 * at, begin + quoted)
+                put_word(ends, 8 * at, pos - quoted)
+                put_byte(kinds, at, kind)
             pos, error = _next(buf, pos, end)
             if error != -1:
                 continue
@@ -319,9 +371,11 @@ def _document(  # noqa: PLR0913, PLR0917 (one pass, as a kernel)
             pos = _blank(buf, pos, end)
             error = MORE if pos < end else -1
             break
-        ends[row, doc] = pos
-        row, level = above[row], level - 1
-        low, high = (0, top) if row < 0 else (first[row], after[row])
+        put_word(ends, 8 * (row * count + doc), pos)
+        row, level = _offset(above, row), level - 1
+        low, high = 0, top
+        if row >= 0:
+            low, high = _offset(first, row), _offset(after, row)
         pos, error = _next(buf, pos, end)
         closes = error == -1
         if closes:
@@ -330,35 +384,31 @@ def _document(  # noqa: PLR0913, PLR0917 (one pass, as a kernel)
 
 
 @kernel
-def scan_rows(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+def scan_rows(
     buf: int,
     begins: np.ndarray,
     stops: np.ndarray,
-    layout: tuple[int, int, int],
-    first: np.ndarray,
-    after: np.ndarray,
-    above: np.ndarray,
+    layout: Layout,
     spare: tuple[int, int],
     keys: int,
-    starts: np.ndarray,
-    ends: np.ndarray,
-    kinds: np.ndarray,
+    spans: tuple[int, int, int],
     status: np.ndarray,
     places: np.ndarray,
 ) -> None:
-    """Scan every document; ``kinds`` comes as MISSING, ``keys`` as zeros.
+    """Scan every document; kinds come as MISSING, ``keys`` as of no document.
 
-    ``layout``: addresses of names and cuts, and how many fields the outermost ROW has; ``spare``:
-    an address, and how many bytes may be written there.
+    ``layout``: how many fields there are and how many the outermost ROW has, then where the names,
+    their cuts, and first, after and above lie; ``spare``: an address, and how many bytes may be
+    written there; ``spans``: where starts, ends and kinds lie.
     """
-    for doc in range(len(begins)):
+    count = len(begins)
+    for doc in range(count):
         if status[doc] != 0:
             continue
-        pos, error = _document(
-            buf, begins[doc], stops[doc], doc, layout, first, after, above, spare, keys, starts,
-            ends, kinds,
-        )  # fmt: skip
+        begin = begins[doc]
+        pos, error = _document(buf, begin, stops[doc], doc, count, layout, spare, keys, spans)
         if error > 0:
             status[doc] = error
-            kinds[:, doc] = MISSING  # what was found before the error is no row
-        places[doc] = pos - begins[doc]
+            for field in range(layout[0]):  # what was found before the error is no row
+                put_byte(spans[2], field * count + doc, MISSING)
+        places[doc] = pos - begin

@@ -14,7 +14,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from millstream.columns.address import WIDE, byte_at, copy_bytes, first_of, put_byte
+from millstream.columns.address import (
+    FEW,
+    WIDE,
+    byte_at,
+    copy_bytes,
+    first_no_digit,
+    first_of,
+    first_of_few,
+    put_byte,
+)
 from millstream.columns.jit import kernel
 
 # What a value is. A kind from ERROR on is the code of a reason instead.
@@ -43,7 +52,15 @@ DEPTH_MAX = 64
 
 _QUOTE, _BACKSLASH, _COMMA, _COLON = 0x22, 0x5C, 0x2C, 0x3A
 _OBJ, _OBJ_END, _ARR, _ARR_END = 0x7B, 0x7D, 0x5B, 0x5D
+_SPACE, _LINE_FEED, _RETURN, _TAB = 0x20, 0x0A, 0x0D, 0x09
+_ESCAPED = 0x2F, 0x62, 0x66, 0x6E, 0x72, 0x74  # beside the quote and the backslash
 _ZERO, _NINE, _MINUS, _PLUS, _POINT = 0x30, 0x39, 0x2D, 0x2B, 0x2E
+
+
+@kernel
+def _is_blank(c: int) -> bool:
+    # No set of numbers here: compiled, it would be made on the heap at each call.
+    return c in (_SPACE, _LINE_FEED, _RETURN, _TAB)
 
 
 @kernel
@@ -51,7 +68,7 @@ def _blank(buf: int, pos: int, end: int) -> int:
     while pos < end:
         c = byte_at(buf, pos)
         # Most often nothing is skipped: one comparison tells.
-        if c > 32 or c not in {32, 10, 13, 9}:
+        if c > _SPACE or not _is_blank(c):
             break
         pos += 1
     return pos
@@ -72,6 +89,11 @@ def _string(buf: int, pos: int, end: int) -> tuple[int, int]:
             pos += step
             if step == WIDE:
                 continue
+        elif pos + FEW <= end:
+            step = first_of_few(buf, pos, _QUOTE, _BACKSLASH)
+            pos += step
+            if step == FEW:
+                continue
         c = byte_at(buf, pos)
         if c == _QUOTE:
             return pos + 1, kind
@@ -89,7 +111,7 @@ def _string(buf: int, pos: int, end: int) -> tuple[int, int]:
                 if not _is_hex(byte_at(buf, k)):
                     return pos, ESCAPE
             pos += 6
-        elif e in (_QUOTE, _BACKSLASH) or e in {47, 98, 102, 110, 114, 116}:
+        elif e in (_QUOTE, _BACKSLASH) or e in _ESCAPED:
             pos += 2
         else:
             return pos, ESCAPE
@@ -98,6 +120,11 @@ def _string(buf: int, pos: int, end: int) -> tuple[int, int]:
 
 @kernel
 def _digits(buf: int, pos: int, end: int) -> int:
+    while pos + WIDE <= end:
+        step = first_no_digit(buf, pos)
+        pos += step
+        if step < WIDE:
+            return pos
     while pos < end and _ZERO <= byte_at(buf, pos) <= _NINE:
         pos += 1
     return pos
@@ -386,7 +413,7 @@ def _minified(buf: int, pos: int, end: int, out: int, at: int) -> int:
                 at += 1
                 pos += 1
             continue
-        if c not in {32, 10, 13, 9}:
+        if not _is_blank(c):
             put_byte(out, at, c)
             at += 1
         pos += 1

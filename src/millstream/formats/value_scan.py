@@ -3,7 +3,10 @@
 in      the address of a buffer and, per value, a span and a kind (of ``json_scan``)
 out     ``out`` filled, and ``state``: GOOD, NONE (NULL or missing), BAD, or SLOW: a form that is
         rare and left to the caller
-source  Clinger, "How to Read Floating Point Numbers Accurately", 1990 (the exact cases);
+limits  a span may be read over its end, up to WIDE bytes from its beginning, where the buffer goes
+        on: ``limit`` is the place after its last byte
+source  Lemire, "Quickly parsing eight digits", 2018 (digits of a word, by three multiplications);
+        Clinger, "How to Read Floating Point Numbers Accurately", 1990 (the exact cases);
         Hinnant, "chrono-Compatible Low-Level Date Algorithms" (days_from_civil)
 """
 
@@ -13,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.columns.address import byte_at
+from millstream.columns.address import WIDE, byte_at, word_at
 from millstream.columns.jit import kernel
 from millstream.formats.json_scan import INTEGER, NULL, REAL, TEXT
 
@@ -22,6 +25,23 @@ DAY, CLOCK, INSTANT = range(3)
 
 _POWERS = np.array([10.0**k for k in range(23)])
 _NINE_DIGITS = 9
+_EXPONENT = 0x65, 0x45
+_SHORT_MONTHS = 4, 6, 9, 11
+_TENS = np.array([10**k for k in range(9)], np.uint64)
+_ZEROS = np.uint64(0x3030303030303030)
+_HIGH_BITS = np.uint64(0x8080808080808080)
+_TO_HIGH_BIT = np.uint64(0x7676767676767676)  # sets the high bit of what is above nine
+_LANES = np.uint64(0x000000FF000000FF)
+_HUNDREDS = np.uint64(100 + (1_000_000 << 32))
+_UNITS = np.uint64(1 + (10_000 << 32))
+# A clock as a word, and what sets a high bit where it is none: HH:MM:SS, and .mmm
+_CLOCK_ZEROS = np.uint64(0x30303A30303A3030)
+_CLOCK_TO_HIGH_BIT = np.uint64(0x76767F76767F7676)
+_MILLIS_ZEROS = np.uint64(0x3030302E)
+_MILLIS_TO_HIGH_BIT = np.uint64(0x7676767F)
+_SECONDS, _MILLIS = 8, 12  # so many bytes has a clock without and with milliseconds
+_BYTE = np.uint64(0xFF)
+_THREE_BYTES = np.uint64(0xFFFFFF)
 _YEAR_NS_FIRST, _YEAR_NS_LAST = 1678, 2261  # what 64 bits of nanoseconds hold in full years
 
 
@@ -37,6 +57,34 @@ def _trim(buf: int, pos: int, end: int) -> tuple[Any, int]:
 @kernel
 def _is_digit(c: int) -> bool:
     return 48 <= c <= 57
+
+
+@kernel
+def _eight(word: Any, size: int) -> tuple[Any, bool]:
+    """Return the number of the first one to eight bytes of a word, and whether all are digits."""
+    # Leading zeros are put before them; the first byte is the lowest one.
+    x = (word ^ _ZEROS) << np.uint64(64 - 8 * size)
+    good = (((x + _TO_HIGH_BIT) | x) & _HIGH_BITS) == np.uint64(0)
+    x = x * np.uint64(10) + (x >> np.uint64(8))
+    high = (x & _LANES) * _HUNDREDS
+    low = ((x >> np.uint64(16)) & _LANES) * _UNITS
+    return (high + low) >> np.uint64(32), good
+
+
+@kernel
+def _plain(buf: int, pos: int, end: int, limit: int) -> Any:
+    """Return a whole number without sign of at most 16 digits, -1 where it is none."""
+    size = end - pos
+    if size <= 0 or size > WIDE or pos + WIDE > limit:
+        return -1
+    if size <= 8:
+        value, good = _eight(word_at(buf, pos), size)
+    else:
+        value, good = _eight(word_at(buf, pos), 8)
+        rest, also = _eight(word_at(buf, pos + 8), size - 8)
+        value = value * _TENS[size - 8] + rest
+        good = good and also
+    return np.int64(value) if good else -1
 
 
 @kernel
@@ -76,6 +124,7 @@ def read_integers(
     starts: np.ndarray,
     ends: np.ndarray,
     kinds: np.ndarray,
+    limit: int,
     low: int,
     high: int,
     out: np.ndarray,
@@ -85,7 +134,12 @@ def read_integers(
     for i in range(len(starts)):
         kind = kinds[i]
         if kind in (INTEGER, TEXT):
-            out[i], state[i] = _integer(buf, starts[i], ends[i], low, high)
+            value = _plain(buf, starts[i], ends[i], limit)
+            if 0 <= value <= high:
+                out[i] = value
+                state[i] = GOOD
+            else:
+                out[i], state[i] = _integer(buf, starts[i], ends[i], low, high)
         else:
             out[i] = 0
             state[i] = NONE if kind <= NULL else SLOW if kind == REAL else BAD
@@ -121,7 +175,7 @@ def _real(buf: int, pos: int, end: int, mantissa_max: int, power_max: int) -> tu
         return 0.0, SLOW
     if pos < end:
         c = byte_at(buf, pos)
-        if (c not in {101, 69}) or pos + 1 >= end:
+        if c not in _EXPONENT or pos + 1 >= end:
             return 0.0, SLOW
         pos += 1
         down = byte_at(buf, pos) == 45
@@ -255,7 +309,7 @@ def _month_days(year: int, month: int) -> int:
     if month == 2:
         leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
         return 29 if leap else 28
-    return 30 if month in {4, 6, 9, 11} else 31
+    return 30 if month in _SHORT_MONTHS else 31
 
 
 @kernel
@@ -308,7 +362,43 @@ def _clock(buf: int, pos: int, end: int, seconds_needed: bool) -> tuple[int, int
 
 
 @kernel
-def read_times(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
+def _usual_clock(buf: int, pos: int, end: int) -> int:
+    """Return the milliseconds of HH:MM:SS or HH:MM:SS.mmm, -1 where it is written otherwise."""
+    size = end - pos
+    if size not in (_SECONDS, _MILLIS):
+        return -1
+    x = word_at(buf, pos) ^ _CLOCK_ZEROS
+    if ((x + _CLOCK_TO_HIGH_BIT) | x) & _HIGH_BITS != np.uint64(0):
+        return -1
+    x = x * np.uint64(10) + (x >> np.uint64(8))  # two digits are one number
+    hour = np.int64(x & _BYTE)
+    minute = np.int64((x >> np.uint64(24)) & _BYTE)
+    second = np.int64((x >> np.uint64(48)) & _BYTE)
+    if hour > 23 or minute > 59 or second > 59:
+        return -1
+    millis = 0
+    if size == _MILLIS:
+        x = (word_at(buf, pos + 4) >> np.uint64(32)) ^ _MILLIS_ZEROS
+        if ((x + _MILLIS_TO_HIGH_BIT) | x) & _HIGH_BITS != np.uint64(0):
+            return -1
+        tens = np.int64((x >> np.uint64(8)) & _BYTE) * 10 + np.int64((x >> np.uint64(16)) & _BYTE)
+        millis = tens * 10 + np.int64(x >> np.uint64(24))
+    return ((hour * 60 + minute) * 60 + second) * 1000 + millis
+
+
+@kernel
+def _on_same_day(buf: int, pos: int, end: int, zulu: bool, day: Any, tail: Any) -> int:
+    """Return the milliseconds of a time on a day written in 11 bytes, -1 where it is another."""
+    stop = end - zulu
+    if stop - pos < 19 or word_at(buf, pos) != day:
+        return -1
+    if (word_at(buf, pos + 8) & _THREE_BYTES) != tail or (zulu and byte_at(buf, stop) != 90):
+        return -1
+    return _usual_clock(buf, pos + 11, stop)
+
+
+@kernel
+def read_times(  # noqa: C901, PLR0913, PLR0917 (a kernel takes its arrays one by one)
     buf: int,
     starts: np.ndarray,
     ends: np.ndarray,
@@ -327,6 +417,9 @@ def read_times(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
     ``per_second`` is the unit of the result; finer digits are cut off.
     """
     finer = 1_000_000_000 // per_second
+    per_milli = per_second // 1_000
+    # The day before, as it was written up to the clock: the next one is mostly the same.
+    kept, kept_tail, kept_days = np.uint64(0), _HIGH_BITS, 0
     for i in range(len(starts)):
         kind = kinds[i]
         out[i] = 0
@@ -335,6 +428,12 @@ def read_times(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
             continue
         pos, end = starts[i], ends[i]
         days, seconds, nanos = 0, 0, 0
+        if form == INSTANT:
+            millis = _on_same_day(buf, pos, end, zulu, kept, kept_tail)
+            if millis >= 0:
+                out[i] = kept_days * 86_400 * per_second + millis * per_milli
+                state[i] = GOOD
+                continue
         if form != CLOCK:
             days, year, found = _day(buf, pos, end)
             if found == BAD:
@@ -346,6 +445,9 @@ def read_times(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
                 if pos >= end or byte_at(buf, pos) != between:
                     continue
                 pos += 1
+                if end - pos >= 5:
+                    kept, kept_days = word_at(buf, pos - 11), days
+                    kept_tail = word_at(buf, pos - 3) & _THREE_BYTES
         if form != DAY:
             seconds, nanos, pos, found = _clock(buf, pos, end, seconds_needed)
             if found == BAD:
