@@ -36,7 +36,7 @@ from millstream.connect.os_errors import kind_of
 from millstream.errors import ConnectorError, Domain
 from millstream.formats.lines import LineBuffer, line_rules
 from millstream.formats.parquet import ParquetRows
-from millstream.formats.side_by_side import side_by_side
+from millstream.formats.side_by_side import side_by_side, usable_cores
 from millstream.ports.connector import Chunk, End, Reader, SourceSpec
 from millstream.ports.format import Decoder
 from millstream.ports.registry import connector, decoder_for, format_of, metadata_type
@@ -45,7 +45,7 @@ from millstream.types import Schema
 _BLOCK_BYTES = 1 << 20
 _BLOCK_BYTES_MAX = 8 << 20
 _LINE_BYTES_FIRST = 128.0
-_PART_LINES = 16_384
+_CORE_LINES = 16_384
 _FINISHED = -1
 
 
@@ -164,10 +164,11 @@ class _LinesFile(_OpenFile):
     def _read_ahead(self, rows_max: int) -> None:
         """Read about as many bytes as a part of these rows has, and a little more.
 
-        Measured: parts of more lines fall out of the processor's cache, of fewer cost as much for
-        each call as for the rows.
+        Measured: more lines for each core fall out of its cache, fewer cost as much for each call
+        as for the rows.
         """
-        lines = rows_max // -(-rows_max // _PART_LINES) + 1
+        lines_max = _CORE_LINES * usable_cores()
+        lines = rows_max // -(-rows_max // lines_max) + 1
         wanted = min(int(lines * self._line_bytes * 1.02), _BLOCK_BYTES_MAX)
         missing = wanted - self._buffer.held_bytes
         if missing > 0:
