@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_schema
+from millstream.connect import kafka_read
 from millstream.errors import ConnectorError, OptionError
 from millstream.plan.table import Metadata, Physical, Table
 from millstream.ports.connector import Changes, End
@@ -486,3 +487,19 @@ def test_secrets_do_not_show_in_the_config() -> None:
         given = {**base, f"properties.{name}": value}
         _, config, _ = config_of(table_of("kafka", given, COLUMNS))
         assert "hush" not in repr(config)
+
+
+def test_a_partition_is_not_paused_while_it_has_less_than_a_chunk(
+    kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bounded partition gives full chunks alone: without one it would be paused for good."""
+    monkeypatch.setattr(kafka_read, "LANE_ROWS_MAX", 10)
+    topic = new_topic(kafka, 2)
+    produce(kafka, topic, [doc(n) for n in range(120)], partition=0)
+    produce(kafka, topic, [doc(0)], partition=1)
+    source = source_for(table_of("kafka", bounded(kafka, topic), COLUMNS))
+    long, short = (source.open(f"{topic}:{n}", resume=None) for n in range(2))
+    # A buffer's worth of the long partition comes along with the short one.
+    assert read(short, max_rows=15).frame["id"].to_list() == [0]
+    assert read(long, max_rows=50).frame["id"].to_list() == list(range(120))
+    source.close()

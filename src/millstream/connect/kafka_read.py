@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 LANE_ROWS_MAX: Final = 200_000
 LANE_BYTES_MAX: Final = 64 << 20
-"""A partition's buffer beyond these is paused until its reader has taken half of it."""
+"""A partition's buffer beyond these is paused until its reader has taken half of it, or finds
+less than a chunk there."""
 CHUNK_BYTES_MAX: Final = 64 << 20
 """A chunk is cut behind the message that reaches this, also below ``max_rows``."""
 DOWN_LIMIT_S: Final = 60.0
@@ -93,7 +94,7 @@ class KafkaSource(Source):
 
     def __init__(self, spec: SourceSpec, config: KafkaConfig, *, upsert: bool) -> None:
         self.bounded = config.bounded_mode is not Bound.UNBOUNDED
-        self.waits_for_any = not self.bounded
+        self.waits_for_any = True
         self.changes = Changes.UPSERT if upsert else Changes.APPEND
         self._config = config
         self._decoder = MessageDecoder(spec, config, upsert=upsert)
@@ -106,6 +107,7 @@ class KafkaSource(Source):
         self._resumed = False
         self._looked_at = 0.0
         self._down_since: float | None = None
+        self._rows_asked = 0
         self._lock = threading.RLock()
 
     def splits(self) -> Sequence[str]:
@@ -175,6 +177,8 @@ class KafkaSource(Source):
                 # the first row does, or a restart in between would look it up anew and lose rows.
                 lane.told_start = True
                 return self._chunk(lane, no_messages(lane.place, self._decoder.wanted))
+            self._rows_asked = max_rows
+            self._resume_if_low(lane)
             self._fill(lane, max_rows, timeout_s)
             count = self._ready(lane, max_rows)
             if count == 0:
@@ -182,7 +186,7 @@ class KafkaSource(Source):
                     raise End
                 return None
             messages = lane.pop(count)
-            self._resume_below_half(lane)
+            self._resume_if_low(lane)
             return self._chunk(lane, messages)
 
     def tell_group(self, lane: _Lane, offset: int) -> None:
@@ -250,26 +254,29 @@ class KafkaSource(Source):
         while not lane.ended and lane.rows < max_rows:
             wait_s = 0.0 if self._ready(lane, max_rows) else max(0.0, end - time.monotonic())
             for_others = self._receive(lane, max_rows - lane.rows, wait_s)
-            if lane.rows and not self.bounded:
+            if self._ready(lane, max_rows) or time.monotonic() >= end:
                 return
-            if (for_others and not self.bounded) or time.monotonic() >= end:
-                return
-            if self._ready(lane, max_rows):
+            if any(self._has_news(other, max_rows) for other in for_others):
                 return
 
-    def _receive(self, asked: _Lane, count: int, wait_s: float) -> bool:
-        """Move what has arrived into the lanes; tells whether other lanes got something."""
+    def _has_news(self, lane: _Lane, max_rows: int) -> bool:
+        """Tell whether a poll of this lane gives a chunk, or its end."""
+        return lane.ended or self._ready(lane, max_rows) > 0
+
+    def _receive(self, asked: _Lane, count: int, wait_s: float) -> list[_Lane]:
+        """Move what has arrived into the lanes; return the others that got something."""
         found = self._client().receive(count, wait_s)
         self._watch_brokers(bool(found))
-        for_others = False
+        places = [block.place for block in found.blocks]
         for block in found.blocks:
             lane = self._lanes.get(block.place)
             if lane is not None:
                 self._append(lane, block)
-                for_others |= lane is not asked
         for happening in found.happenings:
+            places.append(happening.place)
             self._on_happening(happening)
-        return for_others
+        reached = [self._lanes[place] for place in dict.fromkeys(places) if place in self._lanes]
+        return [lane for lane in reached if lane is not asked]
 
     def _client(self) -> Receiver:
         assert self._consumer is not None, "asked for a client before open"
@@ -289,13 +296,16 @@ class KafkaSource(Source):
         if lane.end is not None and lane.next_offset >= lane.end:
             self._end(lane)
         too_much = lane.rows > LANE_ROWS_MAX or lane.bytes > LANE_BYTES_MAX
-        if too_much and not lane.paused and not lane.ended:
+        has_chunk = self._ready(lane, self._rows_asked) > 0  # without one nothing would be taken
+        if too_much and has_chunk and not lane.paused and not lane.ended:
             lane.paused = True
             self._client().pause([door.TopicPartition(*lane.place)])
 
-    def _resume_below_half(self, lane: _Lane) -> None:
+    def _resume_if_low(self, lane: _Lane) -> None:
+        if not lane.paused or lane.ended:
+            return
         few = lane.rows < LANE_ROWS_MAX // 2 and lane.bytes < LANE_BYTES_MAX // 2
-        if lane.paused and few and not lane.ended:
+        if few or not self._ready(lane, self._rows_asked):
             lane.paused = False
             self._client().resume([door.TopicPartition(*lane.place)])
 
