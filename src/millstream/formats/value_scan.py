@@ -362,7 +362,7 @@ def _clock(buf: int, pos: int, end: int, seconds_needed: bool) -> tuple[int, int
 
 
 @kernel
-def _usual_clock(buf: int, pos: int, end: int) -> int:
+def _usual_clock(buf: int, pos: int, end: int) -> Any:
     """Return the milliseconds of HH:MM:SS or HH:MM:SS.mmm, -1 where it is written otherwise."""
     size = end - pos
     if size not in (_SECONDS, _MILLIS):
@@ -376,7 +376,7 @@ def _usual_clock(buf: int, pos: int, end: int) -> int:
     second = np.int64((x >> np.uint64(48)) & _BYTE)
     if hour > 23 or minute > 59 or second > 59:
         return -1
-    millis = 0
+    millis = np.int64(0)
     if size == _MILLIS:
         x = (word_at(buf, pos + 4) >> np.uint64(32)) ^ _MILLIS_ZEROS
         if ((x + _MILLIS_TO_HIGH_BIT) | x) & _HIGH_BITS != np.uint64(0):
@@ -387,7 +387,7 @@ def _usual_clock(buf: int, pos: int, end: int) -> int:
 
 
 @kernel
-def _on_same_day(buf: int, pos: int, end: int, zulu: bool, day: Any, tail: Any) -> int:
+def _on_same_day(buf: int, pos: int, end: int, zulu: bool, day: Any, tail: Any) -> Any:
     """Return the milliseconds of a time on a day written in 11 bytes, -1 where it is another."""
     stop = end - zulu
     if stop - pos < 19 or word_at(buf, pos) != day:

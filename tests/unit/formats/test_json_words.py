@@ -87,8 +87,10 @@ def _instant(text: str) -> datetime | None:
     if found is None:
         return None
     *parts, fraction = found.groups()
+    year, month, day, hour, minute, second = map(int, parts)
+    micros = int((fraction or "").ljust(6, "0")[:6])
     try:
-        return datetime(*map(int, parts), int((fraction or "").ljust(6, "0")[:6]))  # type: ignore[misc,arg-type]
+        return datetime(year, month, day, hour, minute, second, micros)
     except ValueError:
         return None
 
