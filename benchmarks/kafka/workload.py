@@ -6,8 +6,8 @@ out     documents as bytes (230 each, equal on every run), with key, partition a
 end     after the last event each partition gets one document of the user END, an hour later, of
         another kind: it closes the windows of peers that never see an end, is dropped by the
         filter and counts in the pass-through
-answer  changes are folded; a result row is compared by its values, so neither the order of JSON fields nor the way a
-        time is written matters
+answer  changes are folded, and a result row is compared by its values: neither the order of JSON
+        fields nor the way a time is written matters
 """
 
 from __future__ import annotations
