@@ -45,7 +45,7 @@ class Ran:
 def run(loaded: broker.Loaded, peer: str, job: peers.Job) -> Ran:
     """Start the peer's processes, watch, and end them."""
     broker.make_topic(loaded.address, job.output)
-    rows, _ = loaded.expected[job.input][job.case]
+    expected = loaded.expected[job.input][job.case]
     ends = visible.Ends(loaded.address, job.output)
     ends.ask_until_there()
     commands = peers.commands(peer, job)  # makes its files; not part of any clock
@@ -59,7 +59,7 @@ def run(loaded: broker.Loaded, peer: str, job: peers.Job) -> Ran:
                 time.sleep(visible.FIRST_STEP_S)
             assert first.at is not None, "look() said so"
             broker_s = cpu_s(loaded.pid)
-            read = _until_complete(ends, job.case, rows, running)
+            read = _until_complete(ends, job.case, expected, running)
             broker_s = cpu_s(loaded.pid) - broker_s
         except BaseException:
             sys.stderr.write((job.folder / "log").read_text(errors="replace")[-3000:])
@@ -73,7 +73,10 @@ def run(loaded: broker.Loaded, peer: str, job: peers.Job) -> Ran:
 
 
 def _until_complete(
-    ends: visible.Ends, case: str, rows: int, running: list[subprocess.Popen[bytes]]
+    ends: visible.Ends,
+    case: str,
+    expected: tuple[int, str],
+    running: list[subprocess.Popen[bytes]],
 ) -> visible.Read:
     """Ask for the ends until all rows are there, or no more come."""
     read_at, begun = -1, time.monotonic()
@@ -85,10 +88,10 @@ def _until_complete(
         still_s = ends.still_s
         if over or min(still_s, time.monotonic() - begun) > QUIET_S:
             return visible.read(ends, case)
-        if total >= rows and still_s > STILL_S and total != read_at:
-            # Control records take offsets too, so this may be too early.
+        if total >= expected[0] and still_s > STILL_S and total != read_at:
+            # Control records take offsets too, and counts may change: this may be too early.
             read, read_at = visible.read(ends, case), total
-            if read.answer.rows >= rows:
+            if (read.answer.rows, read.answer.checksum) == expected:
                 return read
         time.sleep(visible.STEP_S)
 

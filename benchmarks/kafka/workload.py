@@ -6,8 +6,8 @@ out     documents as bytes (230 each, equal on every run), with key, partition a
 end     after the last event each partition gets one document of the user END, an hour later, of
         another kind: it closes the windows of peers that never see an end, is dropped by the
         filter and counts in the pass-through
-answer  a result row is compared by its values, so neither the order of JSON fields nor the way a
-        time is written matters
+answer  changes are folded, and a result row is compared by its values: neither the order of JSON
+        fields nor the way a time is written matters
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ class Count(msgspec.Struct, frozen=True):
     n: int
 
 
+class Change(msgspec.Struct, frozen=True):
+    """What Pathway writes beside a result: -1 takes one back that it gave before."""
+
+    diff: int = 1
+
+
 @dataclass(slots=True)
 class Answer:
     """The result rows of a case, folded into their number and a sum of hashes."""
@@ -66,14 +72,14 @@ class Answer:
     rows: int = 0
     total: int = 0
 
-    def add(self, row: Event | Count) -> None:
-        """Take one row; the order of rows does not matter."""
+    def add(self, row: Event | Count, times: int = 1) -> None:
+        """Take one row, or one back (-1); the order of rows does not matter."""
         cells = msgspec.structs.astuple(row)
         if isinstance(row, Count):
             cells = (_millis(row.window_start), row.user, row.n)
         digest = hashlib.blake2b(repr(cells).encode(), digest_size=8).digest()
-        self.rows += 1
-        self.total = (self.total + int.from_bytes(digest, "little")) & _MASK
+        self.rows += times
+        self.total = (self.total + times * int.from_bytes(digest, "little")) & _MASK
 
     @property
     def checksum(self) -> str:
