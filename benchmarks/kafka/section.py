@@ -31,7 +31,7 @@ from tests.servers import kafka
 from tests.servers.shared import NoServer
 
 NAME = "kafka"
-EVENTS, EVENTS_QUICK = 2_000_000, 300_000
+EVENTS, EVENTS_QUICK = 5_000_000, 300_000
 LIMIT_S = 400.0
 RATE_WANTED = 500_000
 TIMES_WANTED = {"flink": 2, "quix": 10, "bytewax": 10}
