@@ -2,7 +2,8 @@
 
 in      outcomes of a run; the files of ``benchmarks/results``
 out     ``results/<section>.json`` and ``RESULTS.md``: per section its machine, text, a table of
-        every contender, disagreements, failures, and each target with its figure
+        every contender, disagreements, failures, each target with its figure, and the section's
+        file in ``benchmarks/misses``
 state   a run of some cases replaces these cases in the file; each outcome has its own commit and
         date, so that nothing passes as measured together that was not
 """
@@ -19,6 +20,7 @@ from typing import Any
 from benchmarks.harness import machine
 from benchmarks.harness.answers import disagreements
 from benchmarks.harness.contract import (
+    CHECKOUT,
     OURS,
     RESULTS,
     Contender,
@@ -29,9 +31,12 @@ from benchmarks.harness.contract import (
     ratio,
 )
 
+MISSES = CHECKOUT / "benchmarks" / "misses"
+"""What is written by hand about the aims a section misses: profiles, and what was tried."""
 INTRODUCTION = """# Results
 
-Made by `make bench` from the files in [results](results); do not edit. What is measured and how is
+Made by `make bench` from the files in [results](results), and from [misses](misses), where people
+say why an aim is missed; do not edit. What is measured and how is
 in [README.md](README.md). Every figure is the median of its rounds; the spread is (slowest -
 fastest) / median; ratios are formed round by round, and their median is given. Compare only within
 a section.
@@ -91,6 +96,9 @@ def part(section: Section, outcomes: Sequence[Outcome], host: Mapping[str, Any])
     targets = section.targets(outcomes)
     if targets:
         blocks += ["### Aims", aims(targets)]
+    said = MISSES / f"{section.NAME}.md"
+    if said.exists():
+        blocks += ["### Where the time goes that is missed", said.read_text().strip()]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

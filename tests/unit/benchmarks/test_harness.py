@@ -167,6 +167,15 @@ SECTION = SimpleNamespace(
 )
 
 
+def test_the_report_tells_why_an_aim_is_missed(tmp_path, monkeypatch):
+    """A miss without its reason is half a result: what people wrote stands under the aims."""
+    monkeypatch.setattr(report, "MISSES", tmp_path)
+    report.keep("engine", [outcome("millstream", run())], HOST, tmp_path)
+    assert "the join is slow" not in report.whole([SECTION], tmp_path)
+    (tmp_path / "engine.md").write_text("the join is slow\n")
+    assert report.whole([SECTION], tmp_path).rstrip().endswith("the join is slow")
+
+
 def test_the_report_comes_from_what_was_kept(tmp_path):
     """RESULTS.md is made anew at any time; nothing in it may depend on the run itself."""
     failed = replace(outcome("duckdb"), failure="exit code 1\nno such table")
