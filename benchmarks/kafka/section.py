@@ -36,7 +36,7 @@ LIMIT_S = 400.0
 RATE_WANTED = 500_000
 TIMES_WANTED = {"flink": 2, "quix": 10, "bytewax": 10}
 JUDGED = ("window", "filter")
-_PART = {"pathway": 2, "quix": 10, "bytewax": 10}
+_PART = {"pathway": 10, "quix": 10, "bytewax": 10}
 """A slower peer reads one in so many of the events."""
 _PART_OF_PASS = 2
 _PATHS = {"PYTHONPATH": os.pathsep.join((str(CHECKOUT / "src"), str(CHECKOUT)))}
