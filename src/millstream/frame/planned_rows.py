@@ -70,20 +70,19 @@ class Prepared:
 
     def rows(self, first: int, last: int, wall_ms: int, per_s: float) -> pl.DataFrame:
         """Return rows ``first`` to ``last`` of the endless sequence."""
-        size, parts, at = self.frame.height, [], first
-        while at < last:
-            lap, begin = divmod(at, size)
-            count = min(size - begin, last - at)
-            part = self.frame.slice(begin, count)
-            if self.span_ms is not None and self.times and lap:
-                later = pl.duration(milliseconds=self.span_ms * lap)
-                part = part.with_columns(pl.col(c) + later for c in self.times)
-            parts.append(part)
-            at += count
-        frame = parts[0] if len(parts) == 1 else pl.concat(parts)
-        if self.span_ms is not None or not self.times:
+        numbers, size = np.arange(first, last), self.frame.height
+        if first // size == (last - 1) // size:
+            frame = self.frame.slice(first % size, last - first)
+        elif self.frame.width:  # not a lap at a time: a sample may have one row
+            frame = self.frame[numbers % size]
+        else:
+            frame = pl.DataFrame(height=last - first)
+        if self.span_ms is not None and self.times:
+            laps = pl.Series(numbers // size * self.span_ms).cast(pl.Duration("ms"))
+            return frame.with_columns(pl.col(c) + laps for c in self.times)
+        if not self.times:
             return frame
-        instants = pl.Series(wall_ms + (np.arange(first, last) * (1000 / per_s)).astype(np.int64))
+        instants = pl.Series(wall_ms + (numbers * (1000 / per_s)).astype(np.int64))
         return frame.with_columns(
             instants.cast(pl.Datetime("ms", frame.schema[c].time_zone))  # type: ignore[attr-defined]
             .cast(frame.schema[c])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -72,6 +73,15 @@ def test_rows_go_round_and_times_go_on():
     sample = frame.with_columns(ts=pl.Series([10, 20, 40]).cast(pl.Datetime("ms")))
     again = Prepared(sample, ("ts",), span_ms=31).rows(2, 7, wall_ms=0, per_s=1.0)
     assert again["ts"].dt.epoch("ms").to_list() == [40, 41, 51, 71, 72]
+
+
+def test_a_sample_of_one_row_is_given_again_and_again():
+    """Each row is a round of its own there: its time goes on with every one of them."""
+    sample = pl.DataFrame({"ts": [datetime(2026, 1, 1)]}).cast({"ts": pl.Datetime("ms")})
+    made = Prepared(sample, ("ts",), span_ms=1).rows(5, 100_005, wall_ms=0, per_s=1.0)
+    assert made["ts"].dt.epoch("ms").diff().drop_nulls().unique().to_list() == [1]
+    assert made["ts"][0] == datetime(2026, 1, 1, microsecond=5_000)
+    assert Prepared(pl.DataFrame(height=1)).rows(5, 15, wall_ms=0, per_s=1.0).height == 10
 
 
 def test_a_sample_must_have_the_columns_of_the_table(tmp_path):
