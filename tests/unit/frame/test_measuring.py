@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -77,10 +76,9 @@ def test_rows_go_round_and_times_go_on():
 
 def test_a_sample_of_one_row_is_given_again_and_again():
     """Each row is a round of its own there: its time goes on with every one of them."""
-    sample = pl.DataFrame({"ts": [datetime(2026, 1, 1)]}).cast({"ts": pl.Datetime("ms")})
+    sample = pl.DataFrame({"ts": [1_000]}).cast({"ts": pl.Datetime("ms")})
     made = Prepared(sample, ("ts",), span_ms=1).rows(5, 100_005, wall_ms=0, per_s=1.0)
-    assert made["ts"].dt.epoch("ms").diff().drop_nulls().unique().to_list() == [1]
-    assert made["ts"][0] == datetime(2026, 1, 1, microsecond=5_000)
+    assert made["ts"].dt.epoch("ms").to_list() == list(range(1_005, 101_005))
     assert Prepared(pl.DataFrame(height=1)).rows(5, 15, wall_ms=0, per_s=1.0).height == 10
 
 
