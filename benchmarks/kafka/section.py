@@ -53,9 +53,10 @@ own count of bytes written jumps) and stops when the last result row lies below 
 offset, which is what a `read_committed` consumer sees; it is asked every 20 ms. Starting a JVM,
 importing and planning are not part of it; `start s` tells the time from the start of the process to
 the first read. Whatever a contender does after its first read is part of it, compiling plans or
-classes included; ours has run once before on this machine, which keeps its compiled kernels. Rows are read, decoded, hashed and compared with the right answer after the clock
-has stopped. Processor seconds and memory in the table above hold the whole child, that check
-included, but not the broker, whose processor seconds within the clock are told here.
+classes included; ours has run once before on this machine, which keeps its compiled kernels. Rows
+are read, decoded, hashed and compared with the right answer after the clock has stopped. Processor
+seconds and memory in the table above hold the whole child, that check included, but not the broker,
+whose processor seconds within the clock are told here.
 
 Checkpoints, transactions and commits come once a second where they come by time. Slower peers read
 fewer of the same documents (column `events`), which leaves start-up costs after the first read a
