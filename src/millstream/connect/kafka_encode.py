@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.columns.frames import filtered, picked
 from millstream.connect.kafka_decode import KeyColumns, tells_changes, value_option
 from millstream.connect.kafka_options import KafkaConfig, KeyInValue
 from millstream.errors import OptionError
@@ -95,14 +96,14 @@ class MessageEncoder:
         """Encode a frame; the order of rows is the order of messages."""
         changes = [OP] if self._changelog and OP in frame.columns else []
         if OP in frame.columns and not changes:
-            frame = frame.filter(pl.col(OP) != int(Op.UPDATE_BEFORE))
-        values = self._value.encode(frame.select([*self._value_columns, *changes])).to_list()
+            frame = filtered(frame, frame[OP] != int(Op.UPDATE_BEFORE))
+        values = self._value.encode(picked(frame, [*self._value_columns, *changes])).to_list()
         if self._upsert and OP in frame.columns:
             dead = (frame[OP] == int(Op.DELETE)).to_list()
             values = [None if d else v for v, d in zip(values, dead, strict=True)]
         keys = self._meta_column(frame, "key")
         if self._key is not None:
-            inner = frame.select(pl.col(o).alias(i) for o, i in self._key_columns.items())
+            inner = pl.DataFrame([frame[o].alias(i) for o, i in self._key_columns.items()])
             keys = self._key.encode(inner).to_list()
         stamps = None
         if "timestamp" in self._meta:

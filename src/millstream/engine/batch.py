@@ -12,13 +12,13 @@ without rows carries a mark. Hidden columns ride along through filters and proje
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.columns.frames import without
 from millstream.ports.connector import FINAL_MARK_MS
 
 MARK = "$mark"
@@ -35,20 +35,7 @@ __all__ = [
     "SPLIT",
     "Batch",
     "Op",
-    "picked",
-    "without",
 ]
-
-
-def picked(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Return columns of a frame in this order; ``select`` would plan a query for it each time."""
-    return frame[list(names)] if names else frame.select()
-
-
-def without(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
-    """Return a frame without these columns, which it need not have; no query is planned either."""
-    left = [c for c in frame.columns if c not in names]
-    return frame if len(left) == frame.width else picked(frame, left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import picked, stacked, without
 from millstream.engine.batch import (
     FINAL_MARK_MS,
     HIDDEN,
@@ -29,8 +30,6 @@ from millstream.engine.batch import (
     OP,
     SPLIT,
     Batch,
-    picked,
-    without,
 )
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.migrations import restore
@@ -451,10 +450,10 @@ def _one(frames: list[pl.DataFrame]) -> pl.DataFrame:
     if len(frames) == 1:
         return frames[0]
     if len({tuple(f.columns) for f in frames}) == 1:
-        return pl.concat(frames)
+        return stacked(frames)
     hidden = [h for h in HIDDEN if any(h in f.columns for f in frames)]
     data = [c for c in frames[0].columns if c not in HIDDEN]
-    return pl.concat([f.select(*data, *(_hidden(f, h) for h in hidden)) for f in frames])
+    return stacked([f.select(*data, *(_hidden(f, h) for h in hidden)) for f in frames])
 
 
 def _hidden(frame: pl.DataFrame, name: str) -> pl.Expr:

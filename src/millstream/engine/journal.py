@@ -24,10 +24,12 @@ from millstream.engine.batch import OP
 from millstream.engine.checkpoint import Epoch
 from millstream.engine.graph import Graph
 from millstream.engine.operator import Asking
+from millstream.engine.state.row_hashes import row_hash
 from millstream.engine.taking import Turn
 
-VERSION = 1
+VERSION = 2
 TURNS_MAX = 50_000
+HASHED_AT_ONCE = 8_192
 BLOCK, SPLIT_NEW, IDLE, ENDED, RAISED = "b", "n", "i", "e", "r"
 _SEEDS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 
@@ -37,22 +39,36 @@ class RowsHash:
     """Rows as a multiset: how many, and two sums of their hashes; the same for any order."""
 
     rows: int = 0
-    sums: list[int] = field(default_factory=lambda: [0, 0])
+    _sums: list[int] = field(default_factory=lambda: [0, 0])
+    _waiting: list[pl.DataFrame] = field(default_factory=list)
+    """Not hashed yet: a frame of one row costs as much as one of a thousand."""
+    _rows_waiting: int = 0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows in; a row without a change kind is an insert."""
+        self.rows += frame.height
+        if self._waiting and self._waiting[0].columns != frame.columns:
+            self._hash()
+        self._waiting.append(frame)
+        self._rows_waiting += frame.height
+        if self._rows_waiting >= HASHED_AT_ONCE:
+            self._hash()
+
+    def to_json(self) -> list[Any]:
+        """Return it as the journal keeps it."""
+        self._hash()
+        return [self.rows, "".join(f"{s:016x}" for s in self._sums)]
+
+    def _hash(self) -> None:
+        waiting, self._waiting, self._rows_waiting = self._waiting, [], 0
+        frame = pl.concat(waiting) if waiting else pl.DataFrame()
         if not frame.height:
             return
         if OP not in frame.columns:
             frame = frame.with_columns(pl.lit(0, dtype=pl.Int8).alias(OP))
-        self.rows += frame.height
         for place, seed in enumerate(_SEEDS):
-            total = int(np.sum(frame.hash_rows(seed).to_numpy(), dtype=np.uint64))
-            self.sums[place] = (self.sums[place] + total) & (2**64 - 1)
-
-    def to_json(self) -> list[Any]:
-        """Return it as the journal keeps it."""
-        return [self.rows, "".join(f"{s:016x}" for s in self.sums)]
+            total = int(np.sum(row_hash(frame, seed), dtype=np.uint64))
+            self._sums[place] = (self._sums[place] + total) & (2**64 - 1)
 
 
 class Journal:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from millstream.engine.batch import HIDDEN, Batch, picked, without
+from millstream.columns.frames import computed, filtered, picked, without
+from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
 from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
@@ -113,6 +114,20 @@ class _Bad:
 
 
 @dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the output; ``source`` is the one of the input that it is, where it is one."""
+
+    name: str
+    value: pl.Expr
+    source: str | None = None
+
+    @classmethod
+    def of(cls, name: str, expr: Expr, lowered: Lowered) -> _Column:
+        source = expr.name if isinstance(expr, Column) else None
+        return cls(name, lowered.value.alias(name), source)
+
+
+@dataclass(frozen=True, slots=True)
 class _LoweredStage:
     """One stage as Polars expressions; ``fail`` is a String, the reason, or None.
 
@@ -120,10 +135,9 @@ class _LoweredStage:
     """
 
     predicate: pl.Expr | None
-    columns: tuple[pl.Expr, ...]
+    columns: tuple[_Column, ...]
     fail: pl.Expr | None
     reads: frozenset[str]
-    only_picks: tuple[str, ...] | None
     only_paths: bool
     """Whether each column is one of the input, or a field of one: nothing is computed."""
     adds: bool = False
@@ -134,27 +148,23 @@ class _LoweredStage:
     @classmethod
     def of(cls, stage: Stage, ctx: Context) -> _LoweredStage:
         predicate: pl.Expr | None = None
-        columns: tuple[pl.Expr, ...] = ()
-        picks: tuple[str, ...] | None = None
+        columns: tuple[_Column, ...] = ()
         paths = False
         if isinstance(stage, Keep):
             lowered = [lower(stage.predicate, ctx)]
             predicate = lowered[0].value
         elif isinstance(stage, Add):
             lowered = [lower(stage.column.expr, ctx)]
-            columns = (lowered[0].value.alias(stage.column.name),)
+            columns = (_Column.of(stage.column.name, stage.column.expr, lowered[0]),)
         else:
             lowered = [lower(c.expr, ctx) for c in stage.columns]
-            columns = tuple(
-                low.value.alias(c.name) for low, c in zip(lowered, stage.columns, strict=True)
-            )
-            plain = all(isinstance(c.expr, Column) and c.expr.name == c.name for c in stage.columns)
-            picks = tuple(c.name for c in stage.columns) if plain else None
+            pairs = zip(stage.columns, lowered, strict=True)
+            columns = tuple(_Column.of(c.name, c.expr, low) for c, low in pairs)
             paths = bool(columns) and all(_is_path(c.expr) for c in stage.columns)
         fail = reason_of(lowered)
         parts = [low.value for low in lowered] + ([] if fail is None else [fail])
         reads = frozenset(name for part in parts for name in part.meta.root_names())
-        return cls(predicate, columns, fail, reads, picks, paths, isinstance(stage, Add))
+        return cls(predicate, columns, fail, reads, paths, isinstance(stage, Add))
 
     @property
     def is_mask(self) -> bool:
@@ -175,26 +185,26 @@ class _LoweredStage:
         if self.predicate is not None:
             return self._passing(frame, self.predicate, hidden), None
         if self.adds:
-            return frame.with_columns(self.columns), None
-        if self.only_picks is not None:
-            return picked(frame, (*self.only_picks, *hidden)), None
-        if not frame.height or all(not e.meta.root_names() for e in self.columns):
-            # A projection of constants alone would have one row whatever its input's height.
-            wide = frame.with_columns(self.columns)
-            names = [e.meta.output_name() for e in self.columns]
-            return picked(wide, (*names, *hidden)), None
-        return frame.select(*self.columns, *(pl.col(h) for h in hidden)), None
+            return frame.with_columns(c.value for c in self.columns), None
+        return self._made(frame, hidden), None
+
+    def _made(self, frame: pl.DataFrame, hidden: tuple[str, ...]) -> pl.DataFrame:
+        """Return the columns and what is hidden; no query is made for a column that is there."""
+        made = iter(computed(frame, [c.value for c in self.columns if c.source is None]))
+        columns = [
+            next(made) if c.source is None else frame[c.source].alias(c.name) for c in self.columns
+        ]
+        return pl.DataFrame([*columns, *(frame[h] for h in hidden)])
 
     def _passing(
         self, frame: pl.DataFrame, predicate: pl.Expr, hidden: tuple[str, ...]
     ) -> pl.DataFrame:
+        left = frame
         if self.columns:
-            left = frame.select(*self.columns, *(pl.col(h) for h in hidden))
+            left = self._made(frame, hidden)
         elif self.leaves is not None:
             left = picked(frame, [c for c in frame.columns if c in self.leaves or c in hidden])
-        else:
-            return frame.filter(predicate)
-        return left.filter(frame.select(predicate).to_series())
+        return filtered(left, computed(frame, [predicate])[0])
 
     def _split(
         self, frame: pl.DataFrame, fail: pl.Expr, hidden: tuple[str, ...]
@@ -203,9 +213,8 @@ class _LoweredStage:
 
         Values computed again for the rows that are left would ask a user's function twice.
         """
-        values = self.columns if self.predicate is None else (self.predicate.alias("keep"),)
-        names = [v.meta.output_name() for v in values]
-        aside = [v.alias(MADE + name) for v, name in zip(values, names, strict=True)]
+        values = self.columns if self.predicate is None else (_Column("keep", self.predicate),)
+        aside = [v.value.alias(MADE + v.name) for v in values]
         made = frame.with_columns(*aside, fail.alias(FAIL))
         bad = None
         reasons = made[FAIL]
@@ -214,8 +223,9 @@ class _LoweredStage:
             bad = _Bad(frame.filter(failed), reasons.filter(failed))
             made = made.filter(~failed)
         if self.predicate is not None:
-            return made.filter(pl.col(MADE + "keep")).select(frame.columns), bad
-        return made.select(*(pl.col(MADE + n).alias(n) for n in names), *hidden), bad
+            return picked(filtered(made, made[MADE + "keep"]), frame.columns), bad
+        found = [made[MADE + value.name].alias(value.name) for value in values]
+        return pl.DataFrame([*found, *(made[h] for h in hidden)]), bad
 
 
 def _sparing(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:

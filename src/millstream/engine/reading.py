@@ -9,6 +9,7 @@ bad     an error of the source is kept and raised in the compute thread
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -21,6 +22,9 @@ from millstream.ports.connector import Chunk, End, Reader, Source
 POLL_ALONE_S = 0.1
 POLL_ROUND_S = 0.005
 CHUNKS_AHEAD_MAX = 4
+SMALL_BYTES = 1 << 16
+"""A live source reads nothing behind a chunk below this until it is taken: what comes meanwhile is
+one chunk then. Decoded one by one, small ones cost the thread that computes its processor."""
 SPLITS_WHOLE_MAX = 16
 """So many splits give whole quanta; of more splits the chunks are smaller, as all of them are in
 memory at once where the order of a bounded run asks for the next one of each."""
@@ -153,7 +157,8 @@ class Reading(Actor):
             # A bounded run waits for the next chunk of every split (decision 0002), whatever the
             # others have.
             ahead = 1 if self.source.bounded else 0
-        return [s for s in list(self.splits.values()) if not s.ended and len(s.queue) < ahead]
+        splits = [s for s in list(self.splits.values()) if not s.ended and len(s.queue) < ahead]
+        return splits if self.source.bounded else [s for s in splits if not _gathers(s)]
 
     def _round(self, wait_s: float) -> bool:
         """Poll every split that has room once; False where none has."""
@@ -206,6 +211,13 @@ class Reading(Actor):
             resumes, split.commit = split.commit, []
         if resumes:
             split.reader.commit(resumes[-1])
+
+
+def _gathers(split: Split) -> bool:
+    """Tell whether a small chunk waits, so that the next one may as well grow."""
+    with contextlib.suppress(IndexError):  # the compute thread may take it just now
+        return _bytes_of(split.queue[-1]) < SMALL_BYTES
+    return False
 
 
 def _bytes_of(chunk: Chunk) -> int:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, SPLIT, Batch, picked
+from millstream.columns.frames import picked, stacked
+from millstream.engine.batch import FINAL_MARK_MS, HIDDEN, MARK, OFFSET, SPLIT, Batch
 from millstream.engine.deduplicate import Seen
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import Context
@@ -112,7 +113,7 @@ class ScanStage:
             frames.append(frame)
         if not frames:
             return Scanned(self._batch(pl.DataFrame(), read_at_ms), ())
-        whole = frames[0] if len(frames) == 1 else pl.concat(frames)
+        whole = frames[0] if len(frames) == 1 else stacked(frames)
         if came and gives_marks:
             marks = [under.marks() for under in came]
             whole = whole.hstack([pl.Series(MARK, np.concatenate(marks), dtype=pl.Int64)])

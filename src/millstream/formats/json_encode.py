@@ -10,12 +10,14 @@ bad     a NULL key of a MAP where ``map-null-key.mode`` is FAIL raises DataError
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import FEW_ROWS, computed
 from millstream.errors import DataError
 from millstream.formats.json_decode import check_type
 from millstream.ports.format import Encoder
@@ -54,12 +56,10 @@ class JsonEncoder(Encoder):
         fields = [(f.name, f.type, pl.col(f.name)) for f in schema]
         texts = {f.name for f in schema if isinstance(f.type, CharacterString)}
         self._document = _object(fields, rules).alias("json")
-        # Texts that need no escapes are the rule. Finding that out with one question for all
-        # columns, not a step of Python for each, takes a quarter off the time of a small frame.
-        self._needs_escapes = (
-            pl.any_horizontal(pl.col(name).str.contains(_SPECIAL).any() for name in sorted(texts))
-            if texts
-            else None
+        # Texts that need no escapes are the rule, which one question for all columns finds out.
+        self._texts = sorted(texts)
+        self._needs_escapes = pl.any_horizontal(
+            pl.lit(False), *(pl.col(name).str.contains(_SPECIAL).any() for name in self._texts)
         )
         self._plain_document = _object(fields, rules, frozenset(texts)).alias("json")
         self._keyed = [f.name for f in schema if _has_map(f.type)]
@@ -70,12 +70,8 @@ class JsonEncoder(Encoder):
 
     def encode_text(self, frame: pl.DataFrame) -> pl.Series:
         """Return one document per row, as text."""
-        plain = (
-            self._needs_escapes is None or not frame.select(self._needs_escapes).to_series().item()
-        )
-        document = frame.select(self._plain_document if plain else self._document).to_series()
-        if len(document) != frame.height:  # a schema without columns
-            document = document.new_from_index(0, frame.height)
+        wanted = self._document if self._has_special(frame) else self._plain_document
+        (document,) = computed(frame, [wanted])
         if document.null_count():
             raise DataError(
                 f"A MAP has a NULL key (in one of: {', '.join(self._keyed)}).",
@@ -83,6 +79,13 @@ class JsonEncoder(Encoder):
                 hint="Set 'json.map-null-key.mode' to 'DROP' or 'LITERAL'.",
             )
         return document
+
+    def _has_special(self, frame: pl.DataFrame) -> bool:
+        """Tell whether some text needs escapes; of few rows without Polars' pool."""
+        if not self._texts or frame.height > FEW_ROWS:
+            return bool(self._texts) and bool(frame.select(self._needs_escapes).item())
+        texts = (text for name in self._texts for text in frame[name].to_list() if text)
+        return re.search(_SPECIAL, "".join(texts)) is not None
 
 
 def _object(

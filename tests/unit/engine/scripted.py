@@ -27,6 +27,7 @@ class Script:
     polls: int = 0
     committed: dict[str, int] = field(default_factory=dict)
     chunk_rows: int = 1_000_000
+    row_bytes: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class _Reader(Reader):
                 raise End
             return None
         self.at += frame.height
-        return Chunk(frame=frame, resume=self.at, bytes=100 * frame.height)
+        return Chunk(frame=frame, resume=self.at, bytes=script.row_bytes * frame.height)
 
     def commit(self, resume: Any) -> None:
         self.script.committed[self.split] = resume

@@ -149,3 +149,5 @@ def test_a_live_run_with_several_splits_asks_for_no_more_than_a_batch() -> None:
         reading.rows_wanted = rows_wanted
         reading.step(0.0)
         assert {rows for _, rows in source.asked} == {expected}
+        for split in reading.splits.values():
+            reading.take(split)  # behind a small chunk nothing would be read

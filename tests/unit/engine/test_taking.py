@@ -21,10 +21,10 @@ NUMBERS = Schema.of({"v": "INT"})
 CHUNKS = 8
 
 
-def taking_of(*, bounded: bool) -> tuple[Taking, Reading]:
+def taking_of(*, bounded: bool, row_bytes: int = 1 << 17) -> tuple[Taking, Reading]:
     """Return the choice of rows over a source of one split, which gives a row a chunk."""
     frame = pl.DataFrame({"v": range(CHUNKS)}, schema={"v": pl.Int32})
-    script = Script({"0": frame}, bounded=bounded, chunk_rows=1)
+    script = Script({"0": frame}, bounded=bounded, chunk_rows=1, row_bytes=row_bytes)
     columns = tuple(Physical(f.name, f.type) for f in NUMBERS)
     scan = Scan(table=Table("numbers", columns, "scripted", {"script": script}))
     target = Table("out", columns, "memory", {"target": Collected()})
@@ -65,6 +65,15 @@ def test_a_live_batch_does_not_wait_for_what_comes_while_it_is_scanned() -> None
     while len(reading.splits["0"].queue) < 4:
         reading.step(0)
     assert batch(taking, reading) == [3, 4, 5, 6], "what waits goes together"
+
+
+def test_nothing_is_read_behind_a_small_chunk_until_it_is_taken() -> None:
+    """Decoded one by one, small chunks of a busy source took the processor from the results."""
+    taking, reading = taking_of(bounded=False, row_bytes=100)
+    for _ in range(3):
+        reading.step(0)
+    assert [len(split.queue) for split in reading.splits.values()] == [1]
+    assert [batch(taking, reading) for _ in range(3)] == [[0], [1], [2]], "then the next one"
 
 
 def test_a_bounded_batch_goes_on_as_long_as_there_are_rows() -> None:

@@ -25,6 +25,7 @@ from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.kept_rows import put_columns
 from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import SlotRows, gather_words
 from millstream.engine.state.texts import ColumnStore
 
@@ -241,8 +242,8 @@ class Arrangement:
         return owners
 
     def _hashes(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        one, two = (frame.hash_rows(seed=seed).to_numpy() for seed in self._seeds)
-        return face(one.view(np.int64)), face(two.view(np.int64))
+        one, two = row_hashes(frame, self._seeds)
+        return face(one), face(two)
 
 
 ALL_BITS = k.ALL_NULL - 1

@@ -31,6 +31,7 @@ from millstream.engine.state.copies import Copies
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap, Heap, free_block
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import LIVE, Rows, SlotRows, gather_words
 
 KEY_COLUMNS_MAX = 60
@@ -169,8 +170,8 @@ class KeyIndex:
         if self._exact_pair:
             first, second = (encode(column).first for column in keys)
             return first, second
-        one, two = (keys.hash_rows(seed=seed).to_numpy() for seed in self._seeds)
-        return face(one.view(np.int64)), face(two.view(np.int64))
+        one, two = row_hashes(keys, self._seeds)
+        return face(one), face(two)
 
     def _write_keys(self, keys: pl.DataFrame, slots: np.ndarray) -> None:
         matrix = self.rows.matrix()

@@ -21,6 +21,7 @@ from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.kept_rows import KeptRows, scatter_words
 from millstream.engine.state.key_index import KeyIndex, keys_of
 from millstream.engine.state.order import SortWords
+from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import SlotRows, gather_words
 from millstream.plan.nodes import SortKey
 
@@ -128,9 +129,7 @@ class OrderedRows:
     def _found(self, data: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the row of each row of ``data``, which are new, and the hashes."""
         assert self._hashes is not None, "changing rows are found by their hash"
-        one, two = (
-            face(data.hash_rows(seed=seed).to_numpy().view(np.int64)) for seed in self._seeds
-        )
+        one, two = (face(words) for words in row_hashes(data, self._seeds))
         nodes, made = self._hashes.upsert(one, two)
         return nodes, made, np.vstack([one, two])
 

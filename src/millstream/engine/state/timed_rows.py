@@ -23,6 +23,7 @@ from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.kept_rows import KeptRows
+from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import Rows, SlotRows, free_slot, gather_words
 
 if TYPE_CHECKING:
@@ -98,8 +99,7 @@ class TimedRows:
         """Return what keys are known by; equal ones of both sides alike."""
         if not keys.width:
             return Keys(*np.zeros((2, keys.height), dtype=np.int64))
-        one, two = (keys.hash_rows(seed=seed).to_numpy().view(np.int64) for seed in self._seeds)
-        return Keys(one, two)
+        return Keys(*row_hashes(keys, self._seeds))
 
     def find(
         self, side: int, keys: Keys, timed: Timed, reach: tuple[int, int], pairs_max: int

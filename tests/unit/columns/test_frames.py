@@ -1,0 +1,52 @@
+"""Whole frames without a query: the same of few rows, column by column, as of many."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from millstream.columns.frames import FEW_ROWS, computed, filtered, picked, stacked, without
+
+HEIGHTS = (0, 1, 3, FEW_ROWS, FEW_ROWS + 1)
+
+
+def frame_of(height: int) -> pl.DataFrame:
+    """Return a frame with NULLs, a nested column and texts."""
+    numbers = pl.Series("n", range(height), dtype=pl.Int64)
+    kept = pl.select(pl.when(numbers % 3 > 0).then(numbers).alias("n")).to_series()
+    texts = ("text " + numbers.cast(pl.String)).alias("t")
+    return pl.DataFrame([kept, texts, pl.DataFrame([kept, texts]).to_struct("row")])
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_a_filter_keeps_the_rows_where_its_mask_is_true(height: int) -> None:
+    """A mask that is NULL drops its row, of few rows as of many."""
+    frame = frame_of(height)
+    assert_frame_equal(filtered(frame, frame["n"] > 1), frame.filter(pl.col("n") > 1))
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_computed_columns_are_as_long_as_the_frame(height: int) -> None:
+    """A constant alone has one row, in Polars; here it has the frame's."""
+    frame = frame_of(height)
+    columns = [(pl.col("n") + 1).alias("more"), pl.lit("x").alias("same"), pl.col("row")]
+    assert_frame_equal(pl.DataFrame(computed(frame, columns)), frame.with_columns(columns).select(
+        "more", "same", "row"
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_stacked_frames_are_one_below_the_other(height: int) -> None:
+    """In the order given, whatever each one's height is."""
+    frames = [frame_of(height), frame_of(2), frame_of(0)]
+    assert_frame_equal(stacked(frames), pl.concat(frames))
+    assert_frame_equal(stacked(frames[:1]), frames[0])
+
+
+def test_columns_are_picked_in_the_order_asked_for() -> None:
+    """``without`` takes names that the frame does not have."""
+    frame = frame_of(3)
+    assert picked(frame, ("row", "n")).columns == ["row", "n"]
+    assert without(frame, ("t", "nowhere")).columns == ["n", "row"]
+    assert picked(frame, ()).width == 0
