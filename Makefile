@@ -44,7 +44,7 @@ check: env  ## format, lint, types, layers, examples in docstrings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) -q -n $(WORKERS) --doctest-modules src/millstream tests/docs
+	$(PYTEST) -q -n $(WORKERS) --doctest-modules src/millstream
 
 format: env  ## let ruff format and mend what it safely can
 	$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .

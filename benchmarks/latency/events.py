@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+RATE_JUDGED = 10_000.0
+"""The rate of the aims; measured wherever the pipeline can take it."""
 CASES = ("stateless", "keyed", "window", "join")
 PARTITIONS = 2
 KEYS = 1_000

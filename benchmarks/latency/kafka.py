@@ -29,9 +29,10 @@ import numpy as np
 import polars as pl
 from benchmarks.kafka import broker
 from benchmarks.latency import generator, watcher
-from benchmarks.latency.events import CASES, Phase, following
+from benchmarks.latency.events import CASES, RATE_JUDGED, Phase, following
 from benchmarks.latency.judging import Late, Results, expected_rows, lateness, verdict
 from benchmarks.latency.logged import commits_ms
+from benchmarks.latency.parts import BEGIN_AFTER_S, answer, ended
 from benchmarks.latency.places import run_folder
 from benchmarks.latency.statements import (
     AT_LEAST_ONCE,
@@ -54,16 +55,11 @@ from millstream.frame.measuring import (
 
 WARM_RATE, WARM_S = 10_000.0, 2.0
 BURST_EVENTS = 300_000
-RATE_JUDGED = 10_000.0
-"""The rate of the aims; measured wherever the pipeline can take it."""
 FIRST_RESULT_S = 120.0
 """The first start of all compiles kernels."""
 QUIET_S = 0.4
 DRAIN_S = 15.0
 STOP_S = 20.0
-ANSWER_S = 120.0
-"""A part that is silent for so long is broken, not slow."""
-BEGIN_AFTER_S = 0.05
 LIMITED_SHARE = 0.9
 """A generator that took so much of a burst's time was what limited it."""
 
@@ -97,13 +93,13 @@ class Running:
         before = self.done[-1].phase if self.done else None
         phase = following(before, events // self.topics, rate, self.topics)
         self.generator.send(phase)
-        _answer(self.generator)
+        answer(self.generator)
         count = self._count()
         begin_ns = time.monotonic_ns() + int(BEGIN_AFTER_S * 1e9)
         self.generator.send(begin_ns)
-        sent = _answer(self.generator, phase.seconds + 2 * generator.FLUSH_S)
+        sent = answer(self.generator, phase.seconds + 2 * generator.FLUSH_S)
         self.done.append(Done(phase, begin_ns, sent))
-        self._drain(count, expected_rows(self.case, phase))
+        self._drain(count, expected_rows(self.case, phase), self.check)
         self.take()
         return self.done[-1]
 
@@ -119,7 +115,7 @@ class Running:
     def take(self) -> None:
         """Let the watcher decode what came."""
         self.watcher.send(watcher.TAKE)
-        arrived, rows = _answer(self.watcher)
+        arrived, rows = answer(self.watcher)
         self.arrived.append(arrived)
         self.rows.append(rows)
 
@@ -127,7 +123,7 @@ class Running:
         """End the pipeline as a user would; it gives out what its last epoch holds."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_S)
-        self._drain(self._count(), 0)
+        self._drain(self._count(), 0, lambda: None)
         self.take()
 
     def check(self) -> None:
@@ -137,11 +133,12 @@ class Running:
 
     def _count(self) -> int:
         self.watcher.send(watcher.COUNT)
-        return int(_answer(self.watcher))
+        return int(answer(self.watcher))
 
-    def _drain(self, before: int, rows: int | None) -> None:
+    def _drain(self, before: int, rows: int | None, check: Callable[[], None]) -> None:
         """Wait until the results are there and nothing more comes, or nothing has come for long.
 
+        ``check`` is called meanwhile: a pipeline that has died gives no more results.
         Windows that documents of an earlier phase have opened are beyond the number expected.
         """
         first = len(self.done) == 1
@@ -157,15 +154,8 @@ class Running:
             whole = found >= rows if rows is not None else found > 0
             if now - since > (over_s if whole else limit_s):
                 return
-            if len(self.done) and self.process.poll() is None:
-                self.check()
+            check()
             time.sleep(0.02)
-
-
-def _answer(pipe: Any, limit_s: float = ANSWER_S) -> Any:
-    if not pipe.poll(limit_s):
-        raise SystemExit("a part of the benchmark gave no answer")
-    return pipe.recv()
 
 
 @contextmanager
@@ -190,8 +180,6 @@ def running(case: str, delivery: Delivery, address: str, folder: Path) -> Iterat
             target=watcher.serve, args=(its, address, topics.write), kwargs=committed, daemon=True
         ),
     ]  # fmt: skip
-    for part in parts:
-        part.start()
     with log.open("wb") as out:
         process = subprocess.Popen(
             command(file, folder / "checkpoints", folder / "epochs", delivery),
@@ -201,15 +189,14 @@ def running(case: str, delivery: Delivery, address: str, folder: Path) -> Iterat
             stderr=subprocess.STDOUT,
         )
     try:
-        _answer(ours)
-        yield Running(case, delivery, len(topics.read), process, log, mine, ours)
-        mine.send(None)
-        ours.send(watcher.END)
-        for part in parts:
-            part.join(10)
+        with ended(parts):
+            for part in parts:
+                part.start()
+            answer(ours)
+            yield Running(case, delivery, len(topics.read), process, log, mine, ours)
+            mine.send(None)
+            ours.send(watcher.END)
     finally:
-        for part in parts:
-            part.terminate()
         if process.poll() is None:
             process.kill()
         process.wait()

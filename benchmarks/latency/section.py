@@ -26,7 +26,8 @@ from benchmarks.harness.contract import (
     Target,
     of,
 )
-from benchmarks.latency import places
+from benchmarks.latency import places, relay
+from benchmarks.latency.events import RATE_JUDGED
 from benchmarks.latency.statements import AT_LEAST_ONCE, EXACTLY_ONCE, Delivery
 
 from tests.servers import kafka
@@ -49,8 +50,10 @@ BETWEEN = (
     ("join", EO_1000),
 )
 SHOWN = ("p50", "p99", "p999", "p9999", "max")
-RATE_JUDGED = 10_000
 LIMIT_S = 400.0
+RELAY = "kafka-relay-alone"
+WARM_S = 30.0
+"""A broker compiles what it runs for about so long, on the same cores."""
 _PATHS = {"PYTHONPATH": os.pathsep.join((str(CHECKOUT / "src"), str(CHECKOUT)))}
 
 METHOD = """\
@@ -77,14 +80,18 @@ checkpoint each 100 ms and 1 s, read by a `read_committed` consumer. `commit` is
 takes from its end until it is with the sinks, as the pipeline's own log tells it: acknowledgements,
 the checkpoint on disk, the transaction. What goes through is found with a burst, and the
 rates go up to 80 % of it, or to the first one that is not kept up with. Afterwards every result of
-the run is compared with what follows from the events sent.
+the run is compared with what follows from the events sent. The broker has run for half a minute
+before anything is measured. `relay-alone` is the same generator and the same reader on one topic,
+with no pipeline between them: the events of a pipeline go through the broker once more.
 """
 
 
 def contenders(options: Options) -> Sequence[Contender]:
     """Start a broker and return the cases; where there is none that half is told as missing."""
     try:
-        return cases(options, places.start_broker())
+        address = places.start_broker()
+        relay.warm(address, WARM_S)
+        return cases(options, address)
     except (NoServer, subprocess.TimeoutExpired) as reason:
         return cases(options, "", str(reason))
 
@@ -94,6 +101,7 @@ def cases(options: Options, address: str, missing: str = "") -> Sequence[Contend
     seconds = ("--seconds", "2" if options.quick else "4")
     burst = ("--burst", "60000") if options.quick else ()
     found = [_contender(f"inside-{case}", ("inside", case, *seconds)) for case in INSIDE]
+    found.append(_contender(RELAY, ("relay", "--broker", address, *seconds), missing))
     for case, delivery in BETWEEN:
         said = ("--delivery", delivery.guarantee, "--interval-ms", str(delivery.interval_ms))
         argv = ("kafka", case, "--broker", address, *said, *seconds, *burst)

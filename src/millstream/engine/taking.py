@@ -9,6 +9,7 @@ order   a bounded run waits for the split whose turn it is, so that its order is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,8 +121,8 @@ class Taking:
         """
         stage, reading = self._graph.stages[index], self._readings[index]
         limit = self._settings.chunk_bytes_max
-        left = -1 if self._bounded else sum(len(s.queue) for s in _splits(reading))
-        while left and taken.rows < self._chunk_rows and taken.bytes < limit:
+        left = math.inf if self._bounded else sum(len(s.queue) for s in _splits(reading))
+        while left > 0 and taken.rows < self._chunk_rows and taken.bytes < limit:
             left -= 1
             split = self._next_split(stage, reading)
             if split is None or (self._bounded and self._next_in_order() != index):
