@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from millstream.connect import files_read
+from millstream.connect import files_lines
 from millstream.ports.connector import Chunk, End
 from millstream.ports.registry import source_for
 from tests.connect.test_files import files_table, json_lines
@@ -65,8 +65,8 @@ def test_a_border_at_every_byte(
     wanted = told(chunks(path, max_rows, **options))
     assert sum(len(bad) for _, bad, _, _ in wanted) == 1
     for size in range(1, len(JSON) + 2):
-        monkeypatch.setattr(files_read, "_BLOCK_BYTES", size)
-        monkeypatch.setattr(files_read, "_BLOCK_BYTES_MAX", size)
+        monkeypatch.setattr(files_lines, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(files_lines, "_BLOCK_BYTES_MAX", size)
         assert told(chunks(path, max_rows, **options)) == wanted
 
 
@@ -76,7 +76,7 @@ def test_a_restart_after_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path.write_bytes(JSON)
     wanted = told(chunks(path, 1))
     for size in (1, 7, 1 << 20):
-        monkeypatch.setattr(files_read, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(files_lines, "_BLOCK_BYTES", size)
         for i, (_, _, resume, _) in enumerate(wanted):
             assert told(chunks(path, 1, resume)) == wanted[i + 1 :]
 
