@@ -125,6 +125,18 @@ def all_of(_: Any, base: Any, index: Any, sought: Any) -> Any:
 
 
 @intrinsic
+def high_of(_: Any, base: Any, index: Any) -> Any:
+    """Return a bit for each of the ``MANY`` bytes at ``base + index``: set where it is no ASCII."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = _vector_at(builder, args, MANY)
+        nothing = ir.Constant(found.type, None)
+        return builder.bitcast(builder.icmp_signed("<", found, nothing), _WORD)
+
+    return types.int64(types.int64, types.int64), build
+
+
+@intrinsic
 def lowest_of(_: Any, bits: Any) -> Any:
     """Return the place of the lowest bit that is set; there must be one."""
 

@@ -86,24 +86,24 @@ class LinesFile(OpenFile):
             return []  # the header itself is not complete yet
         decoder = self.decoder()
         decode = partial(part_of_lines, decoder, bytes_max=self._buffer.bytes_max)
-        left, threads = rows_max, self._threads(decoder, rows_max)
+        left, threads = rows_max, 1
+        if decoder.several_threads:
+            threads = max(1, min(usable_cores(), self._rows(rows_max) // PIECE_PAYLOADS_MIN))
 
         def next_piece() -> Callable[[], Part] | None:
             nonlocal left
-            lines = self._next_lines(piece_size(left, threads), final=final) if left else None
-            if not lines:
+            if not left:
                 return None
+            lines = self._next_lines(piece_size(self._rows(left), threads), final=final)
             left -= len(lines)
-            return partial(decode, lines)
+            return partial(decode, lines) if lines else None
 
         return in_order(next_piece, threads)
 
-    def _threads(self, decoder: Decoder, rows_max: int) -> int:
-        """Return how many threads are worth it for what is left of the file."""
-        if not decoder.several_threads:
-            return 1
-        rows = min(rows_max, int((self._size - self.place) / self._line_bytes))
-        return max(1, min(usable_cores(), rows // PIECE_PAYLOADS_MIN))
+    def _rows(self, rows_max: int) -> int:
+        """Return how many rows there are still to be read, at most so many: an estimate."""
+        left = int((self._size - self.place) / self._line_bytes)
+        return min(rows_max, max(left, PIECE_PAYLOADS_MIN))
 
     def _next_lines(self, count: int, *, final: bool) -> Lines:
         """Return the next lines of the file, none where there are none (now)."""
@@ -130,7 +130,7 @@ class LinesFile(OpenFile):
         """Read about as much as is missing, but no more than the cache holds."""
         size = min(int(lines_missing * self._line_bytes * 1.02) + 1, _STEP_BYTES, len(room))
         found = self._read_into(room[:size])
-        # Of a compressed file any read may be short; a plain one has ended, for now, or is a pipe.
+        # Of a compressed file any read may be short; a plain one has ended then (for now).
         return found, found == size or (self._compressed and found > 0)
 
     def _fill(self, count: int) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from millstream.columns.address import MANY, all_of, byte_at, copy_bytes, lowest_of
+from millstream.columns.address import MANY, all_of, byte_at, copy_bytes, high_of, lowest_of
 from millstream.columns.jit import kernel
 from millstream.ports.registry import format_of
 
@@ -28,6 +28,7 @@ LINE_BYTES_MAX = 64 << 20
 KEPT_OF_LONG_LINE = 1 << 10
 _NEWLINE, _RETURN = 0x0A, 0x0D
 _NOTHING = np.empty(0, np.int64)
+_LOOK_BYTES = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +300,24 @@ def _quoted_end(
             first = c == delimiter
         pos += 1
     return end
+
+
+@kernel
+def is_ascii(buf: int, pos: int, end: int) -> bool:
+    """Tell whether all bytes of a span are ASCII: most texts are, and this is a fast look."""
+    while pos + MANY <= end:
+        found = 0
+        stop = min(end, pos + _LOOK_BYTES) - MANY
+        while pos <= stop:
+            found |= high_of(buf, pos)
+            pos += MANY
+        if found != 0:
+            return False
+    while pos < end:
+        if byte_at(buf, pos) >= 0x80:
+            return False
+        pos += 1
+    return True
 
 
 @kernel
