@@ -1,11 +1,12 @@
-"""Decodes one chunk on several cores: in pieces, side by side, joined in order.
+"""Work in pieces on several cores, side by side, its answers in order; so are chunks decoded.
 
-in      a decoder that may run in several threads (``Decoder.several_threads``), and its payloads
-out     what the decoder gives for the whole: the same rows, places and reasons in the same order,
-        so that it never shows how many cores there are
+in      pieces of work, or a decoder that may run in several threads (``Decoder.several_threads``)
+        and its payloads
+out     what the work gives as a whole: the same rows, places and reasons in the same order, so
+        that it never shows how many cores there are
 state   none; the threads live as long as the call. To start one takes some 0.1 ms, a piece takes
         several ms: a pool would save nothing that can be measured, and outlives what it is for
-bad     what a piece raises is raised here, once all pieces are done
+bad     what a piece raises is raised here, once all threads are done
 """
 
 from __future__ import annotations
