@@ -6,9 +6,12 @@ it is called, so that ``--help`` and a wrong option answer at once.
 
 from __future__ import annotations
 
+from millstream.cli.collecting import starting
+
 
 def main() -> None:
     """Run the command line of this process."""
+    starting()
     from millstream.cli.app import app
 
     app()

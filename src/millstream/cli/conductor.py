@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from millstream.cli import collecting
 from millstream.cli.failure import Exit, exit_of_run, exit_of_signal
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ class ProgressLine:
 
     def __call__(self, progress: Progress) -> None:
         """Show how things stand."""
-        from millstream.frame.figures import progress_line
-
         if self._quiet:
             return
+        from millstream.frame.figures import progress_line
+
         now_s = time.monotonic()
         if self._live:
             self._draw(progress_line(progress))
@@ -82,26 +83,28 @@ class Conductor:
 
     def conduct(self, job: Job, sinks: Sequence[Any] = (), *, transient: bool = False) -> Conducted:
         """Run a job, with its shown results and a progress line, and tell how it ended."""
-        from millstream.columns.jit import is_cold
         from millstream.frame.conduct import conduct
-        from millstream.frame.display import conduct_shown
-        from millstream.frame.figures import summary_lines
 
         self.runs += 1
         line = ProgressLine(quiet=self.quiet, interval_s=job.settings.progress_interval_ms / 1000)
         self._line = line
-        if not self.quiet and is_cold():
-            print("compiling kernels (once) …", file=sys.stderr, flush=True)
+        if not self.quiet:
+            _tell_of_compiling()
         try:
             if any(s.shown for s in sinks):
+                from millstream.frame.display import conduct_shown
+
                 # On a terminal the progress stands below the tables; a line of its own would fight.
                 told = None if sys.stdout.isatty() else line
+                collecting.running()  # nothing else looks at a run on a terminal
                 done = conduct_shown(job, sinks, told, transient=transient)
             else:
-                done = conduct(job, line, interval_s=REDRAW_S)
+                done = conduct(job, _looked(line), interval_s=REDRAW_S)
         finally:
             line.wipe()
         if not self.quiet and not (self._only_trouble and _went_well(done.summary)):
+            from millstream.frame.figures import summary_lines
+
             print("\n".join(summary_lines(done.summary)), file=sys.stderr, flush=True)
         code = exit_of_run(done.signal, done.summary.rows_lost_sight_of)
         # Rows rejected in one run of a program are not forgotten by the next one.
@@ -112,6 +115,23 @@ class Conductor:
         """Remove the progress line, before rows are printed."""
         if self._line is not None:
             self._line.wipe()
+
+
+def _looked(line: ProgressLine) -> Callable[[Progress], None]:
+    """Return what looks at a run; at the first look everything it needs is loaded."""
+
+    def look(progress: Progress) -> None:
+        collecting.running()
+        line(progress)
+
+    return look
+
+
+def _tell_of_compiling() -> None:
+    from millstream.columns.jit import is_cold
+
+    if is_cold():
+        print("compiling kernels (once) …", file=sys.stderr, flush=True)
 
 
 def _went_well(summary: Summary) -> bool:

@@ -68,6 +68,8 @@ WIDE = 16
 """So many bytes are looked at at once by :func:`first_of`."""
 FEW = 8
 """And by :func:`first_of_few`, where a document has no more."""
+MANY = 64
+"""And by :func:`all_of`: as many as a word has bits."""
 
 
 @intrinsic
@@ -105,6 +107,43 @@ def first_of_few(_: Any, base: Any, index: Any, one: Any, other: Any) -> Any:
         return _first_of(builder, args, FEW)
 
     return types.int64(types.int64, types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def all_of(_: Any, base: Any, index: Any, sought: Any) -> Any:
+    """Return a bit for each of the ``MANY`` bytes at ``base + index``: set where it is this one."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = _vector_at(builder, args, MANY)
+        undefined = ir.Constant(found.type, ir.Undefined)
+        first = builder.insert_element(undefined, builder.trunc(args[2], _BYTE), _HALF(0))
+        nowhere = ir.Constant(ir.VectorType(_HALF, MANY), None)
+        whole = builder.shuffle_vector(first, undefined, nowhere)
+        return builder.bitcast(builder.icmp_unsigned("==", found, whole), _WORD)
+
+    return types.int64(types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def high_of(_: Any, base: Any, index: Any) -> Any:
+    """Return a bit for each of the ``MANY`` bytes at ``base + index``: set where it is no ASCII."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = _vector_at(builder, args, MANY)
+        nothing = ir.Constant(found.type, None)
+        return builder.bitcast(builder.icmp_signed("<", found, nothing), _WORD)
+
+    return types.int64(types.int64, types.int64), build
+
+
+@intrinsic
+def lowest_of(_: Any, bits: Any) -> Any:
+    """Return the place of the lowest bit that is set; there must be one."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.int64(types.int64), build
 
 
 def _first_of(builder: Any, args: Any, width: int) -> Any:

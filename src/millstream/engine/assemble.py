@@ -107,7 +107,8 @@ def _assemble(
         return lower(derived, ctx, seed=seed, ttl_ms=settings.state_ttl_ms)
 
     graph = fresh_graph()
-    said = said_by(derived, graph)
+    # Only epochs tell of the program, and asking each step for its state loads kernels.
+    said: Said = {} if store is None else said_by(derived, graph)
     if epoch is not None:
         epoch = going_on(epoch, derived, said, allow_loss=settings.allow_lost_state)
         graph = restored(graph, epoch.state)

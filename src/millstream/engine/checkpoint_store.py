@@ -74,10 +74,10 @@ class CheckpointStore(CheckpointFolder):
             """Epochs of format 1, which have files beside their manifest."""
             self._token = f"{self._world.random.getrandbits(64):016x}"
             self.pipeline = self._identity()
-            self._newest = self._newest_manifest()
-            self.incarnation = self._next_incarnation()
+            self._newest, found = self._newest_manifest()
+            self.incarnation = self._next_incarnation(found)
             # Until then the one before us may have written another, which is ours to go on from.
-            self._newest = self._newest_manifest()
+            self._newest, _ = self._newest_manifest()
         except BaseException:
             self.close()
             raise
@@ -239,7 +239,7 @@ class CheckpointStore(CheckpointFolder):
         self.store.delete(manifest_name(number))
         self._referred.pop(number, None)
         self._swept = False
-        self._newest = self._newest_manifest()
+        self._newest, _ = self._newest_manifest()
 
     # -- the start -----------------------------------------------------------------------------
 
@@ -269,21 +269,24 @@ class CheckpointStore(CheckpointFolder):
             self.store.put(IDENTITY, sealed.seal({**found, "format": FORMAT}))
         return str(found["pipeline"])
 
-    def _newest_manifest(self) -> int | None:
-        """Take the chunks of the newest epoch as known; one that is damaged knows nothing."""
+    def _newest_manifest(self) -> tuple[int | None, Manifest | None]:
+        """Take the chunks of the newest epoch as known; one that is damaged knows nothing.
+
+        Returns the number of that epoch, and its manifest where it can be read.
+        """
         self._known, self._packs, self._stale = {}, {}, frozenset()
         numbers = self.epochs()
         if not numbers:
-            return None
+            return None, None
         try:
             found: Manifest = self.manifest(numbers[-1])
-        except CheckpointError:
-            return numbers[-1]
+        except CheckpointError:  # said where it is read; perhaps the one before will do
+            return numbers[-1], None
         if found.format == FORMAT:
             self._remember(found.chunks, found.packs, found.number)
-        return numbers[-1]
+        return numbers[-1], found
 
-    def _next_incarnation(self) -> int:
+    def _next_incarnation(self, manifest: Manifest | None) -> int:
         names = self.store.names(INCARNATIONS)
         last = format_1.incarnation(self.store)
         highest = 0
@@ -293,13 +296,10 @@ class CheckpointStore(CheckpointFolder):
             if names[-1] != _incarnation_name(last):
                 raise sealed.damaged(self.store, names[-1], "is damaged: it has another number")
         newest, sure = self._newest or 0, self._newest or 0
-        if self._newest is not None:
-            try:
-                manifest = self.manifest(self._newest)
-                last = max(last, manifest.incarnation)
-                sure -= 0 if manifest.prepared_by is None else 1
-            except CheckpointError:  # said where it is read; perhaps the one before will do
-                sure -= 1
+        if manifest is not None:
+            last = max(last, manifest.incarnation)
+        if self._newest is not None and (manifest is None or manifest.prepared_by is not None):
+            sure -= 1
         self._check_not_behind(newest, highest)
         number = last + 1
         while not self.store.put_new(

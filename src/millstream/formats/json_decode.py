@@ -38,7 +38,7 @@ from millstream.formats.json_scan import (
     count_items,
     scan_items,
 )
-from millstream.formats.lines import copied
+from millstream.formats.lines import copied, is_ascii
 from millstream.ports.format import Decoded, Decoder
 from millstream.types.logical import CharacterString
 
@@ -141,6 +141,8 @@ def no_utf8_in(data: np.ndarray, begins: Ints, stops: Ints) -> Ints:
     """
     if not len(begins):
         return begins
+    if is_ascii(int(data.ctypes.data), int(begins[0]), int(stops[-1])):
+        return begins[:0]
     whole = data[begins[0] : stops[-1]]
     sizes = pa.py_buffer(np.array([0, len(whole)]))
     text = pa.LargeStringArray.from_buffers(1, sizes, pa.py_buffer(whole))

@@ -11,7 +11,7 @@ notes   blank lines, and comments where CSV allows them, are no documents. A CSV
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from millstream.columns.address import WIDE, byte_at, copy_bytes, first_of
+from millstream.columns.address import MANY, all_of, byte_at, copy_bytes, high_of, lowest_of
 from millstream.columns.jit import kernel
 from millstream.ports.registry import format_of
 
@@ -28,6 +28,7 @@ LINE_BYTES_MAX = 64 << 20
 KEPT_OF_LONG_LINE = 1 << 10
 _NEWLINE, _RETURN = 0x0A, 0x0D
 _NOTHING = np.empty(0, np.int64)
+_LOOK_BYTES = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,9 @@ class LineBuffer:
     ) -> None:
         self._rules = rules
         self._bytes_max = bytes_max
-        self._data = np.empty(0, np.uint8)
-        self._room = self._data
+        self._block = np.empty(0, np.uint8)
         self._at = 0
+        self._end = 0
         self._place = place
         self._after = place
         self._ended = False
@@ -127,21 +128,23 @@ class LineBuffer:
     @property
     def held_bytes(self) -> int:
         """How many bytes wait here."""
-        return len(self._data) - self._at
+        return self._end - self._at
 
     def room(self, size: int) -> memoryview:
-        """Return room for the next bytes of the stream, in a new buffer: say what is ``filled``."""
-        self._room = np.empty(self.held_bytes + size, np.uint8)
-        return self._room[self.held_bytes :].data
+        """Return room for the next bytes of the stream: say how many of them are ``filled``.
+
+        It lies behind what is held, where no line that was given out is.
+        """
+        if len(self._block) - self._end < size:
+            held = self.held_bytes
+            block = np.empty(held + size, np.uint8)
+            block[:held] = self._block[self._at : self._end]
+            self._block, self._at, self._end = block, 0, held
+        return self._block[self._end : self._end + size].data
 
     def filled(self, count: int) -> None:
         """Take the first ``count`` bytes of the room as the next ones of the stream."""
-        if count:
-            held = self.held_bytes
-            self._room[:held] = self._data[self._at :]
-            self._data = self._room[: held + count]
-            self._at = 0
-        self._room = self._data
+        self._end += count
 
     def feed(self, block: bytes) -> None:
         """Add the next bytes of the stream."""
@@ -157,52 +160,85 @@ class LineBuffer:
         """Return at most ``lines_max`` complete lines."""
         if self._long is not None:
             return self._end_of_long()
-        lines = self._cut(lines_max)
-        if not len(lines) and not self._ended and self.held_bytes > self._bytes_max:
-            start = self._data[self._at : self._at + KEPT_OF_LONG_LINE].copy()
+        found = _Found(min(lines_max, self.held_bytes))
+        self._find(found)
+        if not found.count and not self._ended and self.held_bytes > self._bytes_max:
+            start = self._block[self._at : self._at + KEPT_OF_LONG_LINE].copy()
             self._long = (self._place, start)
             return self._end_of_long()
-        return lines
+        return self._lines(*found.spans(), self._place)
+
+    def take_reading(
+        self, lines_max: int, bytes_max: int, read: Callable[[memoryview, int], tuple[int, bool]]
+    ) -> Lines:
+        """Return at most ``lines_max`` complete lines, reading on until there are so many.
+
+        At most ``bytes_max`` are held for it. ``read`` gets the room there is and how many lines
+        are missing; it fills a part, so that what was read is looked at while it is in the cache,
+        and says how many bytes that were and whether more are at hand. No line: ask ``take``.
+        """
+        found, more = _Found(lines_max), self._long is None
+        if more and self.held_bytes < bytes_max:
+            self.room(bytes_max - self.held_bytes)
+        limit = min(self._at + bytes_max, len(self._block))
+        if more:
+            self._find(found)
+        while more and found.count < lines_max and self._end < limit:
+            size, more = read(self._block[self._end : limit].data, lines_max - found.count)
+            self._end += size
+            self._find(found)
+        return self._lines(*found.spans(), self._after if self._long else self._place)
 
     def _end_of_long(self) -> Lines:
         """Drop bytes up to the end of a line that is too long, then give its first ones out."""
         assert self._long is not None, "there is a line that is too long"
-        ends = np.flatnonzero(self._data[self._at :] == self._rules.newline)
+        ends = np.flatnonzero(self._block[self._at : self._end] == self._rules.newline)
         dropped = int(ends[0]) + 1 if len(ends) else self.held_bytes
         self._place += dropped
         self._at += dropped
         if not len(ends) and not self._ended:
             # The place stays before the line: a restart must not begin in the middle of it.
-            return self._lines(_NOTHING, _NOTHING, _NOTHING, self._after)
+            return self._lines(_NOTHING, _NOTHING, self._after)
         (place, start), self._long = self._long, None
         self._after = self._place
         first, stop = np.zeros(1, np.int64), np.array([len(start)])
         return Lines(start, first, stop, np.array([place]), np.ones(1, np.bool_), self._after)
 
-    def _cut(self, lines_max: int) -> Lines:
-        rules = self._rules
-        most = min(lines_max, self.held_bytes)
-        begins, stops = np.empty(most, np.int64), np.empty(most, np.int64)
-        count, after = find_lines(
-            int(self._data.ctypes.data),
+    def _find(self, found: _Found) -> None:
+        """Find the lines that are complete now, behind those that were found before."""
+        rules, count = self._rules, found.count
+        more, after = find_lines(
+            int(self._block.ctypes.data),
             self._at,
-            len(self._data),
+            self._end,
             self._ended,
             (rules.newline, rules.delimiter, rules.quote, rules.escape, rules.comment),
             rules.keep_blank,
-            begins,
-            stops,
+            found.begins[count:],
+            found.stops[count:],
         )
-        places = begins[:count] + (self._place - self._at)
+        found.count += more
         self._place += after - self._at
         self._at = after
-        return self._lines(begins[:count], stops[:count], places, self._place)
 
-    def _lines(
-        self, begins: np.ndarray, stops: np.ndarray, places: np.ndarray, after: int
-    ) -> Lines:
+    def _lines(self, begins: np.ndarray, stops: np.ndarray, after: int) -> Lines:
         self._after = after
-        return Lines(self._data, begins, stops, places, stops - begins > self._bytes_max, after)
+        places = begins + (self._place - self._at)
+        long = stops - begins > self._bytes_max
+        return Lines(self._block[: self._end], begins, stops, places, long, after)
+
+
+class _Found:
+    """Where lines lie in a block, as far as they were found."""
+
+    def __init__(self, lines_max: int) -> None:
+        self.begins = np.empty(lines_max, np.int64)
+        self.stops = np.empty(lines_max, np.int64)
+        self.count = 0
+
+    def spans(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return begins and stops."""
+        return self.begins[: self.count], self.stops[: self.count]
 
 
 def joined_lines(payloads: pl.Series, newline: bytes = b"\n") -> bytes:
@@ -233,18 +269,6 @@ def put_lines(buf: int, places: np.ndarray, newline: int, out: np.ndarray, begin
         at += size
         out[at] = newline
         at += 1
-
-
-@kernel
-def _plain_end(buf: int, pos: int, end: int, newline: int) -> int:
-    while pos + WIDE <= end:
-        step = first_of(buf, pos, newline, newline)
-        pos += step
-        if step < WIDE:
-            return pos
-    while pos < end and byte_at(buf, pos) != newline:
-        pos += 1
-    return pos
 
 
 @kernel
@@ -279,6 +303,24 @@ def _quoted_end(
 
 
 @kernel
+def is_ascii(buf: int, pos: int, end: int) -> bool:
+    """Tell whether all bytes of a span are ASCII: most texts are, and this is a fast look."""
+    while pos + MANY <= end:
+        found = 0
+        stop = min(end, pos + _LOOK_BYTES) - MANY
+        while pos <= stop:
+            found |= high_of(buf, pos)
+            pos += MANY
+        if found != 0:
+            return False
+    while pos < end:
+        if byte_at(buf, pos) >= 0x80:
+            return False
+        pos += 1
+    return True
+
+
+@kernel
 def copy_spans(buf: int, begins: np.ndarray, offsets: np.ndarray, out: int) -> None:
     """Copy the spans that begin at ``begins`` to ``out``, each to its offset."""
     for i in range(len(begins)):
@@ -300,24 +342,66 @@ def find_lines(
 
     Returns their number and the place after the last one.
     """
+    if marks[2] < 0:
+        return _plain_lines(buf, pos, end, ended, marks[0], marks[4], keep_blank, begins, stops)
     newline, delimiter, quote, escape, comment = marks
     count = 0
     while count < len(begins) and pos < end:
-        if quote < 0:
-            stop = _plain_end(buf, pos, end, newline)
-        else:
-            stop = _quoted_end(buf, pos, end, newline, delimiter, quote, escape)
+        stop = _quoted_end(buf, pos, end, newline, delimiter, quote, escape)
         if stop >= end and not ended:
             break
-        begin = pos
+        stops[count] = _without_return(buf, pos, stop, newline)
+        begins[count] = pos
+        count += _is_document(buf, pos, stops[count], comment, keep_blank)
         pos = min(stop + 1, end)
-        if newline == _NEWLINE and stop > begin and byte_at(buf, stop - 1) == _RETURN:
-            stop -= 1
-        if (stop == begin and not keep_blank) or (
-            stop > begin and comment >= 0 and byte_at(buf, begin) == comment
-        ):
-            continue
-        begins[count] = begin
-        stops[count] = stop
-        count += 1
     return count, pos
+
+
+@kernel
+def _plain_lines(
+    buf: int,
+    pos: int,
+    end: int,
+    ended: bool,
+    newline: int,
+    comment: int,
+    keep_blank: bool,
+    begins: np.ndarray,
+    stops: np.ndarray,
+) -> tuple[int, int]:
+    """Find lines whose ends nothing hides: many bytes are compared at once."""
+    count, most, at = 0, len(begins), pos
+    while at < end and count < most:
+        if at + MANY <= end:
+            found, step = all_of(buf, at, newline), MANY
+        else:
+            found, step = int(byte_at(buf, at) == newline), 1
+        while found != 0 and count < most:
+            stop = at + lowest_of(found)
+            found &= found - 1
+            stops[count] = _without_return(buf, pos, stop, newline)
+            begins[count] = pos
+            count += _is_document(buf, pos, stops[count], comment, keep_blank)
+            pos = stop + 1
+        at += step
+    if ended and pos < end and count < most:
+        stops[count] = _without_return(buf, pos, end, newline)
+        begins[count] = pos
+        count += _is_document(buf, pos, stops[count], comment, keep_blank)
+        pos = end
+    return count, pos
+
+
+@kernel
+def _without_return(buf: int, begin: int, stop: int, newline: int) -> int:
+    if newline == _NEWLINE and stop > begin and byte_at(buf, stop - 1) == _RETURN:
+        return stop - 1
+    return stop
+
+
+@kernel
+def _is_document(buf: int, begin: int, stop: int, comment: int, keep_blank: bool) -> int:
+    """Return 1 where a line is a document, 0 where it has no meaning."""
+    if stop == begin:
+        return int(keep_blank)
+    return int(comment < 0 or byte_at(buf, begin) != comment)

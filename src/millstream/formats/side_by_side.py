@@ -1,11 +1,12 @@
-"""Decodes one chunk on several cores: in pieces, side by side, joined in order.
+"""Work in pieces on several cores, side by side, its answers in order; so are chunks decoded.
 
-in      a decoder that may run in several threads (``Decoder.several_threads``), and its payloads
-out     what the decoder gives for the whole: the same rows, places and reasons in the same order,
-        so that it never shows how many cores there are
+in      pieces of work, or a decoder that may run in several threads (``Decoder.several_threads``)
+        and its payloads
+out     what the work gives as a whole: the same rows, places and reasons in the same order, so
+        that it never shows how many cores there are
 state   none; the threads live as long as the call. To start one takes some 0.1 ms, a piece takes
         several ms: a pool would save nothing that can be measured, and outlives what it is for
-bad     what a piece raises is raised here, once all pieces are done
+bad     what a piece raises is raised here, once all threads are done
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Generic, TypeVar
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,11 @@ from millstream.formats.coerce import Ints
 from millstream.ports.format import Decoded, Decoder
 
 PIECE_PAYLOADS_MIN = 4_096
+PIECE_PAYLOADS_MAX = 16_384
+"""Measured: more lines fall out of the cache of a core, fewer cost as much for each call as for
+the rows."""
 PIECES_MAX = 4
+T = TypeVar("T")
 
 
 def side_by_side(
@@ -59,8 +64,8 @@ class SideBySide(Decoder):
         cuts = self._cuts(len(payloads))
         if len(cuts) <= 2:
             return decode(payloads)
-        pieces = [_Piece(partial(decode, payloads[a:b])) for a, b in pairwise(cuts)]
-        return joined([p for p in _all(pieces) if p is not None], cuts)
+        pieces = (partial(decode, payloads[a:b]) for a, b in pairwise(cuts))
+        return joined(in_order(partial(next, pieces, None), self._threads()), cuts)
 
     def decode_in(self, data: np.ndarray, begins: Ints, stops: Ints) -> Decoded | None:
         """Decode payloads where they lie in a buffer."""
@@ -68,15 +73,34 @@ class SideBySide(Decoder):
         cuts = self._cuts(len(begins))
         if len(cuts) <= 2:
             return decode(data, begins, stops)
-        pieces = [_Piece(partial(decode, data, begins[a:b], stops[a:b])) for a, b in pairwise(cuts)]
-        found = [p for p in _all(pieces) if p is not None]
+        pieces = (partial(decode, data, begins[a:b], stops[a:b]) for a, b in pairwise(cuts))
+        decoded = in_order(partial(next, pieces, None), self._threads())
+        found = [p for p in decoded if p is not None]
         return joined(found, cuts) if found else None
+
+    def _threads(self) -> int:
+        return usable_cores() if self._pieces_max is None else self._pieces_max
 
     def _cuts(self, count: int) -> list[int]:
         """Return where pieces begin, and the end of the last one."""
-        most = usable_cores() if self._pieces_max is None else self._pieces_max
-        pieces = max(1, min(most, count // self._piece_payloads_min))
-        return [count * i // pieces for i in range(pieces + 1)]
+        cuts, threads = [0], self._threads()
+        while cuts[-1] < count:
+            left = count - cuts[-1]
+            size = left if threads == 1 else piece_size(left, threads, self._piece_payloads_min)
+            cuts.append(cuts[-1] + size)
+        return cuts
+
+
+def piece_size(count: int, threads: int, least: int = PIECE_PAYLOADS_MIN) -> int:
+    """Return how many of so many payloads the next piece has.
+
+    As many for each thread, so that all are done at about the same time; smaller ones at the end,
+    so that nobody waits long for a thread whose core was busy with something else.
+    """
+    if threads == 1 or count < 2 * least:
+        return min(count, PIECE_PAYLOADS_MAX)
+    rounds = -(-count // (threads * PIECE_PAYLOADS_MAX))
+    return max(least, -(-count // (threads * rounds)))
 
 
 def usable_cores() -> int:
@@ -86,41 +110,57 @@ def usable_cores() -> int:
     return min(PIECES_MAX, os.cpu_count() or 1)
 
 
-@dataclass(slots=True)
-class _Piece:
-    """One piece and what became of it."""
+def in_order(next_piece: Callable[[], Callable[[], T] | None], threads: int) -> list[T]:
+    """Run pieces in this and in other threads, each taking the next one as soon as it has time.
 
-    decode: Callable[[], Decoded | None]
-    decoded: Decoded | None = None
-    error: BaseException | None = None
+    ``next_piece`` is called by one thread at a time, until it returns None. The answers are in the
+    order of the pieces. The first error by that order is raised, once all threads are done; no
+    piece is begun after one.
+    """
+    pieces = _Pieces(next_piece)
+    others = []
+    for _ in range(threads - 1):
+        other = threading.Thread(target=pieces.run, name="decoding", daemon=True)
+        try:
+            other.start()
+        except RuntimeError:  # no more threads: the limit of the system, or Python is ending
+            break
+        others.append(other)
+    pieces.run()
+    for other in others:
+        other.join()
+    if pieces.errors:
+        raise pieces.errors[min(pieces.errors)]
+    return [pieces.answers[place] for place in range(len(pieces.answers))]
+
+
+class _Pieces(Generic[T]):
+    """Pieces of work, what became of them, and who takes the next one."""
+
+    def __init__(self, next_piece: Callable[[], Callable[[], T] | None]) -> None:
+        self.answers: dict[int, T] = {}
+        self.errors: dict[int, BaseException] = {}
+        self._next_piece = next_piece
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._ended = False
 
     def run(self) -> None:
-        try:
-            self.decoded = self.decode()
-        except BaseException as error:  # noqa: BLE001 (raised again by the thread that waits)
-            self.error = error
-
-
-def _all(pieces: list[_Piece]) -> list[Decoded | None]:
-    """Run every piece, the first one in this thread."""
-    threads = []
-    here = pieces[:1]
-    for piece in pieces[1:]:
-        thread = threading.Thread(target=piece.run, name="decoding", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads: the limit of the system, or Python is ending
-            here.append(piece)
-        else:
-            threads.append(thread)
-    for piece in here:
-        piece.run()
-    for thread in threads:
-        thread.join()
-    for piece in pieces:
-        if piece.error is not None:
-            raise piece.error
-    return [piece.decoded for piece in pieces]
+        """Work until nothing is left."""
+        while True:
+            place = self._taken
+            try:
+                with self._lock:
+                    place = self._taken
+                    piece = None if self._ended or self.errors else self._next_piece()
+                    self._ended = piece is None
+                    self._taken += 1
+                if piece is None:
+                    return
+                self.answers[place] = piece()
+            except BaseException as error:  # noqa: BLE001 (raised again by the thread that waits)
+                self.errors[place] = error
+                return
 
 
 def joined(parts: list[Decoded], cuts: list[int]) -> Decoded:

@@ -11,16 +11,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from millstream.errors import PlanError, SqlError
-from millstream.frame.process import ProcessFunction
-from millstream.frame.results import kept, view_of
 from millstream.frame.sink import Sink
-from millstream.frame.stream import Stream
-from millstream.frame.udf import AggregateFunction, Function, TableFunction
 from millstream.frame.where import here
 from millstream.ports.options import with_options
 from millstream.settings import Settings
 
 if TYPE_CHECKING:
+    from millstream.frame.stream import Stream
+    from millstream.frame.udf import Function
+    from millstream.sql.catalog import Catalog
     from millstream.sql.script import Outcome, Session
 
 SHOWN_ROWS_MAX = 10_000
@@ -45,6 +44,7 @@ def sql(text: str, **streams: Stream | Function) -> Stream:
     >>> ms.sql("SELECT country, SUM(v) AS v FROM orders GROUP BY country", orders=orders)
     Stream(country STRING, v BIGINT)
     """
+    from millstream.frame.stream import Stream
     from millstream.sql.script import Inserted, Selected
 
     found: Stream | None = None
@@ -91,10 +91,23 @@ def script(text: str, **streams: Stream | Function) -> tuple[Sink, ...]:
 
 def session_of(streams: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> Session:
     """Return a session whose catalog holds the given streams and functions."""
-    from millstream.sql.catalog import Catalog, View
+    from millstream.sql.catalog import Catalog
     from millstream.sql.script import Session
 
     catalog = Catalog()
+    if streams:
+        _enter(catalog, streams)
+    settings = with_options(Settings(), options or {}, owner="settings")
+    return Session(catalog, settings)
+
+
+def _enter(catalog: Catalog, streams: Mapping[str, Any]) -> None:
+    """Enter streams and functions; a script without any needs no module of either."""
+    from millstream.frame.process import ProcessFunction
+    from millstream.frame.stream import Stream
+    from millstream.frame.udf import AggregateFunction, Function, TableFunction
+    from millstream.sql.catalog import View
+
     for name, value in streams.items():
         if isinstance(value, Stream):
             catalog.views[name] = View(value.node, None)
@@ -106,8 +119,6 @@ def session_of(streams: Mapping[str, Any], options: Mapping[str, Any] | None = N
                 where=here(),
                 hint="Give a Stream, what @ms.udf made, or ms.from_polars(frame).",
             )
-    settings = with_options(Settings(), options or {}, owner="settings")
-    return Session(catalog, settings)
 
 
 def script_of(
@@ -127,5 +138,7 @@ def _sinks(outcomes: Iterator[Outcome]) -> Iterator[Sink]:
             for write in outcome.sinks:
                 yield Sink(write)
         elif isinstance(outcome, Selected):
+            from millstream.frame.results import kept, view_of
+
             view = view_of(outcome.node, rows_max=SHOWN_ROWS_MAX)
             yield Sink(kept(outcome.node, view), view, shown=True)

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.formats.lines import LineBuffer, LineRules
+from millstream.formats.lines import LineBuffer, LineRules, is_ascii
 
 
 def cut(blocks: list[bytes], rules: LineRules, bytes_max: int = 1000) -> list[tuple[int, bytes]]:
@@ -33,8 +33,9 @@ def cut(blocks: list[bytes], rules: LineRules, bytes_max: int = 1000) -> list[tu
     return found
 
 
-_bytes = st.text('ab,"\r\n').map(str.encode) | st.binary(max_size=60)
-_cuts = st.lists(st.integers(0, 60), max_size=6)
+_long = st.lists(st.sampled_from([b"\n", b"\r\n", b"a", b'"', b"x" * 15, b"y" * 63]), max_size=20)
+_bytes = st.text('ab,"\r\n').map(str.encode) | st.binary(max_size=60) | _long.map(b"".join)
+_cuts = st.lists(st.integers(0, 60) | st.integers(0, 900), max_size=6)
 
 
 def blocks_of(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -67,6 +68,53 @@ def test_lines_are_those_of_a_naive_split(data: bytes, cuts: list[int]) -> None:
     ]
     assert cut(blocks_of(data, cuts), LineRules(keep_blank=True)) == kept
     assert cut(blocks_of(data, cuts), LineRules()) == [(p, line) for p, line in kept if line]
+
+
+@settings(deadline=None)
+@given(_bytes, st.integers(1, 9), st.integers(1, 200), st.integers(1, 70), st.booleans())
+def test_steps_of_reading_give_the_same_lines(
+    data: bytes, lines_max: int, bytes_max: int, step: int, quotes: bool
+) -> None:
+    """As many as asked for while there are any, from blocks of any size, with the same places."""
+    rules = LineRules(delimiter=44, quote=34) if quotes else LineRules()
+    stream, buffer = io.BytesIO(data), LineBuffer(rules)
+    missing: list[int] = []
+
+    def read(room: memoryview, lines_missing: int) -> tuple[int, bool]:
+        assert 0 < len(room) <= bytes_max
+        missing.append(lines_missing)
+        size = stream.readinto(room[:step])
+        return size, size > 0
+
+    found: list[tuple[int, bytes]] = []
+    afters = [0]
+    while True:
+        lines = buffer.take_reading(lines_max, bytes_max, read)
+        if not len(lines) and (block := stream.read(step)):
+            buffer.feed(block)
+            continue
+        if not len(lines):
+            buffer.finish()
+            lines = buffer.take(lines_max)
+        found += zip(lines.places.tolist(), lines.payloads.to_list(), strict=True)
+        afters.append(lines.after)
+        assert len(lines) <= lines_max
+        if not len(lines):
+            break
+    assert found == cut([data], rules)
+    assert afters == sorted(afters)
+    assert afters[-1] == len(data)
+    assert all(0 < n <= lines_max for n in missing)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 255))
+def test_ascii_is_what_python_calls_so(begin: int, size: int, at: int, byte: int) -> None:
+    """One byte anywhere in a span, or just beside it, against bytes.isascii."""
+    data = np.full(begin + size + 100, 0x41, np.uint8)
+    data[min(at, len(data) - 1)] = byte
+    span = data[begin : begin + size].tobytes()
+    assert is_ascii(int(data.ctypes.data), begin, begin + size) is span.isascii()
 
 
 @settings(deadline=None)

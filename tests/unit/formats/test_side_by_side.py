@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,13 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from millstream.formats.lines import LineBuffer, LineRules
-from millstream.formats.side_by_side import side_by_side, usable_cores
+from millstream.formats.side_by_side import (
+    PIECE_PAYLOADS_MAX,
+    in_order,
+    piece_size,
+    side_by_side,
+    usable_cores,
+)
 from millstream.ports.format import Decoded, Decoder
 from millstream.ports.registry import decoder_for
 from millstream.types import Schema
@@ -110,27 +118,99 @@ class _Several(Decoder):
 
     several_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, together: int = 1) -> None:
         self.threads: set[str] = set()
+        self.decoded: list[bytes] = []
+        self._meeting = threading.Barrier(together)
 
     def decode(self, payloads: pl.Series) -> Decoded:
-        self.threads.add(threading.current_thread().name)
+        if threading.current_thread().name not in self.threads:
+            self.threads.add(threading.current_thread().name)
+            self._meeting.wait(60)  # so that no thread takes all pieces before another has begun
+        self.decoded += payloads.to_list()
         if b"x" in payloads.to_list():
-            raise ValueError("a mistake of ours")
+            raise ValueError(f"a mistake of ours in {payloads.to_list()}")
         return Decoded(frame=pl.DataFrame(height=len(payloads)), good=None, bad=np.empty(0, int))
 
 
 def test_a_mistake_in_another_thread_is_raised_here() -> None:
     """It would be lost with its thread; and no thread outlives the call."""
-    inner = _Several()
-    shared = side_by_side(inner, piece_payloads_min=1, pieces_max=3)
+    inner = _Several(together=2)
+    shared = side_by_side(inner, piece_payloads_min=1, pieces_max=2)
     before = set(threading.enumerate())
     assert shared.decode(pl.Series([b"a"] * 9)).frame.height == 9
-    assert len(inner.threads) >= 2
+    assert len(inner.threads) == 2
     with pytest.raises(ValueError, match="a mistake of ours"):
         shared.decode(pl.Series([b"a"] * 8 + [b"x"]))
     assert set(threading.enumerate()) <= before
     assert shared.decode_in(np.empty(9, np.uint8), np.arange(9), np.arange(9)) is None
+
+
+def test_a_thread_that_is_held_up_holds_up_one_piece() -> None:
+    """The others take the rest; the answers are in the pieces' order nevertheless."""
+    others_done, taken = threading.Event(), iter(range(50))
+
+    def piece(number: int) -> int:
+        if number == 0:
+            assert others_done.wait(60), "nobody took the other pieces"
+        elif number == 49:
+            others_done.set()
+        return number
+
+    def next_piece() -> Callable[[], int] | None:
+        number = next(taken, None)
+        return None if number is None else partial(piece, number)
+
+    assert in_order(next_piece, 2) == list(range(50))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_first_error_is_raised_and_nothing_is_begun_after_it(threads: int) -> None:
+    """Which thread is faster is an accident; what is read after an error would be lost."""
+    begun: list[int] = []
+    both = threading.Barrier(threads)
+
+    def piece(number: int) -> int:
+        if number >= 3:
+            both.wait(60)
+            raise ValueError(f"piece {number}")
+        return number
+
+    def next_piece() -> Callable[[], int] | None:
+        begun.append(len(begun))
+        return partial(piece, len(begun) - 1)
+
+    with pytest.raises(ValueError, match="piece 3"):
+        in_order(next_piece, threads)
+    assert len(begun) == 3 + threads
+
+
+def test_an_error_of_the_next_piece_is_raised_after_those_before_it() -> None:
+    """A disk that fails: the pieces read before are done first, and one of their errors counts."""
+    done: list[int] = []
+    numbers = iter(range(3))
+
+    def next_piece() -> Callable[[], None]:
+        number = next(numbers, None)
+        if number is None:
+            raise OSError("the disk")
+        return partial(done.append, number)
+
+    with pytest.raises(OSError, match="the disk"):
+        in_order(next_piece, 3)
+    assert sorted(done) == [0, 1, 2]
+
+
+@given(st.integers(1, 300_000), st.integers(1, 4), st.integers(1, 5_000))
+def test_pieces_are_neither_large_nor_tiny(count: int, threads: int, least: int) -> None:
+    """A large one falls out of the cache, a small one costs as much for the call as for rows."""
+    sizes: list[int] = []
+    while sum(sizes) < count:
+        sizes.append(piece_size(count - sum(sizes), threads, least))
+    assert sum(sizes) == count
+    assert max(sizes) <= PIECE_PAYLOADS_MAX
+    if threads > 1:
+        assert min(sizes) >= min(least, count)
 
 
 def test_only_decoders_that_say_so_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import sys
 import numpy as np
 
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.slots import Rows
 
 HEADROOM = 8
@@ -60,6 +61,8 @@ class Copies:
 def gather_into(rows: Rows, at: int, slots: np.ndarray, out: np.ndarray) -> None:
     """Copy words of slots, one contiguous row per word."""
     for i in range(slots.size):
+        if i + AHEAD < slots.size:
+            prefetch(rows.words, slots[i + AHEAD] * rows.width + at)
         p = slots[i] * rows.width + at
         for j in range(out.shape[0]):
             out[j, i] = rows.words[p + j]

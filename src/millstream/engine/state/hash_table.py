@@ -18,7 +18,7 @@ import numpy as np
 from millstream.engine.state.arena import Arena, Region
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.prefetch import AHEAD, LARGE_WORDS, prefetch
-from millstream.engine.state.slots import Rows, SlotRows, take_slot
+from millstream.engine.state.slots import LINE_WORDS, Rows, SlotRows, take_slot
 
 CAPACITY_MIN = 1 << 10
 MOVED_PER_ROW = 4
@@ -26,6 +26,8 @@ MOVED_MIN = 4096
 GONE = -1
 EXACT, PAIRS = 2, 3
 """Words of an entry."""
+PROBES_AHEAD = 2 * AHEAD
+"""A probe is short: so many pass while memory answers once."""
 NO_TABLE = np.zeros(0, dtype=np.int64)
 
 
@@ -119,6 +121,15 @@ def home_of(a: int, b: int, seed: np.uint64, mask: int) -> Any:
 
 
 @kernel
+def homes_of(a: np.ndarray, b: np.ndarray, entry: int, seed: np.uint64, mask: int) -> np.ndarray:
+    """Return the home of every key; in a table of another size it is the same with its mask."""
+    homes = np.empty(a.size, dtype=np.int64)
+    for i in range(a.size):
+        homes[i] = home_of(a[i], b[i] if entry == PAIRS else 0, seed, mask)
+    return homes
+
+
+@kernel
 def find(table: np.ndarray, mask: int, entry: int, a: int, b: int, home: int) -> int:
     """Return the word position of the key's entry, or -(position of the empty one) - 1."""
     i = home
@@ -153,25 +164,25 @@ def upsert(
     mask, old_mask = tables.new_mask, tables.old_mask
     moved = tables.moved[0] if old.size > 0 else 0
     n = a.size
+    homes = homes_of(a, b, entry, seed, mask)
     slots = np.empty(n, dtype=np.int64)
     made = np.empty(n, dtype=np.int64)
     count = 0
     for i in range(n):
-        if new.size > LARGE_WORDS and i + AHEAD < a.size:
-            then = b[i + AHEAD] if entry == PAIRS else 0
-            prefetch(new, home_of(a[i + AHEAD], then, seed, mask) * entry)
+        if new.size > LARGE_WORDS and i + PROBES_AHEAD < n:
+            prefetch(new, homes[i + PROBES_AHEAD] * entry)
+            prefetch(new, homes[i + PROBES_AHEAD] * entry + LINE_WORDS)
         second = b[i] if entry == PAIRS else 0
         if old.size > 0:
-            if old.size > LARGE_WORDS and i + AHEAD < a.size:
-                then = b[i + AHEAD] if entry == PAIRS else 0
-                prefetch(old, home_of(a[i + AHEAD], then, seed, old_mask) * entry)
-            home = home_of(a[i], second, seed, old_mask)
+            if old.size > LARGE_WORDS and i + PROBES_AHEAD < n:
+                prefetch(old, (homes[i + PROBES_AHEAD] & old_mask) * entry)
+            home = homes[i] & old_mask
             if home >= moved:
                 p = find(old, old_mask, entry, a[i], second, home)
                 if p >= 0:
                     slots[i] = old[p + entry - 1] - 1
                     continue
-        p = find(new, mask, entry, a[i], second, home_of(a[i], second, seed, mask))
+        p = find(new, mask, entry, a[i], second, homes[i])
         if p >= 0:
             slots[i] = new[p + entry - 1] - 1
             continue
@@ -189,20 +200,23 @@ def lookup(tables: Tables, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     new, old, entry, seed = tables.new, tables.old, tables.entry, tables.seed
     mask, old_mask = tables.new_mask, tables.old_mask
     moved = tables.moved[0] if old.size > 0 else 0
+    homes = homes_of(a, b, entry, seed, mask)
     slots = np.empty(a.size, dtype=np.int64)
     for i in range(a.size):
-        if new.size > LARGE_WORDS and i + AHEAD < a.size:
-            then = b[i + AHEAD] if entry == PAIRS else 0
-            prefetch(new, home_of(a[i + AHEAD], then, seed, mask) * entry)
+        if new.size > LARGE_WORDS and i + PROBES_AHEAD < a.size:
+            prefetch(new, homes[i + PROBES_AHEAD] * entry)
+            prefetch(new, homes[i + PROBES_AHEAD] * entry + LINE_WORDS)
         second = b[i] if entry == PAIRS else 0
         if old.size > 0:
-            home = home_of(a[i], second, seed, old_mask)
+            if old.size > LARGE_WORDS and i + PROBES_AHEAD < a.size:
+                prefetch(old, (homes[i + PROBES_AHEAD] & old_mask) * entry)
+            home = homes[i] & old_mask
             if home >= moved:
                 p = find(old, old_mask, entry, a[i], second, home)
                 if p >= 0:
                     slots[i] = old[p + entry - 1] - 1
                     continue
-        p = find(new, mask, entry, a[i], second, home_of(a[i], second, seed, mask))
+        p = find(new, mask, entry, a[i], second, homes[i])
         slots[i] = new[p + entry - 1] - 1 if p >= 0 else -1
     return slots
 
@@ -212,15 +226,16 @@ def remove(tables: Tables, a: np.ndarray, b: np.ndarray) -> None:
     """Delete entries: by backward shift in the new table, by a mark in the old one."""
     table, old, entry, seed = tables.new, tables.old, tables.entry, tables.seed
     mask, old_mask = tables.new_mask, tables.old_mask
+    homes = homes_of(a, b, entry, seed, mask)
     for k in range(a.size):
-        if table.size > LARGE_WORDS and k + AHEAD < a.size:
-            then = b[k + AHEAD] if entry == PAIRS else 0
-            prefetch(table, home_of(a[k + AHEAD], then, seed, mask) * entry)
+        if table.size > LARGE_WORDS and k + PROBES_AHEAD < a.size:
+            # What stands behind it is looked through as well, to the next empty entry.
+            prefetch(table, homes[k + PROBES_AHEAD] * entry)
+            prefetch(table, homes[k + PROBES_AHEAD] * entry + LINE_WORDS)
         second = b[k] if entry == PAIRS else 0
-        p = find(table, mask, entry, a[k], second, home_of(a[k], second, seed, mask))
+        p = find(table, mask, entry, a[k], second, homes[k])
         if p < 0:
-            home = home_of(a[k], second, seed, old_mask)
-            p = find(old, old_mask, entry, a[k], second, home)
+            p = find(old, old_mask, entry, a[k], second, homes[k] & old_mask)
             old[p + entry - 1] = GONE
             continue
         hole = p // entry

@@ -31,6 +31,7 @@ from millstream.engine.state.copies import Copies
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap, Heap, free_block
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import LIVE, Rows, SlotRows, gather_words
 
@@ -219,8 +220,10 @@ def keys_of(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 @kernel
 def put_word(rows: Rows, slots: np.ndarray, made: np.ndarray, words: np.ndarray, at: int) -> None:
     """Write one word of each new slot."""
-    for i in made:
-        rows.words[slots[i] * rows.width + at] = words[i]
+    for n in range(made.size):
+        if n + AHEAD < made.size:
+            prefetch(rows.words, slots[made[n + AHEAD]] * rows.width + at)
+        rows.words[slots[made[n]] * rows.width + at] = words[made[n]]
 
 
 @kernel

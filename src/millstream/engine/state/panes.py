@@ -19,6 +19,7 @@ from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.slots import (
     Rows,
     SlotRows,
@@ -139,6 +140,12 @@ def locate(
     words = cells.words
     width = cells.width
     for i in range(rows.size):
+        if i + 2 * AHEAD < rows.size:
+            prefetch(keys.words, rows[i + 2 * AHEAD] * keys.width + x + NEWEST)
+        if i + AHEAD < rows.size:
+            then = keys.words[rows[i + AHEAD] * keys.width + x + NEWEST]
+            if then > 0:
+                prefetch(words, (then - 1) * width + PANE)
         k = rows[i] * keys.width + x
         pane = panes[i]
         newer = 0
@@ -205,7 +212,13 @@ def unlink(keys: Rows, x: int, cells: Rows, rows: np.ndarray) -> np.ndarray:
     gone = np.empty(rows.size, dtype=np.int64)
     count = 0
     words = cells.words
-    for cell in rows:
+    for i in range(rows.size):
+        if i + 2 * AHEAD < rows.size:
+            prefetch(words, rows[i + 2 * AHEAD] * cells.width + KEY)
+        if i + AHEAD < rows.size:
+            then = words[rows[i + AHEAD] * cells.width + KEY] - 1
+            prefetch(keys.words, then * keys.width + x + NEWEST)
+        cell = rows[i]
         c = cell * cells.width
         key = words[c + KEY] - 1
         k = key * keys.width + x

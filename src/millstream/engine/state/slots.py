@@ -82,6 +82,8 @@ def take_slot(rows: Rows) -> int:
     if meta[FREE] > 0:
         slot = meta[FREE] - 1
         meta[FREE] = -rows.words[slot * rows.width] - 1
+        if meta[FREE] > 0:  # it names the one behind it: asked for as soon as it is known
+            prefetch(rows.words, (meta[FREE] - 1) * rows.width)
     else:
         slot = meta[USED]
         meta[USED] += 1
@@ -114,6 +116,8 @@ def take_slots(rows: Rows, count: int) -> np.ndarray:
 def free_slots(rows: Rows, slots: np.ndarray) -> None:
     """Take many slots back, the last first so that they are reused in the order given."""
     for i in range(slots.size - 1, -1, -1):
+        if i >= AHEAD:
+            prefetch(rows.words, slots[i - AHEAD] * rows.width)
         free_slot(rows, slots[i])
 
 

@@ -23,6 +23,7 @@ from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.prefetch import AHEAD, LARGE_WORDS, prefetch
 from millstream.engine.state.slots import Rows, SlotRows
 
 # An entry begins as that of a bag does; its word COUNT holds the readers that have the value.
@@ -31,6 +32,8 @@ COUNTS = k.PREV + 1
 # Of an owner's words only the head of its chain is needed.
 OWNER_WORDS = k.HEAD + 1
 READERS_MAX = 62
+ENTRIES_AHEAD = 2 * AHEAD
+"""Little is done for an entry: so many pass while memory answers once."""
 ONE_EACH = np.zeros((0, 0), dtype=np.int64)
 """The weights of rows that all count +1."""
 
@@ -136,6 +139,8 @@ def mark(
     changed = np.empty((readers, entries.size), dtype=np.int64)
     sizes = np.zeros(readers, dtype=np.int64)
     for i in range(entries.size):
+        if rows.words.size > LARGE_WORDS and i + ENTRIES_AHEAD < entries.size:
+            prefetch(rows.words, entries[i + ENTRIES_AHEAD] * rows.width + x + HAVE)
         p = entries[i] * rows.width + x + HAVE
         news = bits[i] & ~rows.words[p]
         if news == 0:
@@ -160,6 +165,8 @@ def tally(
     words = rows.words
     columns = weights.shape[1]
     for i in range(n):
+        if words.size > LARGE_WORDS and i + ENTRIES_AHEAD < n:
+            prefetch(words, entries[i + ENTRIES_AHEAD] * rows.width + x + HAVE)
         p = entries[i] * rows.width + x
         for m in range(readers):
             if (bits[i] >> m) & 1 == 0:
