@@ -1,7 +1,7 @@
 """How long a user waits for the first row of ``millstream run``.
 
 out     seconds from the start of the process to its first line, the very first time (no compiled
-        kernel, no compiled module on the disk) and each time after that, as with an installed package
+        kernel, no compiled module on the disk) and each time after that, as installed by pip
 method  the command line as installed, in a process of its own; a windowed count by a key over
         ``datagen`` into ``print``. The cache of kernels is a folder of its own, empty at first
 """
