@@ -401,12 +401,15 @@ class Driver:
     def _push(self, index: int) -> int:
         """Push one batch of a scan; returns the documents read."""
         started_s = self.world.monotonic_s()
-        taken = Taken()
+        taken, reading = Taken(), self.parts.readings[index]
+        reading.is_computing = True
         blocks = self.care.watched(index, self._taking.blocks(index, taken))
         if self.care.is_on:
             self._push_with_care(index, blocks, taken)
         else:
             self._run_batch(index, blocks, taken)
+        reading.is_computing = False
+        self.world.notify()
         self.care.tally.done()
         self._taking.adapt(index, taken, self.world.monotonic_s() - started_s)
         self._counts.rows_in += taken.rows

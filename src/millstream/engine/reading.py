@@ -9,7 +9,6 @@ bad     an error of the source is kept and raised in the compute thread
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -23,8 +22,8 @@ POLL_ALONE_S = 0.1
 POLL_ROUND_S = 0.005
 CHUNKS_AHEAD_MAX = 4
 SMALL_BYTES = 1 << 16
-"""A live source reads nothing behind a chunk below this until it is taken: what comes meanwhile is
-one chunk then. Decoded one by one, small ones cost the thread that computes its processor."""
+"""Behind a chunk below this a live source reads nothing until it is computed: what comes meanwhile
+is one chunk then. Decoded beside the computing, small ones make both wait for Python's lock."""
 SPLITS_WHOLE_MAX = 16
 """So many splits give whole quanta; of more splits the chunks are smaller, as all of them are in
 memory at once where the order of a bounded run asks for the next one of each."""
@@ -43,6 +42,8 @@ class Split:
     pending: int | None = None
     arrived_at_ms: int = 0
     commit: list[Any] = field(default_factory=list)
+    bytes_last: int = 1 << 62
+    """Of the last chunk."""
 
     @property
     def done(self) -> bool:
@@ -70,6 +71,8 @@ class Reading(Actor):
         self.rows_wanted = quantum_rows
         self.rows_fit = 1 << 31
         """So many rows, as large as the last ones were, make the most bytes of a batch."""
+        self.is_computing = False
+        """What was taken last is on its way through the graph."""
         self.is_short = False
         """Memory is short: no more than one chunk of a split is read ahead."""
         self.bytes_read = 0
@@ -158,7 +161,11 @@ class Reading(Actor):
             # others have.
             ahead = 1 if self.source.bounded else 0
         splits = [s for s in list(self.splits.values()) if not s.ended and len(s.queue) < ahead]
-        return splits if self.source.bounded else [s for s in splits if not _gathers(s)]
+        return splits if self.source.bounded else [s for s in splits if not self._gathers(s)]
+
+    def _gathers(self, split: Split) -> bool:
+        """Tell whether the next chunk, a small one, may as well grow for a while."""
+        return split.bytes_last < SMALL_BYTES and (self.is_computing or bool(split.queue))
 
     def _round(self, wait_s: float) -> bool:
         """Poll every split that has room once; False where none has."""
@@ -191,6 +198,7 @@ class Reading(Actor):
         with self._lock:
             split.queue.append(chunk)
             split.pending = chunk.pending
+            split.bytes_last = _bytes_of(chunk)
             self._bytes_queued += _bytes_of(chunk)
             self.bytes_read += chunk.bytes
         self._inbox.notify()
@@ -211,13 +219,6 @@ class Reading(Actor):
             resumes, split.commit = split.commit, []
         if resumes:
             split.reader.commit(resumes[-1])
-
-
-def _gathers(split: Split) -> bool:
-    """Tell whether a small chunk waits, so that the next one may as well grow."""
-    with contextlib.suppress(IndexError):  # the compute thread may take it just now
-        return _bytes_of(split.queue[-1]) < SMALL_BYTES
-    return False
 
 
 def _bytes_of(chunk: Chunk) -> int:

@@ -23,6 +23,7 @@ from millstream.formats.json_decode import check_type
 from millstream.ports.format import Encoder
 from millstream.types.logical import BinaryString, CharacterString
 
+ROWS_BY_HAND = 256
 _SPECIAL = r'["\\\x00-\x1f]'
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 _ESCAPES = {chr(c): f"\\u{c:04X}" for c in range(32)} | _SHORT
@@ -63,6 +64,16 @@ class JsonEncoder(Encoder):
         )
         self._plain_document = _object(fields, rules, frozenset(texts)).alias("json")
         self._keyed = [f.name for f in schema if _has_map(f.type)]
+        self._row: str | None = None
+        """A document with places for its values; None where that is not all there is to it."""
+        if fields and not rules.ignore_null_fields and not self._keyed:
+            members = (_quoted_name(f.name).replace("%", "%%") + ":%s" for f in schema)
+            self._row = "{" + ",".join(members) + "}"
+        self._kinds = [f.type for f in schema]
+        self._values = [
+            pl.col(f.name) if f.name in texts else _json(pl.col(f.name), f.type, rules)
+            for f in schema
+        ]
 
     def encode(self, frame: pl.DataFrame) -> pl.Series:
         """Return one document per row."""
@@ -70,8 +81,10 @@ class JsonEncoder(Encoder):
 
     def encode_text(self, frame: pl.DataFrame) -> pl.Series:
         """Return one document per row, as text."""
-        wanted = self._document if self._has_special(frame) else self._plain_document
-        (document,) = computed(frame, [wanted])
+        has_special = self._has_special(frame)
+        if self._row is not None and frame.height <= ROWS_BY_HAND and not has_special:
+            return self._by_hand(frame, self._row)
+        (document,) = computed(frame, [self._document if has_special else self._plain_document])
         if document.null_count():
             raise DataError(
                 f"A MAP has a NULL key (in one of: {', '.join(self._keyed)}).",
@@ -79,6 +92,20 @@ class JsonEncoder(Encoder):
                 hint="Set 'json.map-null-key.mode' to 'DROP' or 'LITERAL'.",
             )
         return document
+
+    def _by_hand(self, frame: pl.DataFrame, row: str) -> pl.Series:
+        """Return the documents of very few rows, put together in Python.
+
+        A loop over rows: joining texts in Polars takes its pool (columns/frames.py), which for a
+        few rows takes a hundred times as long.
+        """
+        columns = []
+        for kind, series in zip(self._kinds, computed(frame, self._values), strict=True):
+            texts = series.to_list()
+            if isinstance(kind, CharacterString):
+                texts = [None if text is None else f'"{text}"' for text in texts]
+            columns.append(["null" if text is None else text for text in texts])
+        return pl.Series("json", [row % values for values in zip(*columns, strict=True)])
 
     def _has_special(self, frame: pl.DataFrame) -> bool:
         """Tell whether some text needs escapes; of few rows without Polars' pool."""

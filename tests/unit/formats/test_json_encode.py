@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from millstream.columns.physical import polars_schema
 from millstream.errors import DataError
+from millstream.formats.json_encode import ROWS_BY_HAND
 from millstream.ports.registry import decoder_for, encoder_for
 from millstream.types import Schema
 
@@ -106,6 +107,22 @@ def test_what_is_written_is_read_back(
     assert got.reasons == []
     frame = pl.DataFrame(rows, schema=polars_schema(WIDE))
     assert_frame_equal(got.frame, frame, check_exact=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(_row, min_size=1, max_size=3))
+def test_few_rows_are_written_as_many_are(rows: list[dict[str, Any]]) -> None:
+    """Very few rows are put together in Python; nobody may see it, not in a bit of a number."""
+    schema = Schema(tuple(f for f in WIDE if f.name != "m"))
+    rows = [{name: value for name, value in row.items() if name != "m"} for row in rows]
+    few = encode(schema, rows)
+    many = encode(schema, rows * (ROWS_BY_HAND + 1))
+    assert few.to_list() == many.head(len(rows)).to_list()
+
+
+def test_a_name_is_no_pattern() -> None:
+    """A percent sign in a column's name stands for itself, in few rows too."""
+    assert texts({"50%s": "INT", "%": "STRING"}, {"50%s": 1, "%": None}) == ['{"50%s":1,"%":null}']
 
 
 def test_the_text_is_flinks() -> None:
