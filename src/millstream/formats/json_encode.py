@@ -21,7 +21,7 @@ from millstream.columns.frames import FEW_ROWS, computed
 from millstream.errors import DataError
 from millstream.formats.json_decode import check_type
 from millstream.ports.format import Encoder
-from millstream.types.logical import BinaryString, CharacterString
+from millstream.types.logical import BinaryString, CharacterString, Integer
 
 ROWS_BY_HAND = 256
 _SPECIAL = r'["\\\x00-\x1f]'
@@ -69,11 +69,11 @@ class JsonEncoder(Encoder):
         if fields and not rules.ignore_null_fields and not self._keyed:
             members = (_quoted_name(f.name).replace("%", "%%") + ":%s" for f in schema)
             self._row = "{" + ",".join(members) + "}"
-        self._kinds = [f.type for f in schema]
-        self._values = [
-            pl.col(f.name) if f.name in texts else _json(pl.col(f.name), f.type, rules)
+        self._fields = [
+            (f.name, None if f.name in texts or isinstance(f.type, Integer)
+             else _json(pl.col(f.name), f.type, rules))
             for f in schema
-        ]
+        ]  # fmt: skip
 
     def encode(self, frame: pl.DataFrame) -> pl.Series:
         """Return one document per row."""
@@ -100,11 +100,11 @@ class JsonEncoder(Encoder):
         few rows takes a hundred times as long.
         """
         columns = []
-        for kind, series in zip(self._kinds, computed(frame, self._values), strict=True):
-            texts = series.to_list()
-            if isinstance(kind, CharacterString):
-                texts = [None if text is None else f'"{text}"' for text in texts]
-            columns.append(["null" if text is None else text for text in texts])
+        for name, written in self._fields:
+            values = (frame[name] if written is None else computed(frame, [written])[0]).to_list()
+            if name in self._texts:
+                values = [None if value is None else f'"{value}"' for value in values]
+            columns.append(["null" if value is None else value for value in values])
         return pl.Series("json", [row % values for values in zip(*columns, strict=True)])
 
     def _has_special(self, frame: pl.DataFrame) -> bool:
