@@ -161,11 +161,13 @@ class Reading(Actor):
             # others have.
             ahead = 1 if self.source.bounded else 0
         splits = [s for s in list(self.splits.values()) if not s.ended and len(s.queue) < ahead]
-        return splits if self.source.bounded else [s for s in splits if not self._gathers(s)]
+        return [s for s in splits if not self._gathers(s)]
 
     def _gathers(self, split: Split) -> bool:
         """Tell whether the next chunk, a small one, may as well grow for a while."""
-        return split.bytes_last < SMALL_BYTES and (self.is_computing or bool(split.queue))
+        if self.source.bounded or split.ended or split.bytes_last >= SMALL_BYTES:
+            return False
+        return self.is_computing or bool(split.queue)
 
     def _round(self, wait_s: float) -> bool:
         """Poll every split that has room once; False where none has."""
@@ -177,10 +179,15 @@ class Reading(Actor):
             if self._closing:
                 break
         if ready and not found and not alone:
-            if self.source.waits_for_any:
+            gathering = [s for s in list(self.splits.values()) if self._gathers(s)]
+            if self.source.waits_for_any and not gathering:
                 self._poll(ready[0], min(wait_s, POLL_ALONE_S))
-            else:
-                self._world.wait(lambda: self._closing, min(wait_s, POLL_ROUND_S))
+                return True
+            # What comes for a split that gathers would not end the source's wait for the others.
+            self._world.wait(
+                lambda: self._closing or not all(map(self._gathers, gathering)),
+                min(wait_s, POLL_ROUND_S),
+            )
         return bool(ready)
 
     def _poll(self, split: Split, timeout_s: float) -> bool:

@@ -72,6 +72,24 @@ def test_splits_of_their_own_never_wait_for_one_another() -> None:
     assert source.polls == [("a", False), ("b", False)]
 
 
+def test_nobody_waits_in_the_source_while_a_split_gathers() -> None:
+    """Its rows arrive without a poll of their own: they would lie there until others come."""
+    source = Both(waits_for_any=True)
+    reading = reading_of(source)
+    reading.step(0.1)
+    reading.step(0.1)  # "b" has a small chunk now, which waits
+    source.polls.clear()
+    reading.step(0.1)
+    assert source.polls == [("a", False)]
+    reading.is_computing = True
+    assert reading.take(reading.splits["b"]) is not None
+    reading.step(0.1)
+    assert source.polls[1:] == [("a", False)]
+    reading.is_computing = False
+    reading.step(0.1)
+    assert source.polls[2:] == [("a", False), ("b", False), ("a", True)]
+
+
 class Greedy(Reader):
     """Gives as many rows as are asked for."""
 
