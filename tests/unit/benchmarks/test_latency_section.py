@@ -75,9 +75,9 @@ def test_every_case_is_run_by_its_own_child():
     """A contender whose module is not there would fail only when all others have run."""
     cases = section.cases(Options(), "127.0.0.1:9")
     assert [c.case for c in cases][:4] == [
-        "inside-stateless", "inside-window", "inside-join", "kafka-stateless-alo",
+        "inside-stateless", "inside-window", "inside-join", "kafka-relay-alone",
     ]  # fmt: skip
-    assert len({c.case for c in cases}) == len(cases) == 13
+    assert len({c.case for c in cases}) == len(cases) == 14
     for case in cases:
         module = case.argv[2].rpartition(".")[2]
         assert (section.CHECKOUT / "benchmarks" / "latency" / f"{module}.py").is_file()
