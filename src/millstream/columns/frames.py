@@ -10,8 +10,12 @@ few     of a frame of few rows each column is done by itself, in the calling thr
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FEW_ROWS = 2_048
 
@@ -32,6 +36,13 @@ def filtered(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
     if frame.height > FEW_ROWS or not frame.width:
         return frame.filter(mask)
     return pl.DataFrame([column.filter(mask) for column in frame])
+
+
+def gathered(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
+    """Return the rows at these places, in this order."""
+    if len(places) > FEW_ROWS or not frame.width:
+        return frame[places]
+    return pl.DataFrame([column.gather(places) for column in frame])
 
 
 def computed(frame: pl.DataFrame, columns: Sequence[pl.Expr]) -> list[pl.Series]:

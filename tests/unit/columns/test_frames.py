@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from millstream.columns.frames import FEW_ROWS, computed, filtered, picked, stacked, without
+from millstream.columns.frames import (
+    FEW_ROWS,
+    computed,
+    filtered,
+    gathered,
+    picked,
+    stacked,
+    without,
+)
 
 HEIGHTS = (0, 1, 3, FEW_ROWS, FEW_ROWS + 1)
 
@@ -34,6 +43,14 @@ def test_computed_columns_are_as_long_as_the_frame(height: int) -> None:
     assert_frame_equal(pl.DataFrame(computed(frame, columns)), frame.with_columns(columns).select(
         "more", "same", "row"
     ))  # fmt: skip
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_rows_are_gathered_in_the_order_asked_for(height: int) -> None:
+    """Twice, where a place is asked for twice; none where none is."""
+    frame = frame_of(FEW_ROWS + 1)
+    places = np.arange(height)[::-1] // 2
+    assert_frame_equal(gathered(frame, places), frame[places])
 
 
 @pytest.mark.parametrize("height", HEIGHTS)

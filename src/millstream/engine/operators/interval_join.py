@@ -20,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered, gathered, picked
 from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
@@ -62,12 +63,13 @@ class IntervalPairs(Operator):
         out: list[pl.DataFrame] = []
         rejected: list[pl.DataFrame] = []
         timed = self._timed(frame, port)
-        frame = frame.select(*self._names[port])
+        frame = picked(frame, self._names[port].names())
         able = self._able(frame, port)
         if not able.all():
             if self._fills[port]:
-                out.append(self._alone(frame.filter(~able), timed.take(~able.to_numpy()), port))
-            frame, timed = frame.filter(able), timed.take(able.to_numpy())
+                lonely = filtered(frame, ~able)
+                out.append(self._alone(lonely, timed.take(~able.to_numpy()), port))
+            frame, timed = filtered(frame, able), timed.take(able.to_numpy())
         if frame.height:
             keys = self._hashed(frame, port)
             met = self._meet(frame, keys, timed, port, out, rejected, batch.read_at_ms)
@@ -129,7 +131,7 @@ class IntervalPairs(Operator):
         other = 1 - port
         met = np.zeros(frame.height, dtype=np.int64)
         for which, slots in self._state.find(other, keys, timed, self._reach[port], PAIRS_MAX):
-            sides = [frame[which], self._state.get(other, slots)]
+            sides = [gathered(frame, which), self._state.get(other, slots)]
             marks = np.maximum(timed.marks[which], self._state.words(other, slots, tr.MARK))
             places = pl.DataFrame({"$which": which, "$slot": slots, MARK: marks})
             whole = pl.concat([sides[port], sides[other], places], how="horizontal")
@@ -156,7 +158,10 @@ class IntervalPairs(Operator):
     def _able(self, frame: pl.DataFrame, port: int) -> pl.Series:
         """Tell which rows can have partners at all."""
         used = (*self._keys[port], self._times[port])
-        return frame.select(pl.all_horizontal(pl.col(used).is_not_null())).to_series()
+        able = frame[used[0]].is_not_null()
+        for name in used[1:]:
+            able &= frame[name].is_not_null()
+        return able
 
     def _hashed(self, frame: pl.DataFrame, port: int) -> tr.Keys:
         return self._state.hashed(key_frame([frame[k] for k in self._keys[port]], frame.height))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from millstream.columns.frames import gathered, picked
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import Batch
 from millstream.engine.operator import Lowering
@@ -56,19 +57,17 @@ class JoinRows:
 
     def given(self, pairs: pl.DataFrame, *more: str) -> pl.DataFrame:
         """Return pairs with the columns of the join and ``more``."""
-        return pairs.select(*self.left, *self.right, *more)
+        return picked(pairs, (*self.left, *self.right, *more))
 
     def left_alone(self, rows: pl.DataFrame, *more: str) -> pl.DataFrame:
         """Return left rows with NULLs for their partner's columns."""
-        return rows.select(
-            *(pl.col(name) for name in self.left), *_nulls(self.right), *map(pl.col, more)
-        )
+        own = (rows[name] for name in self.left)
+        return pl.DataFrame([*own, *_nulls(self.right, rows.height), *(rows[m] for m in more)])
 
     def right_alone(self, rows: pl.DataFrame, *more: str) -> pl.DataFrame:
         """Return right rows with NULLs for their partner's columns."""
-        return rows.select(
-            *_nulls(self.left), *(pl.col(name) for name in self.right), *map(pl.col, more)
-        )
+        own = (rows[name] for name in self.right)
+        return pl.DataFrame([*_nulls(self.left, rows.height), *own, *(rows[m] for m in more)])
 
     def late(self, rows: pl.DataFrame, port: int) -> pl.DataFrame:
         """Return late rows of one side, as the plan's LateRows shows them."""
@@ -80,8 +79,8 @@ def pairs_of(
 ) -> pl.DataFrame:
     """Return pairs of rows side by side, with the places they came from."""
     places = pl.DataFrame({LEFT: at_left, RIGHT: at_right})
-    return pl.concat([left[at_left], right[at_right], places], how="horizontal")
+    return pl.concat([gathered(left, at_left), gathered(right, at_right), places], how="horizontal")
 
 
-def _nulls(schema: pl.Schema) -> list[pl.Expr]:
-    return [pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items()]
+def _nulls(schema: pl.Schema, rows: int) -> list[pl.Series]:
+    return [pl.Series(n, [None], dtype=d).new_from_index(0, rows) for n, d in schema.items()]
