@@ -20,7 +20,7 @@ from typing import cast
 from benchmarks.harness import machine, report, rounds
 from benchmarks.harness.contract import CHECKOUT, KEPT, Options, Outcome, Section
 
-ORDER = ("engine", "files", "kafka", "latency", "growth")
+ORDER = ("engine", "files", "kafka", "latency", "growth", "serve")
 """The order of the report; a section that is not named here comes after these."""
 RESULTS_FILE = CHECKOUT / "benchmarks" / "RESULTS.md"
 

@@ -14,7 +14,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KEPT = CHECKOUT / ".bench"
@@ -154,6 +154,14 @@ class Section(Protocol):
 
     def text(self, outcomes: Sequence[Outcome]) -> str:
         """Return the section's part of RESULTS.md: method, tables, what it says."""
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A section with plots as well."""
+
+    def draw(self, outcomes: Sequence[Outcome]) -> None:
+        """Draw its plots into results/; only of figures that are kept."""
 
 
 def of(outcomes: Sequence[Outcome], case: str, name: str) -> Outcome | None:

@@ -24,6 +24,7 @@ from benchmarks.harness.contract import (
     OURS,
     RESULTS,
     Contender,
+    Drawn,
     Measured,
     Outcome,
     Section,
@@ -73,7 +74,10 @@ def whole(sections: Sequence[Section], folder: Path = RESULTS) -> str:
     for section in sections:
         file = folder / f"{section.NAME}.json"
         if file.exists():
-            parts.append(part(section, *load(file)))
+            outcomes, host = load(file)
+            parts.append(part(section, outcomes, host))
+            if isinstance(section, Drawn):
+                section.draw(outcomes)
     return "\n".join(parts)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import shutil
 import signal
 import subprocess
@@ -28,11 +27,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 from benchmarks.kafka import broker
-from benchmarks.latency import generator, watcher
-from benchmarks.latency.events import CASES, RATE_JUDGED, Phase, following
+from benchmarks.latency.events import CASES, RATE_JUDGED, following
 from benchmarks.latency.judging import Late, Results, expected_rows, lateness, verdict
 from benchmarks.latency.logged import commits_ms
-from benchmarks.latency.parts import BEGIN_AFTER_S, answer, ended
+from benchmarks.latency.parts import Done, Ends, ends_of, figures, generator_limits
 from benchmarks.latency.places import run_folder
 from benchmarks.latency.statements import (
     AT_LEAST_ONCE,
@@ -60,17 +58,6 @@ FIRST_RESULT_S = 120.0
 QUIET_S = 0.4
 DRAIN_S = 15.0
 STOP_S = 20.0
-LIMITED_SHARE = 0.9
-"""A generator that took so much of a burst's time was what limited it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A phase that is over."""
-
-    phase: Phase
-    begin_ns: int
-    sent: generator.Sent
 
 
 @dataclass
@@ -82,8 +69,7 @@ class Running:
     topics: int
     process: subprocess.Popen[bytes]
     log: Path
-    generator: Any
-    watcher: Any
+    ends: Ends
     done: list[Done] = field(default_factory=list)
     arrived: list[np.ndarray] = field(default_factory=list)
     rows: list[pl.DataFrame] = field(default_factory=list)
@@ -92,13 +78,9 @@ class Running:
         """Send so many events and wait for what follows from them."""
         before = self.done[-1].phase if self.done else None
         phase = following(before, events // self.topics, rate, self.topics)
-        self.generator.send(phase)
-        answer(self.generator)
-        count = self._count()
-        begin_ns = time.monotonic_ns() + int(BEGIN_AFTER_S * 1e9)
-        self.generator.send(begin_ns)
-        sent = answer(self.generator, phase.seconds + 2 * generator.FLUSH_S)
-        self.done.append(Done(phase, begin_ns, sent))
+        self.ends.prepare(phase)
+        count = self.ends.count()
+        self.done.append(self.ends.send(phase))
         self._drain(count, expected_rows(self.case, phase), self.check)
         self.take()
         return self.done[-1]
@@ -114,26 +96,21 @@ class Running:
 
     def take(self) -> None:
         """Let the watcher decode what came."""
-        self.watcher.send(watcher.TAKE)
-        arrived, rows = answer(self.watcher)
-        self.arrived.append(arrived)
-        self.rows.append(rows)
+        found = self.ends.take()
+        self.arrived.append(found.arrived_ns)
+        self.rows.append(found.rows)
 
     def stop(self) -> None:
         """End the pipeline as a user would; it gives out what its last epoch holds."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_S)
-        self._drain(self._count(), 0, lambda: None)
+        self._drain(self.ends.count(), 0, lambda: None)
         self.take()
 
     def check(self) -> None:
         """Exit with the pipeline's own words where it has ended."""
         if self.process.poll() is not None:
             raise SystemExit(f"the pipeline ended: {self.log.read_text(errors='replace')[-2000:]}")
-
-    def _count(self) -> int:
-        self.watcher.send(watcher.COUNT)
-        return int(answer(self.watcher))
 
     def _drain(self, before: int, rows: int | None, check: Callable[[], None]) -> None:
         """Wait until the results are there and nothing more comes, or nothing has come for long.
@@ -146,7 +123,7 @@ class Running:
         epoch_s = 2 * self.delivery.interval_ms / 1000 if self.delivery.exactly_once else 0.0
         last, since = -1, time.monotonic()
         while True:
-            found = self._count() - before
+            found = self.ends.count() - before
             now = time.monotonic()
             if found != last:
                 last, since = found, now
@@ -167,19 +144,6 @@ def running(case: str, delivery: Delivery, address: str, folder: Path) -> Iterat
         broker.make_topic(address, topic)
     file, log = folder / "pipeline.sql", folder / "log"
     file.write_text(script(case, address, topics))
-    spawn = multiprocessing.get_context("spawn")
-    mine, theirs = spawn.Pipe()
-    ours, its = spawn.Pipe()
-    committed = {"committed": delivery.exactly_once}
-    parts = [
-        spawn.Process(
-            target=generator.serve, args=(theirs, address, topics.read),
-            kwargs={"closes": case == "window"}, daemon=True,
-        ),
-        spawn.Process(
-            target=watcher.serve, args=(its, address, topics.write), kwargs=committed, daemon=True
-        ),
-    ]  # fmt: skip
     with log.open("wb") as out:
         process = subprocess.Popen(
             command(file, folder / "checkpoints", folder / "epochs", delivery),
@@ -189,13 +153,14 @@ def running(case: str, delivery: Delivery, address: str, folder: Path) -> Iterat
             stderr=subprocess.STDOUT,
         )
     try:
-        with ended(parts):
-            for part in parts:
-                part.start()
-            answer(ours)
-            yield Running(case, delivery, len(topics.read), process, log, mine, ours)
-            mine.send(None)
-            ours.send(watcher.END)
+        with ends_of(
+            address,
+            topics.read,
+            topics.write,
+            closes=case == "window",
+            committed=delivery.exactly_once,
+        ) as ends:
+            yield Running(case, delivery, len(topics.read), process, log, ends)
     finally:
         if process.poll() is None:
             process.kill()
@@ -207,7 +172,7 @@ def burst(run: Running, events: int) -> tuple[float, str]:
     done = run.phase(events, 0.0)
     last_ns = int(run.arrived[-1][-1])
     took_s = (last_ns - done.begin_ns) / 1e9
-    by = "generator" if done.sent.seconds >= LIMITED_SHARE * took_s else "pipeline"
+    by = "generator" if generator_limits(done, took_s) else "pipeline"
     return done.phase.count * run.topics / took_s, by
 
 
@@ -219,14 +184,7 @@ def at_rate(run: Running, rate: float, seconds: float) -> AtRate:
     late_s = found.counted(seconds * UNCOUNTED)
     last = late_s[-max(1, len(late_s) // 10) :]
     kept = len(last) and not found.missing and np.median(last) * 1000 <= BEHIND_MS
-    return AtRate(
-        events_per_s=rate,
-        seconds=seconds,
-        latency=latency_of(late_s),
-        generator_late=latency_of(done.sent.late_s),
-        stalls=beside[0],
-        kept_up=bool(kept),
-    )
+    return figures(rate, seconds, done, late_s, beside[0], kept_up=bool(kept))
 
 
 def rates_of(most_per_s: float) -> list[float]:

@@ -4,17 +4,18 @@ case     ``inside-window``, ``kafka-keyed-eo100``; every case has one contender,
          least once, ``eo100`` exactly once with a checkpoint every 100 ms
 figures  in the ``notes`` of each run; several rounds: the median of each percentile
 plots    results/latency-inside and one per delivery, PNG and SVG, where matplotlib is installed;
-         made anew whenever the report of the section is, from the same figures
+         made anew whenever RESULTS.md is, from the same figures
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.contract import (
     CHECKOUT,
@@ -32,6 +33,9 @@ from benchmarks.latency.statements import AT_LEAST_ONCE, EXACTLY_ONCE, Delivery
 
 from tests.servers import kafka
 from tests.servers.shared import NoServer
+
+if TYPE_CHECKING:
+    from millstream.frame.measured_plot import Line
 
 NAME = "latency"
 INSIDE = ("stateless", "window", "join")
@@ -135,13 +139,38 @@ def text(outcomes: Sequence[Outcome]) -> str:
     """Return method, plots and a table per case and rate."""
     inside = [o for o in outcomes if o.contender.case.startswith("inside")]
     between = [o for o in outcomes if o.contender.case.startswith("kafka")]
-    parts = [METHOD, *_plots(inside, "inside", "inside one process"), _table(inside)]
+    pictures = {
+        name: f"![Latency {title}](results/latency-{name}.png)"
+        for name, (title, _) in _plots(outcomes).items()
+    }
+    parts = [METHOD, pictures.pop("inside", ""), _table(inside)]
     parts.append(METHOD_KAFKA.format(version=kafka.VERSION))
-    for how in dict.fromkeys(o.contender.case.rpartition("-")[2] for o in between):
-        some = [o for o in between if o.contender.case.endswith(f"-{how}")]
-        parts += _plots(some, f"kafka-{how}", f"from Kafka to Kafka, {how}")
-    parts += [_table(between), _most(between)]
+    parts += [*pictures.values(), _table(between), _most(between)]
     return "\n\n".join(part for part in (*parts, _wrong(between)) if part)
+
+
+def draw(outcomes: Sequence[Outcome]) -> None:
+    """Draw the plots of figures that are kept; without matplotlib they stay as they were."""
+    from millstream.errors import MissingExtra
+    from millstream.frame.measured_plot import plot
+
+    with contextlib.suppress(MissingExtra):
+        for name, (title, some) in _plots(outcomes).items():
+            plot(_panels(some), f"Latency {title}", RESULTS / f"latency-{name}")
+
+
+def _plots(outcomes: Sequence[Outcome]) -> dict[str, tuple[str, list[Outcome]]]:
+    """Return the title and the cases of each plot, by its name."""
+    found: dict[str, tuple[str, list[Outcome]]] = {}
+    for outcome in outcomes:
+        where, _, rest = outcome.contender.case.partition("-")
+        how = rest.rpartition("-")[2]
+        name, title = ("inside", "inside one process")
+        if where == "kafka":
+            name, title = f"kafka-{how}", f"from Kafka to Kafka, {how}"
+        if outcome.runs:
+            found.setdefault(name, (title, []))[1].append(outcome)
+    return found
 
 
 def _table(outcomes: Sequence[Outcome]) -> str:
@@ -284,15 +313,12 @@ _LINES = (
 )
 
 
-def _plots(outcomes: Sequence[Outcome], name: str, title: str) -> list[str]:
-    """Draw what there is; return the lines that show it."""
-    from millstream.errors import MissingExtra
-    from millstream.frame.measured_plot import Line, plot
+def _panels(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Line]]]:
+    """Return a panel for each case: its percentiles over the rates."""
+    from millstream.frame.measured_plot import Line
 
     panels = []
     for outcome in outcomes:
-        if not outcome.runs:
-            continue
         lines = []
         for label, part, key in _LINES:
             points = tuple(
@@ -301,8 +327,4 @@ def _plots(outcomes: Sequence[Outcome], name: str, title: str) -> list[str]:
             )
             lines.append(Line(label, points, faint=part == "stalls"))
         panels.append((outcome.contender.case.partition("-")[2], lines))
-    try:
-        files = plot(panels, f"Latency {title}", RESULTS / f"latency-{name}") if panels else []
-    except MissingExtra:
-        files = []
-    return [f"![Latency {title}](results/{files[0].name})"] if files else []
+    return panels
