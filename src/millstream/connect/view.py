@@ -1,0 +1,83 @@
+"""A live view as a place to write to: its numbered rows, for queries and screens of this process.
+
+delivery   at least once, and no row twice: a row has its number, and at the start of each run the
+           step below gives all rows out again, before any other, as one frame
+bad row    none
+made by    ``stream.view`` and ``CREATE MATERIALIZED VIEW``; a table cannot be declared on it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from millstream.connect.live import LiveSink
+from millstream.connect.live_view import LiveView
+from millstream.errors import OptionError
+from millstream.ports.connector import (
+    Changes,
+    Connector,
+    Delivered,
+    Delivery,
+    SinkSpec,
+    Viewable,
+)
+from millstream.settings import option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewConfig:
+    """Where the rows go."""
+
+    target: Any = option("target", "The LiveView to fill.", default=None, kind="any")
+
+
+class ViewSink(LiveSink, Viewable):
+    """Fills a :class:`LiveView`: uncommitted rows are seen as soon as a turn gives them."""
+
+    def __init__(self, target: LiveView) -> None:
+        self._target = target
+        self._is_new = True
+
+    def write(self, frame: pl.DataFrame) -> Delivered:
+        """Take numbered rows in; the first ones of a run replace all that stood before."""
+        if self._is_new:
+            self._is_new = False
+            self._target.replace(frame)
+            return Delivered(0)  # they were counted when they came
+        self._target.put(frame)
+        return Delivered(frame.height)
+
+    def view(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows there are; none ever waits for an epoch."""
+        assert not waiting, "a view is written at once"
+        return self._target.frame()
+
+
+def _sink(spec: SinkSpec) -> ViewSink:
+    target = spec.config.target
+    if not isinstance(target, LiveView):
+        raise OptionError(
+            "A table cannot be declared on the connector 'view'.",
+            where=f"table '{spec.table.name}'",
+            hint=f"Write CREATE MATERIALIZED VIEW {spec.table.name} AS SELECT …, or in Python "
+            f'stream.view("{spec.table.name}").',
+        )
+    return ViewSink(target)
+
+
+CONNECTOR = Connector(
+    name="view",
+    doc="A live view of this process, made by CREATE MATERIALIZED VIEW or stream.view.",
+    config=ViewConfig,
+    sink=_sink,
+    takes=Changes.UPSERT,
+    writes=Delivery.AT_LEAST_ONCE,
+    restored=True,
+    guarantee="each batch at once; after a restart as the checkpoint knows it, no row twice",
+)

@@ -1,0 +1,17 @@
+-- why     rows that change and have no key are known by all they hold, and stand as often as given
+-- input   a: k STRING, v INT; changes
+--         + x,1
+--         + x,1
+--         + y,NULL
+-- input   b: k STRING, w INT; changes
+--         + x,10
+--         + y,7
+-- input   a
+--         - x,1
+--         + z,3
+-- expect  pairs: v,w
+--         1,10
+--         NULL,7
+--         3,NULL
+-- targets flink gap: it has materialized tables, which are refreshed by jobs of their own
+CREATE MATERIALIZED VIEW pairs AS SELECT v, w FROM a LEFT JOIN b ON a.k = b.k

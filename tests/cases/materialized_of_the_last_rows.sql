@@ -1,0 +1,13 @@
+-- why     of rows that only come a view holds the last ones, equal ones too
+-- input   bids: k STRING, v INT
+--         a,1
+--         b,2
+--         a,5
+--         c,1
+--         c,1
+-- expect  newest: k,v
+--         a,5
+--         c,1
+--         c,1
+-- targets flink gap: it has materialized tables, which are refreshed by jobs of their own
+CREATE MATERIALIZED VIEW newest WITH ('rows-max' = '3') AS SELECT k, v FROM bids

@@ -1,0 +1,11 @@
+-- why     a row not written for its time to live goes, also while nothing comes
+-- input   bids at 12:00:00: k STRING, v INT
+--         a,1
+--         b,2
+-- input   bids at 12:00:08
+--         a,5
+-- tick    12:00:11
+-- expect  recent: k,v
+--         a,5
+-- targets flink gap: it has materialized tables, which are refreshed by jobs of their own
+CREATE MATERIALIZED VIEW recent WITH ('key' = 'k', 'ttl' = '10 s') AS SELECT k, v FROM bids
