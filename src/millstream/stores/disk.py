@@ -45,7 +45,7 @@ class DiskStore(Store):
             path = self._path(name)
             with self._temporary(path, data) as temporary:
                 temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def put_new(self, name: str, data: Bytes) -> bool:
         with self._told(f"'{name}' cannot be written"):
@@ -58,7 +58,7 @@ class DiskStore(Store):
                 except FileExistsError:
                     return False
                 try:
-                    _sync_folder(path.parent)
+                    sync_folder(path.parent)
                 except OSError:
                     # Not known to last: whoever asks again must not find it and take it for safe.
                     with contextlib.suppress(OSError):
@@ -190,10 +190,11 @@ def _make(folder: Path) -> None:
     _make(folder.parent)
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder be there after a crash."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,0 +1,1 @@
+"""Metrics: one table of them, and what is made of it for Prometheus, OpenTelemetry and Grafana."""

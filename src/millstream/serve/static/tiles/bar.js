@@ -1,0 +1,62 @@
+// Bars beside each other, in the order of x.
+//
+// in    one bar per row: x says which, y[0] how high
+// out   a list whose bars grow by transforms; its items say their name and value as text
+
+import { cell, compact } from "../lib/format.js";
+import { numeric } from "../lib/rows.js";
+import { made, write } from "./parts.js";
+
+const BARS_MAX = 48;
+const VALUES_MAX = 8; // of more bars the values would stand in each other's way
+const NAMES_MAX = 16; // and every second name
+
+export class Bars {
+  static feed(view) {
+    const { x, order, limit } = view.chart;
+    return { limit: Math.min(limit ?? BARS_MAX, BARS_MAX), order: order ?? x ?? undefined };
+  }
+
+  constructor(element, view) {
+    this.view = view;
+    element.classList.add("bars");
+    this.list = made("ul", element);
+    this.list.setAttribute("aria-label", view.chart.title);
+    this.bars = [];
+  }
+
+  update(rows) {
+    const { chart, columns } = this.view;
+    const [name, high] = [rows.index(chart.x), rows.index(chart.y[0])];
+    const found = rows.sorted(chart.order ?? chart.x, BARS_MAX);
+    while (this.bars.length < found.length) this.bars.push(bar(this.list));
+    while (this.bars.length > found.length) this.bars.pop().item.remove();
+    let most = 0;
+    for (const [, row] of found) most = Math.max(most, numeric(row[high]) || 0);
+    found.forEach(([, row], n) => {
+      const value = numeric(row[high]);
+      const held = this.bars[n];
+      write(held.name, cell(row[name], columns[name].type));
+      write(held.value, compact(value));
+      const scale = `scaleY(${most > 0 ? Math.max(0, value || 0) / most : 0})`;
+      if (held.scale !== scale) held.bar.style.transform = held.scale = scale;
+    });
+    this.list.classList.toggle("close", found.length > VALUES_MAX);
+    this.list.classList.toggle("narrow", found.length > NAMES_MAX);
+  }
+
+  tick() {}
+
+  destroy() {
+    this.list.remove();
+  }
+}
+
+function bar(list) {
+  const item = made("li", list);
+  const value = made("b", item);
+  const place = made("i", item);
+  const grown = made("i", place);
+  const name = made("span", item);
+  return { item, value, bar: grown, name, scale: "" };
+}
