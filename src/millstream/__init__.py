@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from millstream.frame.functions import coalesce, col, count, lit, when
     from millstream.frame.group import GroupBy
     from millstream.frame.pattern import Pattern, match_time, pattern, var
+    from millstream.frame.plots import Figure, plot
     from millstream.frame.process import process_function
     from millstream.frame.read import (
         from_polars,
@@ -75,6 +76,7 @@ _HOMES = {
     "frame.functions": ("coalesce", "col", "count", "lit", "when"),
     "frame.group": ("GroupBy",),
     "frame.pattern": ("Pattern", "match_time", "pattern", "var"),
+    "frame.plots": ("Figure", "plot"),
     "frame.process": ("process_function",),
     "frame.read": (
         "from_polars", "read_csv", "read_datagen", "read_duckdb", "read_files", "read_json",
@@ -98,6 +100,7 @@ __all__ = [
     "ConnectorError",
     "DataError",
     "Expr",
+    "Figure",
     "GapError",
     "GroupBy",
     "JobError",
@@ -130,6 +133,7 @@ __all__ = [
     "lit",
     "match_time",
     "pattern",
+    "plot",
     "process_function",
     "read_csv",
     "read_datagen",

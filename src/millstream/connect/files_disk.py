@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from millstream.stores.disk import sync_folder
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -101,12 +103,3 @@ def whole_lines(path: Path) -> int:
                 return begin + last + 1
             size = begin
     return 0
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

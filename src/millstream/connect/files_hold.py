@@ -20,8 +20,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from millstream.connect.epochs import fenced
-from millstream.connect.files_disk import sync_folder
 from millstream.errors import ConnectorError, Domain, Retry
+from millstream.stores.disk import sync_folder
 
 STATE_FOLDER: Final = ".millstream"
 LOCK_LIMIT_S: Final = 30.0

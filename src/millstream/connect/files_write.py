@@ -33,7 +33,6 @@ from millstream.connect.files_disk import (
     LiveFile,
     make_folder,
     put,
-    sync_folder,
     whole_lines,
 )
 from millstream.connect.files_hold import STATE_FOLDER, Hold
@@ -45,6 +44,7 @@ from millstream.formats.lines import joined_lines
 from millstream.formats.parquet import ParquetConfig, write_parquet
 from millstream.ports.connector import Delivered, Sink
 from millstream.ports.format import Encoder
+from millstream.stores.disk import sync_folder
 
 Result = TypeVar("Result")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from millstream.engine.graph import PASSED
 from millstream.engine.migrations import migrated, migrates
 from millstream.errors import CheckpointError
+from millstream.events import about
 from millstream.plan import compare as c
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def going_on(epoch: Epoch, derived: Derived, said: Said, *, allow_loss: bool) ->
     if not allow_loss:
         refuse_loss(found)
     for fate in (*found.gone, *found.new):
-        _LOG.warning("%s: %s (%s)", fate.uid, fate.fate.value, fate.why)
+        extra = about("state_" + fate.fate.name.lower(), operator=fate.uid)
+        _LOG.warning("%s: %s (%s)", fate.uid, fate.fate.value, fate.why, extra=extra)
     return adopted(epoch, found, said)
 
 

@@ -40,7 +40,7 @@ from millstream.plan.nodes import Scan, Write
 from millstream.plan.table import Table
 from millstream.ports.connector import Delivery, Sink, Source
 from millstream.ports.guarantee import exactly_once
-from millstream.ports.registry import sink_for, source_for
+from millstream.ports.registry import home_of, sink_for, source_for
 from millstream.ports.store import StoreError
 from millstream.settings import Settings
 
@@ -78,12 +78,18 @@ def assemble(
     opened: list[Callable[[], None]] = [] if store is None else [store.close]
     try:
         return _assemble(
-            derived, settings, store, world or RealWorld(), opened, systems or Systems()
+            derived, settings, store, world or RealWorld(), opened, systems or _own(settings)
         )
     except BaseException:
         for close in reversed(opened):
             close()
         raise
+
+
+def _own(settings: Settings) -> Systems:
+    """Return the systems of a pipeline's tables; sources may keep something beside its epochs."""
+    home = home_of(settings)
+    return Systems(source=lambda node: source_for(node.table, node.wanted, node.conditions, home))
 
 
 def _assemble(
@@ -320,6 +326,7 @@ def _reading(
         quantum_rows=settings.split_quantum_rows,
         discovery_interval_s=settings.discovery_interval_ms / 1000,
         name=node.table.name,
+        uid=node.uid,
     )
 
 

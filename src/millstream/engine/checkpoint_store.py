@@ -62,6 +62,8 @@ class CheckpointStore(CheckpointFolder):
         self._world = world or RealWorld()
         self._retained = max(RETAINED_LEAST, retained)
         self._free = self._owned()
+        self.bytes_written = 0
+        """Of packs and manifests, since the start."""
         try:
             self._known: dict[str, Place] = {}
             self._packs: dict[str, int] = {}
@@ -140,6 +142,7 @@ class CheckpointStore(CheckpointFolder):
         packs = packing.packs(self._packs)
         for pack, data in packing.made.items():
             self.store.put(PACKS + pack, data)
+            self.bytes_written += len(data)
         self._decide(epoch.number, packing, packs)
         self._newest = epoch.number
         self._remember(packing.table, packs, epoch.number)
@@ -155,6 +158,7 @@ class CheckpointStore(CheckpointFolder):
             parent=self._newest,
             written_at_ms=self._world.now_ms(),
         )
+        self.bytes_written += len(manifest)
         if self.store.put_new(manifest_name(number), manifest):
             # Retention may have removed the others' manifest of this number while we slept. Where
             # ours is the newest after all, who took over goes on from it, and delivers it.

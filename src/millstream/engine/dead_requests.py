@@ -35,13 +35,22 @@ Ranges = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which letters; None = whatever. ``reason`` is a part of it, in any case of letters."""
+    """Which letters; None = whatever. ``reason`` is a part of it, in any case of letters.
+
+    ``ids`` are those of :func:`letter_ids`; :class:`Requests` goes by them as well.
+    """
 
     operator: str | None = None
     kind: str | None = None
     reason: str | None = None
     since_ms: int | None = None
     epoch: int | None = None
+    ids: frozenset[str] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What :meth:`mask` reads of a part."""
+        return ("time", "reason") if self.ids is None else ("time", "reason", "ordinal")
 
     def parts(self, head: Head) -> Iterator[tuple[int, PartHead]]:
         """Yield the parts of a blob in which there may be some, with their numbers."""
@@ -56,9 +65,11 @@ class Filter:
             if wanted:
                 yield number, part
 
-    def mask(self, frame: pl.DataFrame) -> np.ndarray:
-        """Tell of each letter of such a part whether it is one; reads ``time`` and ``reason``."""
+    def mask(self, frame: pl.DataFrame, blob: str | None = None) -> np.ndarray:
+        """Tell of each letter of such a part whether it is one; ``ids`` need its blob."""
         keep = np.ones(frame.height, dtype=bool)
+        if self.ids is not None and blob is not None:
+            keep &= letter_ids(blob, frame["ordinal"]).is_in(list(self.ids)).to_numpy()
         if self.since_ms is not None:
             keep &= frame["time"].to_numpy() >= self.since_ms
         if self.reason is not None:
@@ -166,9 +177,9 @@ class Requests:
             picks: list[Pick] = []
             for head in self._letters.heads():
                 for number, part in wanted.parts(head):
-                    frame = self._letters.frame(head.blob, part, ("time", "reason"))
+                    frame = self._letters.frame(head.blob, part, wanted.columns)
                     of_part = states.of(head.blob, number, part.rows)
-                    at = np.flatnonzero(wanted.mask(frame) & (of_part == NEW))
+                    at = np.flatnonzero(wanted.mask(frame, head.blob) & (of_part == NEW))
                     if at.size:
                         picks.append(Pick(head.blob, number, ranges(at)))
             if not picks:

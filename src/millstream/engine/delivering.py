@@ -24,11 +24,14 @@ import polars as pl
 from millstream.engine.budget import Held, bytes_of
 from millstream.engine.checkpoint import Epoch
 from millstream.engine.checkpoint_store import CheckpointStore
+from millstream.engine.latency import Stopwatch, Trip
 from millstream.engine.letters import Letters
 from millstream.engine.marks import LOWEST_MS
+from millstream.engine.progress import CheckpointProgress
 from millstream.engine.reading import Reading
 from millstream.engine.world import Actor, Inbox, end_of
 from millstream.errors import Domain, Retry
+from millstream.events import about
 from millstream.ports.connector import Deciding, Delivered, Sink
 from millstream.ports.store import StoreError
 
@@ -58,6 +61,8 @@ class Promise:
 @dataclass(frozen=True, slots=True)
 class _Write:
     frame: pl.DataFrame
+    bytes: int
+    trip: Trip | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class _Deliver:
     epoch: int
     frames: list[pl.DataFrame]
     done: Promise
+    bytes_given: int
+    """To this sink up to the end of the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,8 @@ class SinkCount:
 
     accepted: int = 0
     refused: int = 0
+    busy_s: float = 0.0
+    """Time spent in the sink: encoding, and waiting for its system."""
 
 
 class SinkWorker(Actor):
@@ -116,6 +125,7 @@ class SinkWorker(Actor):
         on_refused: Callable[[str, pl.DataFrame], None],
     ) -> None:
         super().__init__(f"write {name}")
+        self.place = (name, None)
         self.sink_name = name
         self.sink = sink
         self.exactly_once = exactly_once
@@ -125,10 +135,11 @@ class SinkWorker(Actor):
         self._decision: _Commit | None = None
         self.count = SinkCount()
         self.frames_given = 0
-        self.busy_s = 0.0
-        """Time spent in the sink: encoding, and waiting for its system."""
-        self.waited_for_s = 0.0
-        """So long the compute thread waited for it."""
+        self.bytes_given = 0
+        """Bytes of the columns given out for it, counted by the compute thread."""
+        self._bytes_taken = 0
+        self._room = Stopwatch()
+        """Runs while the compute thread waits for room in the queue."""
         self.mark_ms = LOWEST_MS
         """The mark its rows have passed, as far as it was queued."""
         self._told_ms = LOWEST_MS
@@ -138,29 +149,43 @@ class SinkWorker(Actor):
         self._commands: deque[_Command] = deque()
         sink.keep_refused = lambda _epoch, rows: on_refused(name, rows)
 
-    def write(self, frame: pl.DataFrame) -> None:
-        """Queue rows; waits while the sink is behind (back-pressure)."""
+    def write(self, frame: pl.DataFrame, size: int, trip: Trip | None = None) -> None:
+        """Queue rows of so many bytes; waits while the sink is behind (back-pressure)."""
         if not self._has_room():
-            began_s = time.perf_counter()
+            self._room.run(on=True)
             while not self._world.wait(self._has_room, 0.5):
                 pass
-            self.waited_for_s += time.perf_counter() - began_s
+            self._room.run(on=False)
         self.frames_given += 1
-        self._put(_Write(frame))
+        self._put(_Write(frame, size, trip))
+
+    @property
+    def busy_s(self) -> float:
+        """Time spent in the sink: encoding, and waiting for its system."""
+        return self.count.busy_s
+
+    @property
+    def waited_for_s(self) -> float:
+        """So long the compute thread has waited for it, the wait under way included."""
+        return self._room.total_s
 
     @property
     def bytes_queued(self) -> int:
         """Bytes of the rows that wait to be written."""
-        frames = [c.frame for c in tuple(self._commands) if isinstance(c, _Write)]
-        return int(sum(frame.estimated_size() for frame in frames))
+        return sum(c.bytes for c in tuple(self._commands) if isinstance(c, _Write))
+
+    @property
+    def bytes_waiting(self) -> int:
+        """Bytes that were given out for it and that its system has not taken yet."""
+        return max(0, self.bytes_given - self._bytes_taken)
 
     def flush(self) -> Promise:
         """Queue a flush; the promise is kept when everything before it is acknowledged."""
         return self._promised(_Flush(Promise()))
 
-    def deliver(self, epoch: int, frames: list[pl.DataFrame]) -> Promise:
+    def deliver(self, epoch: int, frames: list[pl.DataFrame], bytes_given: int) -> Promise:
         """Queue an epoch's delivery; there are no more than may wait for delivery."""
-        return self._promised(_Deliver(epoch, frames, Promise()))
+        return self._promised(_Deliver(epoch, frames, Promise(), bytes_given))
 
     def prepare(self, epoch: int) -> Promise:
         """Queue the end of an epoch; rows behind it wait until it is committed."""
@@ -193,7 +218,7 @@ class SinkWorker(Actor):
         began_s = time.perf_counter()
         self._do(command)
         self._told_at_s = self._world.monotonic_s()
-        self.busy_s += time.perf_counter() - began_s
+        self.count.busy_s += time.perf_counter() - began_s
         return True
 
     def _has_work(self) -> bool:
@@ -249,10 +274,14 @@ class SinkWorker(Actor):
             case _Passed(mark_ms=mark_ms):
                 self._told_ms = mark_ms
                 self.sink.passed(mark_ms)
-            case _Write(frame=frame) if self.decides:
+            case _Write(frame=frame, bytes=size) if self.decides:
                 self._deciding.stage(frame)
-            case _Write(frame=frame):
+                self._bytes_taken += size
+            case _Write(frame=frame, bytes=size, trip=trip):
                 self._took(self.sink.write(frame))
+                self._bytes_taken += size
+                if trip is not None:
+                    trip.arrived()
             case _Prepare(epoch=epoch, done=done):
                 self._took(self._deciding.prepare(epoch))
                 self._prepared = True
@@ -264,8 +293,9 @@ class SinkWorker(Actor):
             case _Flush(done=done):
                 self._took(self.sink.flush())
                 self._keep(done)
-            case _Deliver(epoch=epoch, frames=frames, done=done):
+            case _Deliver(epoch=epoch, frames=frames, done=done, bytes_given=given):
                 self._took(self.sink.deliver(epoch, frames))
+                self._bytes_taken = given
                 self._keep(done)
             case _Stop():
                 raise AssertionError("a stop ends the loop before")
@@ -285,6 +315,15 @@ class SinkWorker(Actor):
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """When an epoch ended, by the machine's clocks, and what each sink had been given by then."""
+
+    at_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    at_s: float = field(default_factory=time.perf_counter)
+    bytes_given: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class EpochJob:
     """One closed epoch on its way to disk and to the sinks."""
 
@@ -293,7 +332,9 @@ class EpochJob:
     written: bool = False
     held: Held = field(default_factory=Held)
     """What it keeps in memory."""
-    closed_at_s: float = 0.0
+    cut: Cut = field(default_factory=Cut)
+    bytes: int = 0
+    """Written for it."""
 
 
 class EpochWriter(Actor):
@@ -305,7 +346,7 @@ class EpochWriter(Actor):
         workers: list[SinkWorker],
         readings: dict[str, Reading],
         inbox: Inbox,
-        on_delivered: Callable[[int], Any],
+        on_delivered: Callable[[CheckpointProgress], Any],
         letters: Letters,
     ) -> None:
         super().__init__("checkpoint")
@@ -329,8 +370,8 @@ class EpochWriter(Actor):
         """Queue an epoch; the number waiting is bounded by the coordinator."""
         flushed = [w.flush() for w in self._workers if not w.exactly_once]
         flushed += [w.prepare(epoch.number) for w in self._workers if w.decides]
-        now_s = self._world.monotonic_s()
-        self._jobs.append(EpochJob(epoch, flushed, held=bytes_of(epoch), closed_at_s=now_s))
+        cut = Cut(bytes_given={w.sink_name: w.bytes_given for w in self._workers})
+        self._jobs.append(EpochJob(epoch, flushed, held=bytes_of(epoch), cut=cut))
         self._world.notify()
 
     @property
@@ -351,15 +392,18 @@ class EpochWriter(Actor):
         if not all(p.done for p in self._job.waits_for):
             return True
         if not self._job.written:
+            before = self._store.bytes_written
             if not self._wrote(self._job.epoch, wait_s):
                 return True
-            job = self._job
-            self._job = replace(job, waits_for=self._delivering(job.epoch), written=True)
+            job = replace(self._job, bytes=self._store.bytes_written - before, written=True)
+            self._job = replace(job, waits_for=self._delivering(job))
             return True
-        self._finish(self._job.epoch)
-        took_ms = (self._world.monotonic_s() - self._job.closed_at_s) * 1000
+        done = self._finish(self._job)
         LOG.debug(
-            "epoch %d is with the sinks, %.2f ms after its end", self._job.epoch.number, took_ms
+            "epoch %d is with the sinks, %.2f ms after its end",
+            done.number,
+            done.took_ms,
+            extra=about("checkpoint", checkpoint=done.number, bytes=done.bytes),
         )
         self._job = None
         return True
@@ -383,14 +427,19 @@ class EpochWriter(Actor):
         try:
             self._store.write(epoch)
         except StoreError as error:
-            self._failed_to_write(error)
+            self._failed_to_write(epoch.number, error)
             return False
         if self._tries:
-            LOG.warning("checkpoint %d is written, at try %d", epoch.number, self._tries + 1)
+            LOG.warning(
+                "checkpoint %d is written, at try %d",
+                epoch.number,
+                self._tries + 1,
+                extra=about("checkpoint_written", checkpoint=epoch.number, tries=self._tries + 1),
+            )
         self._tries = 0
         return True
 
-    def _failed_to_write(self, error: StoreError) -> None:
+    def _failed_to_write(self, number: int, error: StoreError) -> None:
         """Note when to try again; raises where that would not help, or nobody has time for it."""
         self.failures += 1
         self.last_failure = " ".join(error.fact.split()).rstrip(".")
@@ -405,7 +454,12 @@ class EpochWriter(Actor):
         wait_s = min(TRY_AGAIN_S * 2**self._tries, TRY_AGAIN_MAX_S)
         self._tries += 1
         self._again_at_s = self._world.monotonic_s() + wait_s
-        LOG.warning("%s; tried again in %.1f s", self.last_failure, wait_s)
+        LOG.warning(
+            "%s; tried again in %.1f s",
+            self.last_failure,
+            wait_s,
+            extra=about("checkpoint_failed", checkpoint=number, wait_s=wait_s, failure=error),
+        )
         self._inbox.notify()
 
     def _may_go_on(self) -> bool:
@@ -415,18 +469,20 @@ class EpochWriter(Actor):
             return bool(self._jobs) or self._closing
         return all(p.done for p in self._job.waits_for)
 
-    def _delivering(self, epoch: Epoch) -> list[Promise]:
+    def _delivering(self, job: EpochJob) -> list[Promise]:
         """Give an epoch's output to the exactly-once sinks."""
-        promises = []
+        promises, epoch = [], job.epoch
         for worker in self._workers:
             if worker.decides:
                 promises.append(worker.commit(epoch.number))
             elif worker.exactly_once:
                 frames = epoch.outputs.get(worker.sink_name, [])
-                promises.append(worker.deliver(epoch.number, frames))
+                given = job.cut.bytes_given[worker.sink_name]
+                promises.append(worker.deliver(epoch.number, frames, given))
         return promises
 
-    def _finish(self, epoch: Epoch) -> None:
+    def _finish(self, job: EpochJob) -> CheckpointProgress:
+        epoch = job.epoch
         self._letters.deliver(epoch)
         for worker in self._workers:
             if worker.exactly_once:
@@ -434,5 +490,8 @@ class EpochWriter(Actor):
         for scan, positions in epoch.positions.items():
             if scan in self._readings:
                 self._readings[scan].commit(positions)
-        self._on_delivered(epoch.number)
+        took_ms = (time.perf_counter() - job.cut.at_s) * 1000
+        done = CheckpointProgress(epoch.number, job.cut.at_ms, took_ms, job.bytes)
+        self._on_delivered(done)
         self._inbox.notify()
+        return done

@@ -8,7 +8,9 @@ time, threads and waiting are the world's.
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,9 +39,10 @@ from millstream.engine.delivering import EpochWriter, SinkWorker
 from millstream.engine.desk import Desk, desk_of
 from millstream.engine.graph import Delivery, Graph
 from millstream.engine.journal import Journal
+from millstream.engine.latency import Latency, Reads, Stopwatch
 from millstream.engine.letters import Letters
 from millstream.engine.poison import Isolation, Tally
-from millstream.engine.progress import Progress, Summary
+from millstream.engine.progress import CheckpointProgress, Progress, Summary
 from millstream.engine.reading import Reading
 from millstream.engine.replaying import Replaying
 from millstream.engine.reporting import Complaints, Counts, Reporter
@@ -48,11 +51,15 @@ from millstream.engine.taking import Taken, Taking, Turn
 from millstream.engine.totals import Totals
 from millstream.engine.world import Inbox
 from millstream.errors import JobError, MemoryLimit, MillstreamError, PlanError, UnknownName
+from millstream.events import about
 from millstream.ports.connector import Viewable
 from millstream.settings import Settings
 
+LOG = logging.getLogger("millstream")
 IDLE_WAIT_S = 0.05
 INTERVAL_LEAST_MS = 50
+CHECKPOINTS_TOLD_MAX = 50
+"""So many of the newest checkpoints are told of."""
 
 
 @dataclass
@@ -101,6 +108,9 @@ class Driver:
         self.world = parts.inbox.world
         self.gates: list[Callable[[], bool]] = []
         """While one of these says so, no more rows are taken."""
+        self.is_held = False
+        """Somebody asked for a pause: no row is taken and no input ends. Epochs close as ever, the
+        clock goes on for steps by processing time, a stop is obeyed; silence says nothing now."""
         self.on_turn: Callable[[Turn], None] | None = None
         """Told of every push into the graph, after it; answers of asks are no turns."""
         self._inbox = parts.inbox
@@ -135,19 +145,50 @@ class Driver:
         self._asker = Asker(self._graph, self._inbox, settings)
         self._answers = 0
         self.totals = Totals(
-            parts.graph, parts.workers, self._counts, parts.complaints, epoch=parts.last_epoch
+            parts.graph,
+            parts.workers,
+            self._counts,
+            parts.complaints,
+            parts.readings,
+            epoch=parts.last_epoch,
         )
+        self._pressed = Stopwatch()
+        """Runs while rows are there that may not be taken."""
+        self._pressed_before_s = 0.0
+        self._checkpoints: deque[CheckpointProgress] = deque(maxlen=CHECKPOINTS_TOLD_MAX)
+        self._latency = Latency([w.exactly_once for w in parts.workers], parts.graph)
         isolation = Isolation(parts.graph, parts.fresh_graph)
         self.care = Care(parts.graph, parts.tally, isolation, notes=parts.notes)
 
     @property
     def paused(self) -> bool:
-        """Whether the sources must wait: for deliveries, for memory, for answers."""
+        """Whether the sources must wait: for deliveries, for memory, for answers, for somebody."""
+        return self.is_held or self._is_pressed()
+
+    def _is_pressed(self) -> bool:
         return (
             self._coordinator.paused
             or self._asker.is_full
             or any(closed() for closed in self.gates)
         )
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self._ask is not None
+
+    @property
+    def waited_s(self) -> float:
+        """So long rows were there that could not be taken, in all runs of this process."""
+        for_sinks_s = sum(worker.waited_for_s for worker in self.parts.workers)
+        return self._pressed_before_s + self._pressed.total_s + for_sinks_s
+
+    def go_on_from(self, failed: Driver) -> None:
+        """Take over what the runs before this one in this process have counted."""
+        self.totals.go_on_from(failed.totals.at(self.parts.last_epoch))
+        self._latency.go_on_from(failed._latency)
+        self._checkpoints.extend(failed._checkpoints)
+        self._pressed_before_s = failed.waited_s
 
     def stop(self, *, drain: bool = False) -> None:
         """Ask the pipeline to end; may be called from any thread or a signal handler."""
@@ -205,7 +246,13 @@ class Driver:
 
     def progress(self) -> Progress:
         """Return how things stand; may be called from any thread."""
-        progress, epochs = self._reporter.progress(), self._epochs
+        progress = replace(
+            self._reporter.progress(),
+            checkpoints=tuple(self._checkpoints),
+            latency=self._latency.histogram(),
+            waited_s=self.waited_s,
+        )
+        epochs = self._epochs
         if epochs is None or not epochs.failures:
             return progress
         return replace(
@@ -237,12 +284,15 @@ class Driver:
                 self.parts.workers,
                 {s.uid: r for s, r in self._taking.scans()},
                 self._inbox,
-                self._delivered.append,
+                self._epoch_arrived,
                 self._letters,
             )
             self._inbox.start(self._epochs)
             self._desk = desk_of(self)
             self._inbox.start(self._desk)
+        for item in self._graph.recall():  # no output of this run: nothing of it is counted
+            size = int(item.frame.estimated_size())
+            self.parts.workers[item.sink].write(item.frame, size)
         if self.parts.fresh:
             self._hand_out(self._graph.start())
         self._taking.start()
@@ -258,21 +308,24 @@ class Driver:
         self._check()
         self._take_note()
         self._mind_memory()
-        for index in () if self.parts.letters_only else self._taking.ended():
+        is_held = self.is_held  # may change meanwhile
+        for index in () if self.parts.letters_only or is_held else self._taking.ended():
             self._give_final_mark(index)
         self._answered()
-        rows = 0
-        if not self.paused:
+        rows, is_pressed = 0, self._is_pressed()
+        self._pressed.run(on=is_pressed and not is_held and self._taking.has_rows())
+        if not is_held and not is_pressed:
             rows = self._put_through()
             rows += sum(self._push(index) for index in self._taking.next_scans())
         rows, self._answers = rows + self._answers, 0
         if self._ask is not None:
+            LOG.info("stopping", extra=about("stopping", drain=self._ask.drain))
             return self._obey(self._ask)
         self._fulfil()
         is_done = not self._graph.is_waiting and not self.parts.replaying.busy
         if is_done and self.parts.letters_only:
             return self._obey(StopAsked(drain=False))
-        if is_done and self._taking.all_ended():
+        if is_done and not is_held and self._taking.all_ended():
             self._ended = "completed"
             return self._obey(InputEnded(self._elapsed_ms()))
         self.parts.complaints.judge(self.world.now_ms(), self._counts.rows_in)
@@ -281,7 +334,7 @@ class Driver:
         bytes_out = self._pending_bytes + self._letters.bytes
         done = self._obey(TurnDone(self._elapsed_ms(), rows, bytes_out))
         if not rows:
-            self._quiet_time()
+            self._quiet_time(is_taking=not is_held and not is_pressed)
             self._inbox.wait(IDLE_WAIT_S)
         return done
 
@@ -313,6 +366,12 @@ class Driver:
     def _elapsed_ms(self) -> int:
         """Return the time epochs go by: the machine's clock may be set back for hours."""
         return int(self.world.monotonic_s() * 1000)
+
+    def _epoch_arrived(self, checkpoint: CheckpointProgress) -> None:
+        """An epoch is with the sinks; called by its writer."""
+        self._latency.epoch_arrived(checkpoint.number)
+        self._checkpoints.append(checkpoint)
+        self._delivered.append(checkpoint.number)
 
     def _take_note(self) -> None:
         """Tell the coordinator of epochs that were delivered meanwhile."""
@@ -372,6 +431,7 @@ class Driver:
             raise self._too_large
 
     def _close(self) -> None:
+        self._pressed.run(on=False)
         self._asker.close()
         for reading in self.parts.readings:
             reading.stop()
@@ -424,11 +484,15 @@ class Driver:
             now_ms = self._graph.stamp(self.world.now_ms())
             if self.parts.journal is not None:
                 self.parts.journal.cannot("a batch was pushed row by row after a failure")
+            reads, taken.reads = taken.reads, Reads()
+            sinks: set[int] = set()
             for delivered in self.care.push(index, block, now_ms):
                 self._counts.batches += 1
                 self._hand_out(delivered)
                 self._answered()
                 self._settle()
+                sinks |= {item.sink for item in delivered}
+            self._latency.has_left(reads, sinks)
             turn = Turn(stage.uid, now_ms, taken.cuts[cuts:], stage.final, stage.mark_ms)
             self._turned(turn)
             cuts = len(taken.cuts)
@@ -459,18 +523,22 @@ class Driver:
         stage, now_ms = self._graph.stages[index], self._graph.stamp(self.world.now_ms())
         scanned = self._graph.scanned(index, blocks, now_ms)
         self._counts.batches += 1
-        self._hand_out(self._graph.turn(index, scanned.batch, scanned.rejected))
+        delivered = self._graph.turn(index, scanned.batch, scanned.rejected)
+        self._hand_out(delivered, None if taken is None else self._latency.turned(taken.reads))
         cuts = [] if taken is None else taken.cuts
         self._turned(Turn(stage.uid, now_ms, cuts, stage.final, stage.mark_ms))
         self._answered()
 
-    def _quiet_time(self) -> None:
-        """Let the clock run, idle splits go, and time run on for silent sources."""
+    def _quiet_time(self, *, is_taking: bool) -> None:
+        """Let the clock run, idle splits go, and time run on for silent sources.
+
+        A source whose rows are not taken is not silent, however long that lasts.
+        """
         if self._graph.has_clocks:
             now_ms = self._graph.stamp(self.world.now_ms())
             self._hand_out(self._graph.tick(now_ms))
             self._turned(Turn(None, now_ms))
-        for index in self._taking.quiet():
+        for index in self._taking.quiet() if is_taking else ():
             self._run_batch(index)
 
     def _turned(self, turn: Turn) -> None:
@@ -484,23 +552,28 @@ class Driver:
         for reply in self._asker.replies(self.world.now_ms()):
             self._answers += 1
             now_ms = self._graph.stamp(self.world.now_ms())
-            self._hand_out(self._graph.reply(reply.step, reply.number, reply.frame, now_ms))
+            delivered = self._graph.reply(reply.step, reply.number, reply.frame, now_ms)
+            self._hand_out(delivered, self._latency.answered())
 
     # -- results -------------------------------------------------------------------------------
 
-    def _hand_out(self, delivered: list[Delivery]) -> None:
+    def _hand_out(self, delivered: list[Delivery], reads: Reads | None = None) -> None:
+        """Give results to the sinks; ``reads``: whose results go on their way with them."""
+        trip = self._latency.leaves(reads, [item.sink for item in delivered])
         for item in delivered:
-            worker = self.parts.workers[item.sink]
+            worker, size = self.parts.workers[item.sink], int(item.frame.estimated_size())
+            self._graph.steps[self._graph.sinks[item.sink]].count.bytes_out += size
+            worker.bytes_given += size
             if self.parts.journal is not None:
                 self.parts.journal.gave(worker.sink_name, item.frame)
             if worker.decides:
-                worker.write(item.frame)
-                self._pending_bytes += int(item.frame.estimated_size())
+                worker.write(item.frame, size)
+                self._pending_bytes += size
             elif worker.exactly_once:
                 self._pending.setdefault(worker.sink_name, []).append(item.frame)
-                self._pending_bytes += int(item.frame.estimated_size())
+                self._pending_bytes += size
             else:
-                worker.write(item.frame)
+                worker.write(item.frame, size, trip)
         for index, worker in zip(self._graph.sinks, self.parts.workers, strict=True):
             if not worker.exactly_once:
                 worker.passed(self._graph.steps[index].mark_ms)
@@ -509,6 +582,7 @@ class Driver:
         assert self._epochs is not None, "epochs are closed only where checkpoints are kept"
         epoch = self._epoch(number)
         self.totals.close(number)
+        self._latency.close_epoch(number)
         self._pending, self._pending_bytes = {}, 0
         self._epochs.close_epoch(epoch)
 

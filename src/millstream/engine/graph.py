@@ -59,6 +59,8 @@ class Counters:
     busy_s: float = 0.0
     """Time inside the step; of a scan, of making its batches."""
     batches: int = 0
+    bytes_out: int = 0
+    """Of a sink: bytes of the columns it was given."""
 
 
 @dataclass
@@ -133,6 +135,17 @@ class Graph:
             elif index in self._waiting:
                 self._pass(index, step, NOWHERE, Batch(pl.DataFrame()))
         return self._end()
+
+    def recall(self) -> list[Delivery]:
+        """Give the sinks that start anew all that stands for them, if it is nothing."""
+        return [
+            Delivery(self.sinks.index(index), _renamed(frame, write.table.writable.names))
+            for step in self.steps
+            if step.operator is not None and step.operator.recalls
+            for frame in step.operator.recall().out
+            for index, _ in step.out
+            if isinstance(write := self.steps[index].node, Write)
+        ]
 
     def scanned(self, scan: int, blocks: Iterable[Block], now_ms: int) -> Scanned:
         """Make a batch of what the ``scan``-th scan has read."""

@@ -91,6 +91,8 @@ class Harness:
         fresh = replace(self, rejected=self.rejected)
         facts, tables = encode_state(state_of(self.graph))
         fresh.graph = restored(fresh.graph, decode_state(json.loads(json.dumps(facts)), tables))
+        for item in fresh.graph.recall():
+            fresh.out[self._names[item.sink]] = [item.frame]
         return fresh
 
     def answer(self) -> None:

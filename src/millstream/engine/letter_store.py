@@ -135,7 +135,7 @@ class LetterStore:
     def heads(self) -> Iterator[Head]:
         """Yield the headers of all blobs, oldest epoch first."""
         names = [*self.store.names(EPOCHS), *self.store.names(REFUSED)]
-        for name in sorted(names, key=lambda n: (n.split("/")[1].split("-")[0], n)):
+        for name in sorted(names, key=in_order):
             yield self.head(name)
 
     def head(self, blob: str) -> Head:
@@ -235,6 +235,11 @@ def encode(epoch: int | None, parts: Iterable[Part]) -> bytes:
         at += len(body)
     header = json.dumps({"version": VERSION, "epoch": epoch, "parts": heads}).encode()
     return b"".join([MAGIC, struct.pack("<q", len(header)), header, *bodies])
+
+
+def in_order(blob: str) -> tuple[str, str]:
+    """Return what blobs are sorted by: their epoch, then their name."""
+    return blob.split("/")[1].partition("-")[0], blob
 
 
 def letters_frame(aside: pl.DataFrame, ordinals: pl.Series, time_ms: int) -> pl.DataFrame:

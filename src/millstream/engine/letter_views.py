@@ -25,13 +25,15 @@ from millstream.engine.dead_requests import (
     States,
     letter_ids,
 )
-from millstream.engine.letter_store import EPOCHS, REFUSED, Head, LetterStore, PartHead
+from millstream.engine.letter_store import EPOCHS, REFUSED, Head, LetterStore, PartHead, in_order
 from millstream.engine.letters import FOLDER
 from millstream.engine.rejects import ROW, as_json
 from millstream.errors import PlanError
 from millstream.settings import Settings
 from millstream.stores.open import open_store
 
+Place = tuple[str, int, int]
+"""Where a letter is, for as long as it is: its blob, the part of it, its number there."""
 ALL_STATES = (*STATES, FAILED_AGAIN)
 
 
@@ -110,6 +112,25 @@ def single(
     return found
 
 
+def page(
+    letters: LetterStore, wanted: Filter, state: str | None, after: Place | None, limit: int
+) -> tuple[list[dict[str, Any]], Place | None]:
+    """Return letters behind a place, oldest first, and the place of the last if there are more."""
+    found: list[dict[str, Any]] = []
+    last: Place | None = None
+    states = Requests(letters).states()
+    for head, number, part, frame in _parts(letters, wanted, state, states, None, after):
+        if frame.height and len(found) == limit:
+            return found, last
+        some = frame.head(limit - len(found))
+        found += _readable(head, part, some).to_dicts()
+        if some.height:
+            last = (head.blob, number, int(some["ordinal"][-1]))
+        if some.height < frame.height:
+            return found, last
+    return found, None
+
+
 def export(letters: LetterStore, wanted: Filter, state: str | None, path: Path) -> int:
     """Write letters to a file, by its extension; returns how many."""
     states = Requests(letters).states()
@@ -161,8 +182,25 @@ def _rows(
     columns: tuple[str, ...] | None,
 ) -> Iterator[tuple[Head, PartHead, pl.DataFrame]]:
     """Yield the letters that pass, part by part, with their ``state``."""
+    for head, _, part, frame in _parts(letters, wanted, state, states, columns):
+        yield head, part, frame
+
+
+def _parts(
+    letters: LetterStore,
+    wanted: Filter,
+    state: str | None,
+    states: States,
+    columns: tuple[str, ...] | None,
+    after: Place | None = None,
+) -> Iterator[tuple[Head, int, PartHead, pl.DataFrame]]:
+    """Yield the letters that pass, behind a place, with the number of their part."""
     for head in letters.heads():
+        if after is not None and in_order(head.blob) < in_order(after[0]):
+            continue
         for number, part in wanted.parts(head):
+            if after is not None and (head.blob, number) < after[:2] and head.blob == after[0]:
+                continue
             frame = letters.frame(head.blob, part, columns)
             known = states.of(head.blob, number, part.rows)
             names = np.array(STATES)[known]
@@ -171,9 +209,11 @@ def _rows(
             keep = wanted.mask(frame)
             if state is not None:
                 keep &= names == state
+            if after is not None and (head.blob, number) == after[:2]:
+                keep &= frame["ordinal"].to_numpy() > after[2]
             if keep.any():
                 said = pl.Series("state", names.tolist(), dtype=pl.String)
-                yield head, part, frame.with_columns(said).filter(pl.Series(keep))
+                yield head, number, part, frame.with_columns(said).filter(pl.Series(keep))
 
 
 def _readable(head: Head, part: PartHead, frame: pl.DataFrame) -> pl.DataFrame:

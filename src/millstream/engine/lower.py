@@ -17,11 +17,13 @@ from millstream.engine.program import Program
 from millstream.engine.scan import ScanStage
 from millstream.engine.stages import Compute, Keep, Stage
 from millstream.plan import (
+    alert,
     async_call,
     changelog,
     expand,
     joins,
     match,
+    materialize,
     process,
     ranks,
     table_function,
@@ -53,9 +55,11 @@ OPERATOR_MODULES: dict[type[n.Node], str] = {
     changelog.ToChanges: "changelog",
     changelog.FromChanges: "changelog",
     expand.Expand: "expand",
+    materialize.Materialize: "materialize",
     table_function.CallTable: "table_function",
     process.Process: "process",
     async_call.AsyncCall: "async_call",
+    alert.Alert: "alert",
 }
 """Which file of ``engine/operators`` runs a node; loaded when a plan needs it."""
 

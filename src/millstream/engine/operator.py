@@ -70,6 +70,8 @@ class Operator(ABC):
     """The memory of its state that can be put on the disk."""
     timed: bool = False
     """Whether a step by event time also gives results by the clock (:meth:`on_clock`)."""
+    recalls: bool = False
+    """Whether its reader starts anew from :meth:`recall`: a sink that keeps nothing itself."""
 
     @property
     def may_reject(self) -> bool:
@@ -86,6 +88,10 @@ class Operator(ABC):
 
     def on_clock(self, now_ms: int) -> Outputs:
         """Give what is due by the clock where no rows come; asked if :attr:`timed`."""
+        return NOTHING
+
+    def recall(self) -> Outputs:
+        """Give out again all that stands, at the start of each run; asked if :attr:`recalls`."""
         return NOTHING
 
     def clock_times(self, frame: pl.DataFrame, port: int) -> np.ndarray | None:

@@ -44,6 +44,16 @@ class Split:
     commit: list[Any] = field(default_factory=list)
     bytes_last: int = 1 << 62
     """Of the last chunk."""
+    read_at_s: deque[float] = field(default_factory=deque)
+    """When each chunk of the queue was read, by the machine's clock that only goes forward."""
+    taken_read_at_s: float = 0.0
+    """The same of the chunk that was taken last."""
+    read_at_ms: int | None = None
+    """Clock time at which the newest row came."""
+    documents: int = 0
+    """Rows and rejected ones that the compute thread has taken."""
+    bytes: int = 0
+    """Payload bytes of these, as read."""
 
     @property
     def done(self) -> bool:
@@ -64,8 +74,11 @@ class Reading(Actor):
         quantum_rows: int,
         discovery_interval_s: float,
         name: str,
+        uid: str | None = None,
     ) -> None:
         super().__init__(f"read {name}")
+        self._uid = uid
+        """The step it reads for."""
         self.source = source
         self.splits: dict[str, Split] = {}
         self.rows_wanted = quantum_rows
@@ -107,6 +120,7 @@ class Reading(Actor):
             if not split.queue:
                 return None
             chunk = split.queue.popleft()
+            split.taken_read_at_s = split.read_at_s.popleft()
             self._bytes_queued -= _bytes_of(chunk)
         self._world.notify()
         return chunk
@@ -160,8 +174,11 @@ class Reading(Actor):
             # A bounded run waits for the next chunk of every split (decision 0002), whatever the
             # others have.
             ahead = 1 if self.source.bounded else 0
-        splits = [s for s in list(self.splits.values()) if not s.ended and len(s.queue) < ahead]
-        return [s for s in splits if not self._gathers(s)]
+        return [
+            split
+            for split in list(self.splits.values())
+            if not split.ended and len(split.queue) < ahead and not self._gathers(split)
+        ]
 
     def _gathers(self, split: Split) -> bool:
         """Tell whether the next chunk, a small one, may as well grow for a while."""
@@ -191,6 +208,7 @@ class Reading(Actor):
         return bool(ready)
 
     def _poll(self, split: Split, timeout_s: float) -> bool:
+        self.place = (self._uid, split.name)
         began_s, cpu_s = time.perf_counter(), time.thread_time()
         try:
             chunk = split.reader.poll(max_rows=self._rows_of_poll(), timeout_s=timeout_s)
@@ -200,13 +218,18 @@ class Reading(Actor):
             return True
         if chunk is None:
             return False
-        self.busy_s += time.perf_counter() - began_s
+        # Figures go by the machine's clocks: they are no part of what is simulated.
+        read_at_s = time.perf_counter()
+        self.busy_s += read_at_s - began_s
         self.busy_cpu_s += time.thread_time() - cpu_s
+        if chunk.frame.height or chunk.rejected is not None:
+            split.read_at_ms = time.time_ns() // 1_000_000
         with self._lock:
+            split.read_at_s.append(read_at_s)
             split.queue.append(chunk)
             split.pending = chunk.pending
             split.bytes_last = _bytes_of(chunk)
-            self._bytes_queued += _bytes_of(chunk)
+            self._bytes_queued += split.bytes_last
             self.bytes_read += chunk.bytes
         self._inbox.notify()
         return True

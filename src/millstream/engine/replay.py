@@ -34,7 +34,7 @@ from millstream.plan.derive import Derived
 from millstream.plan.nodes import Scan
 from millstream.ports.connector import Delivery as Guarantee
 from millstream.ports.connector import End, Reader, Source
-from millstream.ports.registry import source_for
+from millstream.ports.registry import home_of, source_for
 from millstream.settings import Settings
 from millstream.stores.open import open_store
 
@@ -306,7 +306,7 @@ def scans_of(graph: Graph) -> list[Scan]:
 
 def again(node: Scan, settings: Settings) -> Source:
     """Return a source that can be read again; raises CheckpointError for one that cannot."""
-    source = source_for(node.table, node.wanted, node.conditions)
+    source = source_for(node.table, node.wanted, node.conditions, home_of(settings))
     if source.acknowledging or source.delivery is not Guarantee.EXACTLY_ONCE:
         source.close()
         why = "forgets what was acknowledged" if source.acknowledging else "keeps no rows"

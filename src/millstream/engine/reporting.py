@@ -16,23 +16,33 @@ from typing import TYPE_CHECKING
 
 from millstream.engine.budget import Memory
 from millstream.engine.delivering import SinkWorker
-from millstream.engine.graph import Graph
+from millstream.engine.graph import Graph, Step
 from millstream.engine.marks import LOWEST_MS
-from millstream.engine.progress import Progress, SinkProgress, StepProgress, Summary
-from millstream.engine.reading import Reading
+from millstream.engine.progress import (
+    Progress,
+    SinkProgress,
+    SplitProgress,
+    StepProgress,
+    Summary,
+)
+from millstream.engine.reading import Reading, Split
 from millstream.engine.reject_policy import RejectPolicy
 from millstream.engine.world import World
 from millstream.errors import DataError
-from millstream.ports.connector import REASON
+from millstream.plan.nodes import Scan, Write
+from millstream.ports.connector import FINAL_MARK_MS, REASON
 from millstream.settings import OnReject, Settings
 
 if TYPE_CHECKING:
     import polars as pl
 
     from millstream.engine.letters import Letters
+    from millstream.engine.scan import ScanStage
 
 REASONS_MAX = 10
 RATE_LEAST_S = 0.2
+SPLITS_MAX = 1_000
+"""So many splits are told of one by one, those that go on first: a folder has a split per file."""
 
 
 class Complaints:
@@ -126,6 +136,7 @@ class Reporter:
         self.memory: Memory | None = None
         self._started_s = world.monotonic_s()
         self._rate = (0.0, 0, 0.0)
+        self._inputs = inputs_of(graph)
         self.letters: Letters | None = None
 
     def progress(self) -> Progress:
@@ -153,9 +164,17 @@ class Reporter:
             batches=counts.batches,
             steps=steps,
             sinks=tuple(
-                SinkProgress(w.sink_name, w.count.accepted, w.count.refused, w.exactly_once)
+                SinkProgress(
+                    name=w.sink_name,
+                    rows_accepted=w.count.accepted,
+                    rows_refused=w.count.refused,
+                    exactly_once=w.exactly_once,
+                    bytes_queued=w.bytes_waiting,
+                    busy_s=w.busy_s,
+                )
                 for w in self._workers
             ),
+            splits=self._split_progress(),
             documents_skipped=counts.documents_skipped,
             rows_repeated=sum(
                 stage.seen.rows_repeated for stage in self._graph.stages if stage.seen is not None
@@ -194,27 +213,90 @@ class Reporter:
         return rate
 
     def _waiting(self) -> int | None:
-        known = [
-            s.pending + sum(c.frame.height for c in list(s.queue))
-            for r in self._readings
-            for s in list(r.splits.values())
-            if s.pending is not None
-        ]
+        splits = (s for r in self._readings for s in list(r.splits.values()))
+        known = [waits for waits in map(_waiting_of, splits) if waits is not None]
         return sum(known) if known else None
 
     def _step_progress(self) -> Iterator[StepProgress]:
+        read = {
+            stage.uid: sum(split.bytes for split in list(reading.splits.values()))
+            for stage, reading in zip(self._graph.stages, self._readings, strict=True)
+        }
         for step in self._graph.steps:
             count, operator = step.count, step.operator
             yield StepProgress(
-                step.uid,
-                step.label,
-                count.rows_in,
-                count.rows_out,
-                count.rows_late,
-                count.rows_rejected,
-                count.busy_s,
-                0 if operator is None else operator.state_bytes,
-                0 if operator is None else operator.state_rows,
-                0 if operator is None else sum(a.bytes_spilled for a in operator.arenas),
-                count.batches,
+                uid=step.uid,
+                label=step.label,
+                rows_in=count.rows_in,
+                rows_out=count.rows_out,
+                rows_late=count.rows_late,
+                rows_rejected=count.rows_rejected,
+                busy_s=count.busy_s,
+                state_bytes=0 if operator is None else operator.state_bytes,
+                state_rows=0 if operator is None else operator.state_rows,
+                spilled_bytes=0
+                if operator is None
+                else sum(a.bytes_spilled for a in operator.arenas),
+                batches=count.batches,
+                kind=_kind_of(step),
+                inputs=self._inputs[step.uid],
+                watermark_ms=_mark(step.mark_ms),
+                bytes_in=read.get(step.uid, 0),
+                bytes_out=count.bytes_out,
             )
+
+    def _split_progress(self) -> tuple[SplitProgress, ...]:
+        found: list[tuple[ScanStage, Split]] = [
+            (stage, split)
+            for stage, reading in zip(self._graph.stages, self._readings, strict=True)
+            for split in list(reading.splits.values())
+        ]
+        if len(found) > SPLITS_MAX:
+            ended = [one for one in found if one[1].done]
+            found = [*(one for one in found if not one[1].done), *reversed(ended)][:SPLITS_MAX]
+        return tuple(
+            SplitProgress(
+                scan=stage.uid,
+                table=stage.table.name,
+                split=split.name,
+                rows=split.documents,
+                bytes=split.bytes,
+                rows_waiting=_waiting_of(split),
+                watermark_ms=_mark(stage.marks.of(split.name)),
+                read_at_ms=split.read_at_ms,
+                idle=split.name in stage.marks.idle,
+                ended=split.done,
+            )
+            for stage, split in found
+        )
+
+
+def inputs_of(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return of each step the ids of those whose rows it takes: by port, each once."""
+    ports: dict[int, list[tuple[int, str]]] = {index: [] for index in range(len(graph.steps))}
+    for step in graph.steps:
+        for index, port in (*step.out, *step.late, *step.rejected):
+            ports[index].append((port, step.uid))
+    return {
+        graph.steps[index].uid: tuple(
+            dict.fromkeys(uid for _, uid in sorted(found, key=lambda one: one[0]))
+        )
+        for index, found in ports.items()
+    }
+
+
+def _kind_of(step: Step) -> str:
+    if isinstance(step.node, Scan):
+        return "source"
+    return "sink" if isinstance(step.node, Write) else "step"
+
+
+def _mark(mark_ms: int) -> int | None:
+    """Return a mark that says something: there is one, and it is not the end's."""
+    return None if mark_ms in (LOWEST_MS, FINAL_MARK_MS) else mark_ms
+
+
+def _waiting_of(split: Split) -> int | None:
+    if split.pending is None:
+        return None
+    return split.pending + sum(chunk.frame.height for chunk in list(split.queue))

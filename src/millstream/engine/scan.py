@@ -113,7 +113,7 @@ class ScanStage:
             frames.append(frame)
         if not frames:
             return Scanned(self._batch(pl.DataFrame(), read_at_ms), ())
-        whole = frames[0] if len(frames) == 1 else stacked(frames)
+        whole = stacked(frames)
         if came and gives_marks:
             marks = [under.marks() for under in came]
             whole = whole.hstack([pl.Series(MARK, np.concatenate(marks), dtype=pl.Int64)])

@@ -2,7 +2,8 @@
 
 in      what assembles a run (from the newest durable epoch each time), settings, a world
 state   the run there is now; what restarts.py knows of the failures
-out     a Summary of all runs together; Progress that tells of failures and waits
+out     a Summary of all runs together; Progress that tells of failures, waits and the state
+pause   holds whatever run there is, and the next one too; see ``Driver.is_held``
 bad     the first assembly raises at once: a wrong address is told, not waited for. What no restart
         can mend is raised as it is; when restarts lead nowhere, a JobError says how often, why and
         what to do. A wish to end is heard at any time, also while it waits
@@ -16,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from millstream.engine.poison import is_of_a_row
-from millstream.engine.progress import Progress, Restarting, Summary
+from millstream.engine.progress import Progress, Restarting, State, Summary
 from millstream.engine.restarts import (
     ExponentialDelay,
     Failed,
@@ -34,11 +35,11 @@ from millstream.engine.restarts import (
 from millstream.engine.watchdog import Watchdog
 from millstream.engine.world import RealWorld, World
 from millstream.errors import Domain, JobError, MillstreamError
+from millstream.events import about, of_job
 from millstream.settings import RestartStrategy, Settings
 
 if TYPE_CHECKING:
     from millstream.engine.driver import Driver
-    from millstream.engine.totals import Counted
 
 LOG = logging.getLogger("millstream")
 LOOK_S = 0.5
@@ -71,11 +72,27 @@ class Supervisor:
         self._driver: Driver | None = None
         self._failed: Driver | None = None
         """The run before, if none has been assembled since."""
+        self._failed_at: tuple[str | None, str | None] = (None, None)
+        """The step and the split that failed last, where that is known."""
         self._isolates = 0
         self._drains: bool | None = None
         self._is_aborted = False
         self._last_failure: str | None = None
         self._restart_at_s: float | None = None
+        self._is_held = False
+        self._end: State | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the pipeline is in its life; may be asked from any thread."""
+        driver = self._driver
+        if self._end is not None:
+            return self._end
+        if self._drains is not None or (driver is not None and driver.is_stopping):
+            return State.STOPPING
+        if driver is None:
+            return State.RESTARTING
+        return State.PAUSED if self._is_held else State.RUNNING
 
     @property
     def driver(self) -> Driver:
@@ -86,11 +103,28 @@ class Supervisor:
 
     def open(self) -> None:
         """Assemble the first run; raises what a user must mend."""
-        self._driver = self._assembled(self.world)
+        with of_job(self._settings.pipeline_name):
+            self._driver = self._assembled(self.world)
         self._restarts.on_event(Up(self.world.monotonic_s(), self._driver.parts.last_epoch))
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Run to the end of the input, a stop, or a failure that nothing mends."""
+        with of_job(self._settings.pipeline_name):
+            epoch = self.driver.parts.last_epoch
+            LOG.info("started at checkpoint %d", epoch, extra=about("started", checkpoint=epoch))
+            try:
+                return self._watched(on_progress)
+            except BaseException as error:
+                self._end = State.FAILED
+                operator, split = self._failed_at
+                LOG.error(
+                    "failed: %s",
+                    fault_of(error).what,
+                    extra=about("failed", operator=operator, split=split, failure=error),
+                )
+                raise
+
+    def _watched(self, on_progress: Callable[[Progress], None] | None) -> Summary:
         if not isinstance(self.world, RealWorld):
             return self._run(on_progress)  # a simulated thread cannot hang
         watchdog = Watchdog(
@@ -109,6 +143,20 @@ class Supervisor:
         if self._driver is not None:
             self._driver.stop(drain=drain)
         self.world.notify()
+
+    def hold(self, *, on: bool) -> None:
+        """Take no more rows, or take them again; may be called from any thread.
+
+        The batch under way is finished. It goes for the runs after a failure too.
+        """
+        was_held, self._is_held = self._is_held, on
+        if self._driver is not None:
+            self._driver.is_held = on
+        self.world.notify()
+        if was_held != on:
+            with of_job(self._settings.pipeline_name):
+                told = "paused" if on else "resumed"
+                LOG.info(told, extra=about(told))
 
     def abort(self) -> None:
         """Ask for the end at once: what is under way is given up, and read again next time."""
@@ -136,6 +184,7 @@ class Supervisor:
                 driver = self._driver or self._again()
                 summary = driver.run(None if on_progress is None else look)
             except BaseException as error:
+                self._failed_at = _place_of(self._driver)
                 if self._is_aborted:
                     return self._stopped()
                 if self._drains is not None and self._driver is not None:
@@ -145,7 +194,7 @@ class Supervisor:
                 if not self._waited(wait_s, look if on_progress is not None else None):
                     return self._stopped()
             else:
-                return replace(summary, progress=self._seen(summary.progress))
+                return self._ended(summary)
 
     def _again(self) -> Driver:
         """Assemble the next run, and tell it what came of the one before."""
@@ -153,15 +202,17 @@ class Supervisor:
         epoch = driver.parts.last_epoch
         self._restarts.on_event(Up(self.world.monotonic_s(), epoch))
         if failed is not None:
-            before: Counted = failed.totals.at(epoch)
-            driver.totals.go_on_from(before)
+            driver.go_on_from(failed)
             if self._isolates:
                 everywhere = self._isolates > 1
                 driver.care.suspicion = failed.care.tally.suspicion(epoch, everywhere=everywhere)
         self._driver = driver
+        driver.is_held = self._is_held
         if self._drains is not None:
             driver.stop(drain=self._drains)
-        LOG.info("running again from checkpoint %d", epoch)
+        LOG.info(
+            "running again from checkpoint %d", epoch, extra=about("restarted", checkpoint=epoch)
+        )
         return driver
 
     def _wait_of(self, error: BaseException) -> float:
@@ -184,6 +235,14 @@ class Supervisor:
             decision.wait_s,
             ordinal(decision.number),
             fault.what,
+            extra=about(
+                "restart",
+                operator=self._failed_at[0],
+                split=self._failed_at[1],
+                wait_s=decision.wait_s,
+                number=decision.number,
+                failure=error,
+            ),
         )
         return decision.wait_s
 
@@ -199,8 +258,30 @@ class Supervisor:
 
     def _stopped(self) -> Summary:
         """Return how it ended where the end was asked for between two runs."""
-        summary = self.driver.summary("stopped")
-        return replace(summary, progress=self._seen(summary.progress))
+        return self._ended(self.driver.summary("stopped"))
+
+    def _ended(self, summary: Summary) -> Summary:
+        self._end = State.COMPLETED if summary.ended == "completed" else State.STOPPED
+        progress = self._seen(summary.progress)
+        LOG.info(
+            "%s after %.1f s: %d rows in, %d out, %d late, %d rejected",
+            summary.ended,
+            progress.elapsed_s,
+            progress.rows_in,
+            progress.rows_out,
+            progress.rows_late,
+            progress.rows_rejected,
+            extra=about(
+                self._end.value,
+                elapsed_s=round(progress.elapsed_s, 3),
+                rows_in=progress.rows_in,
+                rows_out=progress.rows_out,
+                rows_late=progress.rows_late,
+                rows_rejected=progress.rows_rejected,
+                restarts=progress.restarts,
+            ),
+        )
+        return replace(summary, progress=progress)
 
     def _seen(self, progress: Progress) -> Progress:
         now_s, at_s = self.world.monotonic_s(), self._restart_at_s
@@ -213,6 +294,7 @@ class Supervisor:
             restarts=self._restarts.total,
             last_failure=self._last_failure or progress.last_failure,
             restarting=waits,
+            state=self.state,
         )
 
     def _end_of(self, error: BaseException, decision: GiveUp) -> BaseException:
@@ -258,6 +340,16 @@ def strategy_of(settings: Settings) -> Strategy:
         reset_after_s=reset_after_s,
         attempts_max=settings.restart_attempts_max,
     )
+
+
+def _place_of(driver: Driver | None) -> tuple[str | None, str | None]:
+    """Return the step and the split at which a run failed; one that never ran failed nowhere."""
+    if driver is None:
+        return None, None
+    inbox = driver.parts.inbox
+    if inbox.failure is not None:
+        return inbox.failed_at
+    return driver.parts.graph.at_work or None, None
 
 
 def cause_of(error: BaseException) -> BaseException:

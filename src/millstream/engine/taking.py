@@ -16,6 +16,7 @@ from typing import Any
 
 from millstream.engine.deduplicate import unrepeated
 from millstream.engine.graph import Graph
+from millstream.engine.latency import Reads
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.reading import Reading, Split
 from millstream.engine.scan import Block, ScanStage
@@ -61,14 +62,19 @@ class Taken:
     bytes: int = 0
     skipped: int = 0
     cuts: list[Cut] = field(default_factory=list)
+    reads: Reads = field(default_factory=Reads)
+    """When these rows were read."""
 
-    def add(self, split: str, chunk: Chunk) -> None:
+    def add(self, split: Split, chunk: Chunk) -> None:
         bad = 0 if chunk.rejected is None else chunk.rejected.height
         documents = chunk.frame.height + bad
         self.rows += documents
         self.skipped += chunk.skipped
         self.bytes += max(chunk.bytes, int(chunk.frame.estimated_size()))
-        self.cuts.append(Cut(split, documents, chunk.resume))
+        self.cuts.append(Cut(split.name, documents, chunk.resume))
+        self.reads.add(split.taken_read_at_s, documents)
+        split.documents += documents
+        split.bytes += chunk.bytes
 
 
 class Taking:
@@ -113,6 +119,10 @@ class Taking:
         stages = self._graph.stages
         return sorted(ready, key=lambda i: (stages[i].mark_ms, stages[i].uid))
 
+    def has_rows(self) -> bool:
+        """Tell whether rows are there."""
+        return any(split.queue for reading in self._readings for split in _splits(reading))
+
     def blocks(self, index: int, taken: Taken) -> Iterator[Block]:
         """Yield chunks of one scan until the batch is full or the next row is another's.
 
@@ -130,7 +140,7 @@ class Taking:
             chunk = reading.take(split)
             if chunk is None:
                 return
-            taken.add(split.name, chunk)
+            taken.add(split, chunk)
             split.arrived_at_ms = self._elapsed_ms()
             self.positions.setdefault(stage.uid, {})[split.name] = chunk.resume
             if stage.seen is not None:

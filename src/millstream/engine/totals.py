@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from millstream.engine.delivering import SinkCount, SinkWorker
 from millstream.engine.graph import Counters, Graph
+from millstream.engine.reading import Reading
 from millstream.engine.reporting import Complaints, Counts
 
 EPOCHS_KNOWN_MAX = 8
@@ -24,6 +25,8 @@ class Counted:
     steps: dict[str, Counters]
     reasons: Counter[str]
     sinks: dict[str, SinkCount]
+    splits: dict[tuple[str, str], tuple[int, int]]
+    """Scan and split → rows and bytes taken."""
 
 
 class Totals:
@@ -35,6 +38,7 @@ class Totals:
         workers: list[SinkWorker],
         counts: Counts,
         complaints: Complaints,
+        readings: list[Reading],
         *,
         epoch: int,
     ) -> None:
@@ -42,6 +46,7 @@ class Totals:
         self._workers = workers
         self._counts = counts
         self._complaints = complaints
+        self._readings = readings
         self._first = epoch
         self._at = {epoch: self._now()}
 
@@ -68,6 +73,10 @@ class Totals:
             was = before.sinks.get(worker.sink_name, SinkCount())
             worker.count.accepted += was.accepted
             worker.count.refused += was.refused
+            worker.count.busy_s += was.busy_s
+        for stage, reading in zip(self._graph.stages, self._readings, strict=True):
+            for name, split in reading.splits.items():
+                split.documents, split.bytes = before.splits.get((stage.uid, name), (0, 0))
         self._complaints.go_on_from(before.reasons)
         self._at = {self._first: self._now()}
 
@@ -77,4 +86,9 @@ class Totals:
             {step.uid: replace(step.count) for step in self._graph.steps},
             self._complaints.reasons(),
             {worker.sink_name: replace(worker.count) for worker in self._workers},
+            {
+                (stage.uid, split.name): (split.documents, split.bytes)
+                for stage, reading in zip(self._graph.stages, self._readings, strict=True)
+                for split in list(reading.splits.values())
+            },
         )

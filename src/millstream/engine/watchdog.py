@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from millstream.engine.calls import Call
+from millstream.events import about, carried
 
 LOG = logging.getLogger("millstream")
 TELL_AFTER_S = 10.0
@@ -55,7 +56,7 @@ class Watchdog:
         self._thread = threading.get_ident()
         _COMPUTE.add(self._thread)
         self._end = threading.Event()
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        threading.Thread(target=carried(self._watch), name="watchdog", daemon=True).start()
 
     def close(self) -> None:
         """Watch no more."""
@@ -77,7 +78,8 @@ class Watchdog:
                 continue
             stuck_s = now_s - since_s
             if stuck_s >= tell_s:
-                LOG.warning("busy with one batch for %.0f s: %s", stuck_s, busy)
+                extra = about("stuck", operator=busy.step, busy_s=stuck_s)
+                LOG.warning("busy with one batch for %.0f s: %s", stuck_s, busy, extra=extra)
                 tell_s *= 2
             if self._limit_s and busy.call is not None and stuck_s >= self._limit_s * (tries + 1):
                 tries += 1
@@ -86,7 +88,12 @@ class Watchdog:
     def _end_it(self, busy: Busy, tries: int) -> None:
         why = f"no return within {self._limit_s:g} s"
         if tries > 1:
-            LOG.critical("%s, not even when interrupted: %s. The process ends.", why, busy)
+            LOG.critical(
+                "%s, not even when interrupted: %s. The process ends.",
+                why,
+                busy,
+                extra=about("killed", operator=busy.step),
+            )
             sys.stderr.flush()
             os._exit(EXIT)
         if Call.under_way.get(busy.thread) is not busy.call:

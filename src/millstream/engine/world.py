@@ -17,6 +17,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from millstream.events import carried
+
 STEP_WAIT_S = 0.1
 """So long a step of an actor may wait for work."""
 
@@ -28,6 +30,8 @@ class Actor(ABC):
     """Whether a world has taken it on."""
     over = False
     """Whether it was closed; set by the world, after the last step."""
+    place: tuple[str | None, str | None] = (None, None)
+    """The step it works for, and the split it is at: where it failed, if it fails."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -88,7 +92,7 @@ class RealWorld(World):
         assert not actor.started, "an actor is started once"
         actor.started = True
         threading.Thread(
-            target=self._run, args=(actor, on_failure), name=actor.name, daemon=True
+            target=carried(self._run), args=(actor, on_failure), name=actor.name, daemon=True
         ).start()
 
     def wait(self, until: Callable[[], object], timeout_s: float) -> bool:
@@ -136,13 +140,21 @@ class Inbox:
     def __init__(self, world: World) -> None:
         self.world = world
         self.failure: BaseException | None = None
+        self.failed_at: tuple[str | None, str | None] = (None, None)
+        """The place of the actor whose failure it is."""
         self.waited_s = 0.0
         """So long the compute thread had nothing to do."""
         self._news = False
 
     def start(self, actor: Actor) -> None:
         """Start an actor whose failure is to be found here."""
-        self.world.start(actor, self.fail)
+
+        def failed(error: BaseException) -> None:
+            if self.failure is None:
+                self.failed_at = actor.place
+            self.fail(error)
+
+        self.world.start(actor, failed)
 
     def notify(self) -> None:
         """Wake whoever waits, or will wait next: news before a wait are not slept through."""

@@ -17,7 +17,7 @@ from enum import Enum
 import polars as pl
 
 from millstream import types as t
-from millstream.columns.frames import FEW_ROWS, computed
+from millstream.columns.frames import computed
 from millstream.errors import DataError
 from millstream.formats.json_decode import check_type
 from millstream.ports.format import Encoder
@@ -67,7 +67,7 @@ class JsonEncoder(Encoder):
         self._row: str | None = None
         """A document with places for its values; None where that is not all there is to it."""
         if fields and not rules.ignore_null_fields and not self._keyed:
-            members = (_quoted_name(f.name).replace("%", "%%") + ":%s" for f in schema)
+            members = (quoted(f.name).replace("%", "%%") + ":%s" for f in schema)
             self._row = "{" + ",".join(members) + "}"
         self._fields = [
             (f.name, None if f.name in texts or isinstance(f.type, Integer)
@@ -81,9 +81,11 @@ class JsonEncoder(Encoder):
 
     def encode_text(self, frame: pl.DataFrame) -> pl.Series:
         """Return one document per row, as text."""
-        has_special = self._has_special(frame)
-        if self._row is not None and frame.height <= ROWS_BY_HAND and not has_special:
-            return self._by_hand(frame, self._row)
+        if self._row is not None and frame.height <= ROWS_BY_HAND:
+            documents = self._by_hand(frame, self._row)
+            if documents is not None:
+                return documents
+        has_special = bool(self._texts) and frame.select(self._needs_escapes).item()
         (document,) = computed(frame, [self._document if has_special else self._plain_document])
         if document.null_count():
             raise DataError(
@@ -93,8 +95,8 @@ class JsonEncoder(Encoder):
             )
         return document
 
-    def _by_hand(self, frame: pl.DataFrame, row: str) -> pl.Series:
-        """Return the documents of very few rows, put together in Python.
+    def _by_hand(self, frame: pl.DataFrame, row: str) -> pl.Series | None:
+        """Return the documents of very few rows, put together in Python; None if a text is special.
 
         A loop over rows: joining texts in Polars takes its pool (columns/frames.py), which for a
         few rows takes a hundred times as long.
@@ -103,16 +105,11 @@ class JsonEncoder(Encoder):
         for name, written in self._fields:
             values = (frame[name] if written is None else computed(frame, [written])[0]).to_list()
             if name in self._texts:
+                if re.search(_SPECIAL, "".join(filter(None, values))):
+                    return None
                 values = [None if value is None else f'"{value}"' for value in values]
             columns.append(["null" if value is None else value for value in values])
         return pl.Series("json", [row % values for values in zip(*columns, strict=True)])
-
-    def _has_special(self, frame: pl.DataFrame) -> bool:
-        """Tell whether some text needs escapes; of few rows without Polars' pool."""
-        if not self._texts or frame.height > FEW_ROWS:
-            return bool(self._texts) and bool(frame.select(self._needs_escapes).item())
-        texts = (text for name in self._texts for text in frame[name].to_list() if text)
-        return re.search(_SPECIAL, "".join(texts)) is not None
 
 
 def _object(
@@ -126,7 +123,7 @@ def _object(
             pl.when(value.is_null())
             .then(pl.lit(""))
             .otherwise(
-                pl.lit(f"{_quoted_name(name)}:")
+                pl.lit(f"{quoted(name)}:")
                 + (_plain_text(value) if name in plain else _json(value, kind, rules))
                 + ","
             )
@@ -139,7 +136,7 @@ def _object(
     for name, kind, value in fields:
         is_plain = name in plain
         found = _plain_text(value).fill_null("null") if is_plain else _or_null(value, kind, rules)
-        parts += [pl.lit(f"{before}{_quoted_name(name)}:"), found]
+        parts += [pl.lit(f"{before}{quoted(name)}:"), found]
         before = ","
     return pl.concat_str([*parts, pl.lit("}")]) if parts else pl.lit("{}")
 
@@ -161,12 +158,12 @@ def _json(value: pl.Expr, dtype: t.LogicalType, rules: EncodeRules) -> pl.Expr:
         case t.Boolean():
             return pl.when(value).then(pl.lit("true")).when(~value).then(pl.lit("false"))
         case t.Float() | t.Double():
-            return _real(value)
+            return real(value)
         case t.Decimal():
             text = value.cast(pl.String)
             return text if rules.decimal_plain else short_decimal(text, dtype.scale)
         case CharacterString():
-            return pl.lit('"') + value.map_batches(_escaped, pl.String, is_elementwise=True) + '"'
+            return pl.lit('"') + value.map_batches(escaped, pl.String, is_elementwise=True) + '"'
         case BinaryString():
             return pl.lit('"') + value.bin.encode("base64") + '"'
         case t.Date():
@@ -198,9 +195,9 @@ def _json(value: pl.Expr, dtype: t.LogicalType, rules: EncodeRules) -> pl.Expr:
 
 def _map(value: pl.Expr, inner: t.LogicalType, rules: EncodeRules) -> pl.Expr:
     key = pl.element().struct.field("key")
-    name = pl.lit('"') + key.map_batches(_escaped, pl.String, is_elementwise=True) + '":'
+    name = pl.lit('"') + key.map_batches(escaped, pl.String, is_elementwise=True) + '":'
     if rules.null_key is NullKey.LITERAL:
-        name = name.fill_null(_quoted_name(rules.null_key_literal) + ":")
+        name = name.fill_null(quoted(rules.null_key_literal) + ":")
     entries = value
     if rules.null_key is NullKey.DROP:
         entries = value.list.filter(key.is_not_null())
@@ -221,7 +218,7 @@ def _has_map(dtype: t.LogicalType) -> bool:
             return False
 
 
-def _escaped(column: pl.Series) -> pl.Series:
+def escaped(column: pl.Series) -> pl.Series:
     """Return texts as they stand between quotes."""
     if not column.str.contains(_SPECIAL).any():
         return column
@@ -229,11 +226,13 @@ def _escaped(column: pl.Series) -> pl.Series:
     return frame.select(pl.col("text").str.replace_many(_ESCAPES)).to_series()
 
 
-def _quoted_name(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a text as a JSON string."""
     return '"' + "".join(_ESCAPES.get(c, c) for c in name) + '"'
 
 
-def _real(value: pl.Expr) -> pl.Expr:
+def real(value: pl.Expr) -> pl.Expr:
+    """Return floating-point numbers; NaN and the infinities are texts."""
     return (
         pl.when(value.is_finite())
         .then(value.cast(pl.String))

@@ -36,11 +36,20 @@ class Conducted:
 
 
 def conduct(
-    job: Job, look: Callable[[Progress], None] | None = None, *, interval_s: float = 0.25
+    job: Job,
+    look: Callable[[Progress], None] | None = None,
+    *,
+    interval_s: float = 0.25,
+    started: Callable[[Running], object] | None = None,
 ) -> Conducted:
-    """Run a job to its end, calling ``look`` with its progress meanwhile."""
+    """Run a job to its end, calling ``look`` with its progress meanwhile.
+
+    ``started`` is given the job as soon as everything is open.
+    """
     with _signals() as asked:
         running = job.start()
+        if started is not None:
+            started(running)
         summary = None
         while summary is None:
             summary = running.wait(interval_s)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from millstream.engine.progress import Progress, Summary
     from millstream.frame.sink import Sink
-    from millstream.job import Job
+    from millstream.job import Job, Running
 
 CHROME_LINES = 7
 """Lines of a table that are not rows: title, header, rules, caption, progress."""
@@ -41,6 +41,7 @@ def conduct_shown(
     console: Console | None = None,
     *,
     transient: bool = False,
+    started: Callable[[Running], object] | None = None,
 ) -> Conducted:
     """Run a job, drawing its shown sinks; tells the signal that ended it too.
 
@@ -49,7 +50,7 @@ def conduct_shown(
     screen = console or Console()
     shown = [(s.name, s.view) for s in sinks if s.shown and s.view is not None]
     if not screen.is_terminal:
-        done = conduct(job, on_progress)
+        done = conduct(job, on_progress, started=started)
         for name, view in shown:
             screen.print(view_table(view, name, rows_max=1_000))
         return done
@@ -60,4 +61,6 @@ def conduct_shown(
         return Group(*tables, progress_text(progress))
 
     with Live(console=screen, auto_refresh=False, transient=transient) as live:
-        return conduct(job, lambda progress: live.update(drawn(progress), refresh=True))
+        return conduct(
+            job, lambda progress: live.update(drawn(progress), refresh=True), started=started
+        )

@@ -22,7 +22,12 @@ _TAKES = {
 
 def facts_of(node: Node) -> Facts:
     """Return the facts of a node, asking the connectors of its tables but no system."""
-    return Upwards(Tables(_bounded, _gives, _takes)).of(node)
+    return Upwards(known_tables()).of(node)
+
+
+def known_tables() -> Tables:
+    """Return what connectors say of tables; no system is asked."""
+    return Tables(_bounded, _gives, _takes)
 
 
 def _bounded(table: Table) -> bool:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from millstream.engine.progress import Summary
+    from millstream.frame.notebook import Followed
+    from millstream.frame.plots import Figure
     from millstream.frame.view import View
     from millstream.job import Running
     from millstream.plan.nodes import Write
@@ -57,9 +59,30 @@ class Sink:
     def __repr__(self) -> str:
         return f"Sink({self.name} [{self._node.table.connector}])"
 
-    def _repr_html_(self) -> str | None:
-        """Show the live result in a notebook."""
-        return None if self._view is None else self._view.frame()._repr_html_()
+    def _repr_html_(self) -> str:
+        """Show in a notebook what is kept here, or where the rows go."""
+        from millstream.frame.notebook import sink_html
+
+        return sink_html(self)
+
+    def _ipython_display_(self) -> None:
+        """Show it in IPython, and follow the rows while they change."""
+        from millstream.frame.notebook import displayed
+
+        displayed(repr(self), self._repr_html_, self._followed())
+
+    def _followed(self) -> Followed | None:
+        return self._view
+
+    def plot(self, kind: str | None = None, **said: Any) -> Figure:
+        """Draw the rows as they stand; see ``ms.plot``.
+
+        Raises:
+            PlanError: for a sink that keeps nothing in this process, or nothing yet.
+        """
+        from millstream.frame.plots import plot
+
+        return plot(self, kind, **said)
 
     def frame(self) -> pl.DataFrame:
         """Return the rows as they stand, for ``show`` and ``write_memory``.

@@ -63,7 +63,7 @@ def sql(text: str, **streams: Stream | Function) -> Stream:
 
 
 def script(text: str, **streams: Stream | Function) -> tuple[Sink, ...]:
-    """Declare the sinks of a SQL script: its INSERT INTO statements; bare queries are shown.
+    """Declare the sinks of a SQL script: INSERT INTO, materialized views; bare queries are shown.
 
     Args:
         text: statements, with ``;`` between them.
@@ -131,12 +131,16 @@ def script_of(
 
 
 def _sinks(outcomes: Iterator[Outcome]) -> Iterator[Sink]:
-    from millstream.sql.script import Inserted, Selected
+    from millstream.sql.script import Inserted, Materialized, Selected
 
     for outcome in outcomes:
         if isinstance(outcome, Inserted):
             for write in outcome.sinks:
                 yield Sink(write)
+        elif isinstance(outcome, Materialized):
+            from millstream.frame.live_views import viewed
+
+            yield viewed(outcome.node, outcome.name, outcome.options)
         elif isinstance(outcome, Selected):
             from millstream.frame.results import kept, view_of
 

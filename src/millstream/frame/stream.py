@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from millstream.errors import PlanError, UnknownName
 from millstream.expr import tree
 from millstream.frame import ranks
+from millstream.frame.alerts import Alerts
 from millstream.frame.bind import bind_row
 from millstream.frame.expression import Expr, to_tree
 from millstream.frame.flat_map import called
@@ -42,7 +43,7 @@ SchemaLike = Any
 """A Schema, or a mapping of column names to SQL types (text or LogicalType)."""
 
 
-class Stream(Meets, Writes):
+class Stream(Alerts, Meets, Writes):
     """Rows that come over time; endless or bounded. Made by ``ms.read_…`` or ``ms.sql``.
 
     A stream is a description: it holds no rows and can be used any number of times.
@@ -80,6 +81,12 @@ class Stream(Meets, Writes):
 
     def __repr__(self) -> str:
         return f"Stream({self.schema})"
+
+    def _repr_html_(self) -> str:
+        """Show its columns in a notebook."""
+        from millstream.frame.notebook import stream_html
+
+        return stream_html(self)
 
     # ------------------------------------------------------------------ rows
     def filter(self, *predicates: Expr) -> Stream:

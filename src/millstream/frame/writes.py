@@ -15,13 +15,16 @@ from millstream.frame.sink import Sink
 from millstream.frame.tables import sink_table
 from millstream.frame.where import here
 from millstream.plan import nodes as n
+from millstream.plan.materialize import ROWS_MAX
 from millstream.ports.registry import format_named
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     import polars as pl
 
+    from millstream.frame.live_views import Viewed
     from millstream.frame.view import View
 
 Key = str | Sequence[str]
@@ -214,6 +217,77 @@ class Writes:
         view = self._view(rows_max)
         return Sink(self._write("memory", name, (), {"target": view}), view, shown=True)
 
+    def view(
+        self,
+        name: str,
+        *,
+        key: Key | None = None,
+        rows_max: int = ROWS_MAX,
+        ttl: str | timedelta | float | None = None,
+    ) -> Viewed:
+        """Keep the result as a live view: a table that SQL, pages and subscribers can read.
+
+        Args:
+            name: what queries call it.
+            key: the columns a row is known by, the newest row of each key stands. Without it: of
+                results that change, their own key; of others, each row stands for itself.
+            rows_max: beyond so many the rows written longest ago go.
+            ttl: a row not written for so long goes, by the clock; ``"10m"``, or seconds.
+
+        Raises:
+            UnknownName: for a key column that is not there.
+
+        >>> import millstream as ms
+        >>> orders = ms.read_memory([{"id": 1, "v": 5}, {"id": 2, "v": 1}, {"id": 1, "v": 7}])
+        >>> with orders.view("orders", key="id").start() as job:
+        ...     _ = job.wait()
+        ...     job.query("SELECT SUM(v) AS v FROM orders").rows()
+        [(8,)]
+        """
+        from millstream.frame.live_views import said_of_view, viewed
+
+        said = said_of_view(self.node, name, key=_key(key), rows_max=rows_max, ttl=ttl)
+        return viewed(self.node, name, said)
+
+    def chart(  # noqa: PLR0913 (each says something of the drawing)
+        self,
+        kind: str | None = None,
+        *,
+        x: str | None = None,
+        y: str | Sequence[str] | None = None,
+        by: str | None = None,
+        title: str | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        name: str = "chart",
+        key: Key | None = None,
+        rows_max: int = ROWS_MAX,
+        ttl: str | timedelta | float | None = None,
+    ) -> Viewed:
+        """Keep the result as a live view, and say how the dashboard is to draw it.
+
+        Args:
+            kind: number, line, bar, heat, geo, table or top; chosen by its columns if left out.
+            x: the column along the axis.
+            y: what is drawn.
+            by: the column that tells lines apart, or the other axis of a heat map.
+            title: what stands above it.
+            order: a column to sort by; with ``-`` before it the largest first.
+            limit: only the first so many rows are drawn.
+            name: what queries call the view.
+            key, rows_max, ttl: as in :meth:`view`.
+
+        Raises:
+            UnknownName: for a kind or a column that is not there, with the near names.
+        """
+        from millstream.frame.live_views import said_of_view, viewed
+
+        drawn = {
+            "kind": kind, "x": x, "y": y, "by": by, "title": title, "order": order, "limit": limit,
+        }  # fmt: skip
+        said = said_of_view(self.node, name, key=_key(key), rows_max=rows_max, ttl=ttl, chart=drawn)
+        return viewed(self.node, name, said)
+
     def collect(self, **settings: Any) -> pl.DataFrame:
         """Run a bounded stream to its end and return its result as a Polars frame.
 
@@ -266,6 +340,10 @@ class Writes:
 
 def _names(key: Key) -> tuple[str, ...]:
     return (key,) if isinstance(key, str) else tuple(key)
+
+
+def _key(key: Key | None) -> tuple[str, ...] | None:
+    return None if key is None else _names(key)
 
 
 def _stem(path: str | Path, otherwise: str) -> str:

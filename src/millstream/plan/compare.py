@@ -28,8 +28,12 @@ from millstream.plan.table import Table
 if TYPE_CHECKING:
     from millstream.plan.derive import Derived
 
-_UNSAID = frozenset({"uid", "name", "owner", "window_start", "window_end", "window_time"})
-"""Fields of nodes that no state depends on: names, and which bounds of a window are given out."""
+_UNSAID = frozenset(
+    {"uid", "name", "owner", "window_start", "window_end", "window_time", "rows_max"}
+    | {"condition", "for_ms", "severity", "summary"}
+)
+"""Fields of nodes that no state depends on: names, which bounds of a window are given out, how many
+rows a view keeps, and what an alert says: its state is since when a condition holds."""
 _SECRET = re.compile(r"password|secret|token|credential|api[-_.]?key|jaas", re.IGNORECASE)
 _ID = re.compile(r"^(?:(?P<owner>.*)/)?(?P<kind>[a-z-]+)(?:\[(?P<keys>.*?)\])?(?:#\d+)?$")
 _NO_STATE = n.Filter | n.Project | n.Write | n.LateRows | n.RejectedRows | n.Scan

@@ -16,6 +16,7 @@ from millstream.plan import nodes as n
 from millstream.plan.facts import Retract, Takes, covers_key
 from millstream.plan.joins import Join
 from millstream.plan.legality_functions import check_functions
+from millstream.plan.materialize import COLUMNS_MAX, Materialize
 
 if TYPE_CHECKING:
     from millstream.plan.derive import Derived
@@ -45,6 +46,8 @@ def check(derived: Derived) -> None:
                 _check_late(node)
             case n.Write():
                 _check_sink(derived, node)
+            case Materialize():
+                _check_view(derived.facts(node.input), node)
             case _:
                 pass
 
@@ -214,6 +217,30 @@ def _check_sink(derived: Derived, node: n.Write) -> None:
         where=_place(origin),
         hint=f"Group the results by ({', '.join(key)}) once more, or keep the columns that the "
         f"rows of '{origin.label()}' are grouped by.",
+    )
+
+
+def _check_view(below: Facts, node: Materialize) -> None:
+    columns = len(node.input.schema)
+    if not below.updates:
+        return
+    if node.key is None and columns > COLUMNS_MAX:
+        raise PlanError(
+            f"The rows of a view change, nothing says by which key, and {columns} columns are too "
+            "many to know them by.",
+            where=_place(node),
+            hint=f"Name the key: 'key' = '…', or key=…; or keep at most {COLUMNS_MAX} columns.",
+        )
+    if node.key is None or covers_key(node.key, below.keys):
+        return
+    said = f"one row per ({', '.join(node.key)})"
+    by = f"({', '.join(below.keys[0])})" if below.keys else ""
+    known = f"change by {by}" if by else "have no key that is known"
+    raise PlanError(
+        f"The view is to keep {said}, but its results {known}: several of them would fight for "
+        "one row.",
+        where=_place(node),
+        hint="Leave the key out, or group by exactly these columns.",
     )
 
 

@@ -240,6 +240,17 @@ class Viewable(ABC):
         """Return the rows there are; ``waiting`` are those whose epoch is not delivered yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a source may keep what is its own: a folder of this machine, of one pipeline.
+
+    ``commits`` tells whether epochs are kept, so that ``Reader.commit`` will come.
+    """
+
+    folder: str = ".millstream/millstream"
+    commits: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
     """What a source is built from.
@@ -255,6 +266,7 @@ class SourceSpec:
     metadata: tuple[Metadata, ...]
     formats: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
+    home: Home = Home()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +308,8 @@ class Connector:
     reads, writes  what its source and its sink can give at best
     decides   whether its sinks are :class:`Deciding`
     guarantee one line on delivery, for ``explain`` and the docs
+    restored  whether its sink shows at once what comes, and after a restart what the checkpoint
+              knows: no row twice
     lookup    makes what answers questions by key, for lookup joins
     """
 
@@ -317,5 +331,6 @@ class Connector:
     reads: Delivery = Delivery.EXACTLY_ONCE
     writes: Delivery = Delivery.EXACTLY_ONCE
     decides: bool = False
+    restored: bool = False
     guarantee: str = ""
     aliases: tuple[str, ...] = ()

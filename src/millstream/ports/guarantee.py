@@ -87,7 +87,7 @@ def _weak_links(sink: Write, settings: Settings, *, once: bool) -> list[_Link]:
             weak.append(_Link(f"source '{name}' ({found.guarantee})", loses, not loses))
     if settings.checkpoint_dir is None:
         weak.append(_Link("no checkpoint folder (--checkpoint DIR)", repeats=True))
-    elif not once:
+    elif not once and not connector(sink.table.connector).restored:
         found = connector(sink.table.connector)
         chosen = found.writes is Delivery.EXACTLY_ONCE
         why = "'sink.delivery-guarantee' = 'at-least-once'" if chosen else found.guarantee
@@ -103,7 +103,8 @@ def _promise(weak: list[_Link], *, once: bool) -> str:
         return "at most once: a restart may lose rows"
     if repeats:
         return "at least once: a restart may repeat rows"
-    assert once, "a sink that is not exactly once is a weak link"
+    if not once:
+        return "seen at once, before it is committed; a restart goes back to the checkpoint"
     return "exactly once: rows appear with their epoch"
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
+from urllib.parse import quote
 
 from millstream.errors import OptionError, PlanError, UnknownName
 from millstream.expr.casts import check_cast
@@ -19,6 +20,7 @@ from millstream.plan.table import Condition, Table
 from millstream.ports.connector import (
     Changes,
     Connector,
+    Home,
     Sink,
     SinkOptions,
     SinkSpec,
@@ -28,15 +30,17 @@ from millstream.ports.connector import (
 from millstream.ports.format import Decoder, Encoder, Format, PartDecoder
 from millstream.ports.lookup import PREFIX, CacheKind, Lookup, LookupOptions, LookupSpec
 from millstream.ports.options import options_of, read_options
-from millstream.settings import DeliveryChoice, OnReject
+from millstream.settings import DeliveryChoice, OnReject, Settings
 from millstream.types import LogicalType, Schema, parse_type
 
 CONNECTORS: dict[str, str] = {
+    "alerts": "millstream.connect.alerts",
     "blackhole": "millstream.connect.blackhole",
     "datagen": "millstream.connect.datagen",
     "duckdb": "millstream.connect.duckdb",
     "filesystem": "millstream.connect.files",
     "http": "millstream.connect.http",
+    "http-events": "millstream.connect.http_events",
     "kafka": "millstream.connect.kafka",
     "memory": "millstream.connect.memory",
     "nexmark": "millstream.connect.nexmark",
@@ -48,6 +52,7 @@ CONNECTORS: dict[str, str] = {
     "sqlite": "millstream.connect.sqlite",
     "stdio": "millstream.connect.stdio",
     "upsert-kafka": "millstream.connect.upsert_kafka",
+    "view": "millstream.connect.view",
 }
 ON_REJECT = "on-reject"
 """The option of any table: whether a row of it that cannot be used stops the pipeline."""
@@ -165,10 +170,11 @@ def source_for(
     table: Table,
     wanted: tuple[str, ...] | None = None,
     conditions: tuple[Condition, ...] = (),
+    home: Home | None = None,
 ) -> Source:
     """Build the source of a table; ``wanted`` are the physical and metadata columns needed.
 
-    ``conditions``: rows that do not meet them all may be left out.
+    ``conditions``: rows that do not meet them all may be left out. ``home``: see :func:`home_of`.
     """
     found, config, formats = config_of(table)
     if found.source is None:
@@ -188,8 +194,23 @@ def source_for(
             metadata=metadata,
             formats=formats,
             conditions=conditions,
+            home=home or Home(),
         )
     )
+
+
+def home_of(settings: Settings) -> Home:
+    """Return where the sources of a pipeline keep what is their own.
+
+    >>> home_of(Settings(checkpoint_dir="state")).folder
+    'state'
+    >>> home_of(Settings(pipeline_name="shop", checkpoint_dir="s3://bucket/shop")).folder
+    '.millstream/shop'
+    """
+    kept = settings.checkpoint_dir
+    if kept is not None and (folder := kept.removeprefix("file://")).find("://") < 0:
+        return Home(folder)
+    return Home(f".millstream/{quote(settings.pipeline_name, safe='')}", commits=kept is not None)
 
 
 def sink_for(table: Table, *, updating: bool, exactly_once: bool | None = None) -> Sink:

@@ -5,7 +5,7 @@ state   names; a table's Scan and a view's node are made once, so that every rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from millstream.expr.tree import Function
@@ -19,6 +19,8 @@ class View:
 
     node: Node
     text: str | None
+    options: Mapping[str, str] | None = None
+    """Of a materialized view: what WITH says of it."""
 
 
 @dataclass

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from millstream.errors import Place
 from millstream.expr.tree import Function
 from millstream.sql import statements as s
+from millstream.sql.alerts import read_alert
 from millstream.sql.query import QueryReader
 from millstream.sql.tables import TableReader
 from millstream.sql.tokens import HOME_NAMES, Cursor, Token
@@ -103,8 +105,14 @@ class StatementReader:
         replaces = cursor.accept("OR", "REPLACE")
         cursor.accept("TEMPORARY")
         cursor.accept("SYSTEM")
+        if cursor.accept("MATERIALIZED"):
+            return self._materialized(start, replaces=replaces)
+        if cursor.sees("ALERT"):
+            if replaces:
+                raise cursor.unsupported("OR REPLACE of an alert", hint="Leave it out.")
+            return read_alert(cursor, self._queries(), start)
         word = cursor.here.upper
-        if word in ("CATALOG", "DATABASE", "MODEL", "CONNECTION", "MATERIALIZED"):
+        if word in ("CATALOG", "DATABASE", "MODEL", "CONNECTION"):
             raise cursor.unsupported(
                 f"CREATE {word}", hint="There is one catalog; CREATE TABLE, VIEW or FUNCTION."
             )
@@ -120,9 +128,27 @@ class StatementReader:
             return self._function(start, name, rule)
         return self._tables().create(start, name, rule, last)
 
-    def _view(self, start: Token, name: str, rule: s.IfTaken) -> s.CreateView:
+    def _materialized(self, start: Token, *, replaces: bool) -> s.CreateView:
+        cursor = self.cursor
+        if cursor.sees("TABLE"):
+            raise cursor.unsupported(
+                "CREATE MATERIALIZED TABLE",
+                hint="CREATE MATERIALIZED VIEW keeps the result of a query in this process; write "
+                "it to a system with CREATE TABLE … AS SELECT.",
+            )
+        cursor.expect("VIEW", after="after MATERIALIZED")
+        careful = cursor.accept("IF", "NOT", "EXISTS")
+        name = cursor.path("the name of the view")[0]
+        rule = s.IfTaken.of(replaces=replaces, careful=careful)
+        return self._view(start, name, rule, kept=True)
+
+    def _view(
+        self, start: Token, name: str, rule: s.IfTaken, *, kept: bool = False
+    ) -> s.CreateView:
         cursor = self.cursor
         columns: list[str] = []
+        options: dict[str, str] = {}
+        places: dict[str, Place] = {}
         if cursor.accept("("):
             columns.append(cursor.name("a column").text)
             while cursor.accept(","):
@@ -130,17 +156,26 @@ class StatementReader:
             cursor.expect(")")
         if cursor.accept("COMMENT"):
             cursor.string("the comment")
+        if kept and cursor.accept("WITH"):
+            options, places = self._tables().options()
         cursor.expect("AS", after="and a query")
         first = cursor.here
         query = self._queries().query()
         text = cursor.text_between(first, cursor.tokens[cursor.at - 1])
+        place = cursor.place(start, start)
+        if kept:
+            return s.CreateMaterializedView(
+                name=name,
+                if_taken=rule,
+                columns=tuple(columns),
+                query=query,
+                text=text,
+                options=options,
+                option_places=places,
+                place=place,
+            )
         return s.CreateView(
-            name=name,
-            if_taken=rule,
-            columns=tuple(columns),
-            query=query,
-            text=text,
-            place=cursor.place(start, start),
+            name=name, if_taken=rule, columns=tuple(columns), query=query, text=text, place=place
         )
 
     def _function(self, start: Token, name: str, rule: s.IfTaken) -> s.CreateFunction:
@@ -206,6 +241,8 @@ class StatementReader:
         cursor.expect("DROP")
         cursor.accept("TEMPORARY")
         cursor.accept("SYSTEM")
+        if cursor.accept("MATERIALIZED") and not cursor.sees("VIEW"):
+            raise cursor.expected("VIEW after DROP MATERIALIZED")
         kind = cursor.here.upper
         if kind not in ("TABLE", "VIEW", "FUNCTION"):
             raise cursor.expected("TABLE, VIEW or FUNCTION after DROP")

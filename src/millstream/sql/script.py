@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from millstream.errors import MillstreamError, Place, PlanError, SqlError, UnknownName
+from millstream.errors import MillstreamError, OptionError, Place, PlanError, SqlError, UnknownName
 from millstream.expr.load import load_function
 from millstream.plan import build, explain, ids
 from millstream.plan.nodes import Node, Write
 from millstream.plan.table import Table
 from millstream.ports.options import options_of, with_options
+from millstream.ports.views import ViewOptions, view_options
 from millstream.settings import Settings
 from millstream.sql import statements as s
+from millstream.sql.alerts import CreateAlert, alert_sinks
 from millstream.sql.bind import Binder
 from millstream.sql.catalog import Catalog, View
 from millstream.sql.ddl import StatementReader
@@ -62,13 +64,24 @@ class Inserted:
 
 
 @dataclass(frozen=True, slots=True)
+class Materialized:
+    """A view that a job is to keep; whoever runs no job reads it as any other view."""
+
+    name: str
+    node: Node
+    options: ViewOptions
+    message: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """A plan to be explained, not run."""
 
     of: Selected | Inserted
 
 
-Outcome = Done | Listing | Selected | Inserted | Explained
+Outcome = Done | Listing | Selected | Inserted | Materialized | Explained
 
 
 class Session:
@@ -100,6 +113,21 @@ class Session:
             )
         return last.node
 
+    def select(self, text: str) -> Node:
+        """Return the node of a text that is one query; any other statement is not looked into."""
+        source = Source(text, None)
+        reader = StatementReader(Cursor(source, tokens(source)), self.catalog.functions)
+        statement = reader.next()
+        if not isinstance(statement, s.SelectStatement) or reader.next() is not None:
+            raise SqlError(
+                "One query is expected here.",
+                where=None if statement is None else statement.place,
+                hint="Write one SELECT, without INSERT or CREATE.",
+            )
+        outcome = self._execute(statement)
+        assert isinstance(outcome, Selected), "a query is selected"
+        return outcome.node
+
     def _execute(self, statement: s.Statement) -> Outcome:
         try:
             return self._dispatch(statement)
@@ -123,6 +151,9 @@ class Session:
                 return self._create_view(statement)
             case s.CreateFunction():
                 return self._create_function(statement)
+            case CreateAlert(place=place):
+                sinks = alert_sinks(statement, Binder(self.catalog), self.catalog.tables)
+                return Inserted(sinks, place)
             case s.AlterTable():
                 return self._alter_table(statement)
             case s.AlterView():
@@ -216,9 +247,38 @@ class Session:
             raise UnknownName("table", name, available=self.catalog.tables)
         return self.catalog.tables[name]
 
-    def _create_view(self, said: s.CreateView) -> Done:
+    def _create_view(self, said: s.CreateView) -> Done | Materialized:
+        if isinstance(said, s.CreateMaterializedView):
+            return self._materialize(said)
         if self._taken(said.name, "view", said.if_taken):
             return Done(f"The view {said.name} was there already.", said.place)
+        node = ids.owned(self._of_view(said), said.name)
+        self.catalog.views[said.name] = View(node, said.text)
+        return Done(f"Created view {said.name}.", said.place)
+
+    def _materialize(self, said: s.CreateMaterializedView) -> Done | Materialized:
+        name = said.name
+        if self._taken(name, "view", said.if_taken):
+            return Done(f"The view {name} was there already.", said.place)
+        if said.if_taken is s.IfTaken.REPLACE and name in self.catalog.views:
+            raise PlanError(
+                f"There is a view '{name}' already, and a job cannot keep two of one name.",
+                hint="Leave the first one out, or give this one another name.",
+            )
+        node = self._of_view(said)
+        try:
+            options = view_options(said.options, node.schema, owner=f"view '{name}'")
+        except (OptionError, UnknownName) as error:
+            named = error.option or "" if isinstance(error, OptionError) else error.name
+            error.where = said.option_places.get(named, said.place)
+            raise
+        node = ids.owned(node, name)
+        self.catalog.views[name] = View(node, said.text, said.options)
+        message = f"Created materialized view {name}."
+        return Materialized(name, node, options, message, said.place)
+
+    def _of_view(self, said: s.CreateView) -> Node:
+        """Return the query of a view under the names it gives its columns."""
         node = self._bound(said.query)
         if said.columns:
             if len(said.columns) != len(node.schema):
@@ -228,8 +288,7 @@ class Session:
                     hint=f"The query gives: {node.schema}.",
                 )
             node = build.renamed(node, said.columns)
-        self.catalog.views[said.name] = View(ids.owned(node, said.name), said.text)
-        return Done(f"Created view {said.name}.", said.place)
+        return node
 
     def _create_function(self, said: s.CreateFunction) -> Done:
         if self._taken(said.name, "function", said.if_taken):

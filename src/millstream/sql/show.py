@@ -39,7 +39,13 @@ def create_table_text(table: Table, texts: Mapping[str, str]) -> str:
 
 def create_view_text(name: str, view: View) -> str:
     """Return CREATE VIEW for a view; one given from Python says so."""
-    return f"CREATE VIEW {_name(name)} AS {view.text or '… -- a stream of the Python program'}"
+    kind, given = "VIEW", ""
+    if view.options is not None:
+        kind = "MATERIALIZED VIEW"
+        said = ", ".join(f"{_text(k)} = {_text(v)}" for k, v in view.options.items())
+        given = f" WITH ({said})" if said else ""
+    text = view.text or "… -- a stream of the Python program"
+    return f"CREATE {kind} {_name(name)}{given} AS {text}"
 
 
 def _name(name: str) -> str:

@@ -208,6 +208,14 @@ class CreateView(Statement):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateMaterializedView(CreateView):
+    """CREATE MATERIALIZED VIEW name [WITH (…)] AS query: a view that is kept, and can be read."""
+
+    options: dict[str, str]
+    option_places: dict[str, Place]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateFunction(Statement):
     """CREATE FUNCTION name AS 'package.module.function' LANGUAGE PYTHON."""
 

@@ -35,7 +35,7 @@ class TableReader:
         if cursor.sees("DISTRIBUTED"):
             raise cursor.unsupported("DISTRIBUTED", hint="Leave it out; there are no buckets.")
         partitions = self._names() if cursor.accept("PARTITIONED", "BY") else ()
-        options, places = self._options() if cursor.accept("WITH") else ({}, {})
+        options, places = self.options() if cursor.accept("WITH") else ({}, {})
         like, kept = None, s.LikeOptions()
         if cursor.accept("LIKE"):
             like = cursor.path("a table")[0]
@@ -92,7 +92,7 @@ class TableReader:
                 hint="Write PRIMARY KEY (…) NOT ENFORCED.",
             )
 
-    def _options(self) -> tuple[dict[str, str], dict[str, Place]]:
+    def options(self) -> tuple[dict[str, str], dict[str, Place]]:
         """Read WITH's options, and where each is written."""
         cursor = self.cursor
         cursor.expect("(", after="after WITH")
@@ -121,7 +121,7 @@ class TableReader:
             cursor.expect("TO", after="between the old and the new name")
             return s.RenameColumn(old, cursor.name("the new name").text)
         if cursor.accept("SET"):
-            return s.SetOptions(*self._options())
+            return s.SetOptions(*self.options())
         if cursor.accept("RESET"):
             cursor.expect("(", after="after RESET")
             keys = [cursor.string("an option").text]

@@ -8,6 +8,7 @@ Modes: the plan as written in one batch; the rewritten plan in one batch, row by
 cuts, and with a crash and restore after each chunk. Appended results are compared as multisets,
 updating ones as the table they fold to (SEMANTICS §1); floats to nine digits with what the file
 says, and bit for bit with what the first mode gave. A sink with a primary key takes upserts.
+A materialized view is compared as the rows it holds at the end.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import polars as pl
 
 from millstream.columns.changes import OP, Op
 from millstream.columns.physical import polars_schema
+from millstream.connect.live_view import LiveView
 from millstream.engine.functions import Context
 from millstream.engine.harness import Harness
 from millstream.errors import MillstreamError, Place
+from millstream.frame.live_views import viewed
 from millstream.job import connected_tables
 from millstream.plan import derive, ids
 from millstream.plan import nodes as n
@@ -34,7 +37,7 @@ from millstream.plan.table import Physical, Table
 from millstream.ports.options import with_options
 from millstream.rewrite import rewrite
 from millstream.settings import Settings
-from millstream.sql.script import Inserted, Selected, Session
+from millstream.sql.script import Inserted, Materialized, Selected, Session
 from millstream.testing.cases import Tick, read_case
 from millstream.testing.cells import comparable, parse_cell, split_row
 from millstream.testing.compare import Row, difference, folded, listed, same, shown
@@ -120,6 +123,8 @@ def planned(case: Case) -> tuple[n.Plan, derive.Tables, Settings]:
             sinks.append(_sink(outcome.node, RESULT))
         elif isinstance(outcome, Inserted):
             sinks.extend(outcome.sinks)
+        elif isinstance(outcome, Materialized):
+            sinks.append(viewed(outcome.node, outcome.name, outcome.options).node)
     assert sinks, f"{case.name}: the SQL neither selects nor inserts"
     first = sinks[0].input
     if case.late:
@@ -149,8 +154,8 @@ def _check_error(case: Case) -> None:
 
 
 def _check_mode(case: Case, plan: n.Plan, mode: Mode, harness: Harness) -> None:
-    schemas = {sink.table.name: sink.table.writable for sink in plan.sinks}
-    keys = {sink.table.name: sink.table.primary_key for sink in plan.sinks}
+    schemas = {sink.table.name: _schema_of(sink) for sink in plan.sinks}
+    keys = {sink.table.name: _key_of(sink) for sink in plan.sinks}
     for expected in case.expect:
         name = expected.sink or plan.sinks[0].table.name
         assert name in schemas, f"no sink '{name}' is written to, only {list(schemas)}"
@@ -198,6 +203,9 @@ def _run(
             harness.answer()
     harness.finish()
     harness.answer()
+    for sink in plan.sinks:
+        if _is_view(sink):
+            harness.out[sink.table.name] = [_rows_of_view(sink, harness.out[sink.table.name])]
     return harness
 
 
@@ -229,13 +237,10 @@ def _frame(table: Input, fed: Fed, start: int, end: int) -> pl.DataFrame:
 def _check_same_bits(plan: n.Plan, first: Harness, harness: Harness) -> None:
     """A cut, a crash or a rewriting is an accident; not one bit of a result may show it."""
     for sink in plan.sinks:
-        name, schema = sink.table.name, sink.table.writable
+        name, schema = sink.table.name, _schema_of(sink)
         if name == REJECTED:
             continue
-        tables = [
-            folded(h.out[name], schema, sink.table.primary_key, exact=True)
-            for h in (first, harness)
-        ]
+        tables = [folded(h.out[name], schema, _key_of(sink), exact=True) for h in (first, harness)]
         assert tables[0] == tables[1], (
             f"not the same bits in '{name}': {tables[0] - tables[1]} became {tables[1] - tables[0]}"
         )
@@ -296,6 +301,27 @@ def _create(table: Input) -> str:
 
 def _interval(delay: str) -> str:
     return f"INTERVAL '{duration_ms(delay) / 1000:.3f}' SECOND"
+
+
+def _is_view(sink: n.Write) -> bool:
+    return sink.table.connector == "view"
+
+
+def _schema_of(sink: n.Write) -> Schema:
+    """Return the columns a sink's reader sees."""
+    return sink.table.options["target"].schema if _is_view(sink) else sink.table.writable
+
+
+def _key_of(sink: n.Write) -> tuple[str, ...]:
+    return () if _is_view(sink) else sink.table.primary_key
+
+
+def _rows_of_view(sink: n.Write, frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return what a view holds that took these frames in."""
+    view = LiveView(sink.table.name, _schema_of(sink), key=sink.table.options["target"].key)
+    for frame in frames:
+        view.put(frame)
+    return view.frame()
 
 
 def _sink(node: n.Node, name: str) -> n.Write:

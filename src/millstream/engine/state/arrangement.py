@@ -82,7 +82,7 @@ class Arrangement:
             self._words.append(width)
             width += store.kind.words
         self.rows = SlotRows(arena, width)
-        self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
+        self._seed = seed
         self._table = HashTable(arena, self.rows, seed) if needs.removes else None
         self.expiry = Expiry(self.rows, self.layout.written, needs.ttl_ms)
         self.rows_unmatched = 0
@@ -242,8 +242,7 @@ class Arrangement:
         return owners
 
     def _hashes(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        one, two = row_hashes(frame, self._seeds)
-        return face(one), face(two)
+        return row_hashes(frame, self._seed)
 
 
 ALL_BITS = k.ALL_NULL - 1

@@ -24,7 +24,6 @@ from millstream.engine.state.codec import (
     Store,
     canonical,
     encode,
-    face,
     validity,
 )
 from millstream.engine.state.copies import Copies
@@ -66,7 +65,7 @@ class KeyIndex:
         self._exact = kinds == [Kind.WORD]
         self._exact_pair = exact_pair and kinds == [Kind.WORD, Kind.WORD]
         self._table = HashTable(arena, self.rows, seed, exact=self._exact)
-        self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
+        self._seed = seed
         self._null_slot = -1
         self._has_heap = any(kind >= Kind.BYTES for kind in kinds)
 
@@ -171,8 +170,7 @@ class KeyIndex:
         if self._exact_pair:
             first, second = (encode(column).first for column in keys)
             return first, second
-        one, two = row_hashes(keys, self._seeds)
-        return face(one), face(two)
+        return row_hashes(keys, self._seed)
 
     def _write_keys(self, keys: pl.DataFrame, slots: np.ndarray) -> None:
         matrix = self.rows.matrix()

@@ -15,7 +15,7 @@ import polars as pl
 
 from millstream.engine.state import top, treap
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.codec import NO_WORDS, face
+from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.kept_rows import KeptRows, scatter_words
@@ -61,7 +61,7 @@ class OrderedRows:
         ties = self._values.ties() if changes else np.zeros((0, 4), dtype=np.int64)
         self.order = treap.Order(at, self._sort.marks, ties)
         self._hashes = HashTable(self.arena, self.rows, seed) if changes else None
-        self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
+        self._seed = seed
         self._made = NO_WORDS
         self._turn = 0
         self.rows_unmatched = 0
@@ -129,7 +129,7 @@ class OrderedRows:
     def _found(self, data: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the row of each row of ``data``, which are new, and the hashes."""
         assert self._hashes is not None, "changing rows are found by their hash"
-        one, two = (face(words) for words in row_hashes(data, self._seeds))
+        one, two = row_hashes(data, self._seed)
         nodes, made = self._hashes.upsert(one, two)
         return nodes, made, np.vstack([one, two])
 

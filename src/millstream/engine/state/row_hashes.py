@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from millstream.engine.state.codec import face
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -33,7 +35,11 @@ def row_hash(frame: pl.DataFrame, seed: int) -> np.ndarray:
     return total
 
 
-def row_hashes(frame: pl.DataFrame, seeds: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return both hashes of each row (int64)."""
-    one, two = (row_hash(frame, seed).view(np.int64) for seed in seeds)
+def row_hashes(frame: pl.DataFrame, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return both hashes of each row (int64), as kernels take them; each half of the seed is one's.
+
+    A second half of 0 counts as 1.
+    """
+    halves = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1
+    one, two = (face(row_hash(frame, half).view(np.int64)) for half in halves)
     return one, two

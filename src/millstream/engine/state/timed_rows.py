@@ -83,7 +83,7 @@ class TimedRows:
     def __init__(self, sides: tuple[pl.Schema, pl.Schema], width_ms: int, seed: int) -> None:
         self._arena = Arena()
         heap = ByteHeap(self._arena)
-        self._seeds = (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1)
+        self._seed = seed
         self._chains = SlotRows(self._arena, CHAIN_WORDS)
         self._table = HashTable(self._arena, self._chains, seed)
         self._width_ms = width_ms
@@ -99,7 +99,7 @@ class TimedRows:
         """Return what keys are known by; equal ones of both sides alike."""
         if not keys.width:
             return Keys(*np.zeros((2, keys.height), dtype=np.int64))
-        return Keys(*row_hashes(keys, self._seeds))
+        return Keys(*row_hashes(keys, self._seed))
 
     def find(
         self, side: int, keys: Keys, timed: Timed, reach: tuple[int, int], pairs_max: int

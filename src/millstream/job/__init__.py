@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from millstream.errors import JobError, MillstreamError
 from millstream.plan import derive, explain, ids
@@ -29,12 +29,18 @@ from millstream.settings import Settings
 if TYPE_CHECKING:
     from types import FrameType
 
+    import polars as pl
+
+    from millstream.connect.alert_book import AlertBook
+    from millstream.connect.live_view import LiveView
     from millstream.engine.analyzing import Analysis
-    from millstream.engine.progress import Progress, Summary
+    from millstream.engine.progress import Progress, State, Summary
     from millstream.engine.supervise import Supervisor
 
 ABORT_S = 3.0
 """So long a second SIGTERM leaves for closing what is open: transactions, files, connections."""
+QUERY_TIMEOUT_S = 10.0
+"""So long a query over live views may take."""
 OF_SIGNAL = 128
 """Exit codes of processes that a signal ended begin here."""
 
@@ -123,13 +129,14 @@ class Job:
 
     def start(self) -> Running:
         """Run in a thread of its own; returns as soon as everything is open."""
-        return Running(self._opened())
+        return Running(self._opened(), self.derived.plan, self.settings.time_zone)
 
     def _opened(self) -> Supervisor:
         from millstream.engine.assemble import assemble
         from millstream.engine.supervise import Supervisor
 
         derived, settings = self.derived, self.settings
+        _settle_alerts(derived.plan, settings)
         supervisor = Supervisor(lambda world: assemble(derived, settings, world), settings)
         supervisor.open()
         return supervisor
@@ -138,8 +145,10 @@ class Job:
 class Running:
     """A job in a thread of its own."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, plan: Plan, zone: str = "UTC") -> None:
         self._supervisor = supervisor
+        self._plan = plan
+        self._zone = zone
         self._summary: Summary | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="millstream", daemon=True)
@@ -175,6 +184,25 @@ class Running:
         self._supervisor.abort()
         return self.wait()
 
+    def pause(self) -> None:
+        """Take no more rows until :meth:`resume`; returns at once, the batch under way is finished.
+
+        What was read before goes to the sinks and into checkpoints as ever; a stop, a savepoint and
+        a restart after a failure work meanwhile (the next run is paused too). Timers by the clock
+        go on: what is due by processing time is given out. Event time stands still, and no source
+        counts as silent or idle.
+        """
+        self._hold(on=True)
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`; without one it changes nothing."""
+        self._hold(on=False)
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life: running, paused, restarting, stopping, or how it ended."""
+        return self._supervisor.state
+
     def savepoint(self, target: str | os.PathLike[str]) -> int:
         """Copy all state, as it is now, to a place of its own; returns its epoch.
 
@@ -188,9 +216,43 @@ class Running:
         """Return how things stand."""
         return self._supervisor.progress()
 
-    def query(self, sink: str) -> Any:
-        """Return what a live view holds now, as a Polars frame; uncommitted rows included."""
-        return self._supervisor.view(sink)
+    def query(
+        self, sql: str, *, limit: int | None = None, timeout_s: float = QUERY_TIMEOUT_S
+    ) -> pl.DataFrame:
+        """Answer a SELECT over the live views, or return what the sink of a name holds now.
+
+        Rows that are not yet in a checkpoint are among them. Several views of one query are seen
+        as they stand at one moment.
+
+        Args:
+            sql: one query, in the dialect of every other; or the name of a sink of this process.
+            limit: return no more rows.
+            timeout_s: give up after so long.
+
+        Raises:
+            PlanError: for a text that is no query over these views, with the place.
+            DataError: where a row cannot be computed.
+            JobError: if it takes too long.
+        """
+        if not any(c.isspace() for c in sql.strip()):
+            kept: pl.DataFrame = self._supervisor.view(sql.strip())
+            return kept
+        from millstream.job.querying import query
+
+        views = {view.name: view for view in self.views}
+        found = query(views, sql, limit=limit, timeout_s=timeout_s, zone=self._zone)
+        return found.frame
+
+    @property
+    def views(self) -> list[LiveView]:
+        """The live views it keeps."""
+        return [s.table.options["target"] for s in self._plan.sinks if s.table.connector == "view"]
+
+    @property
+    def alert_books(self) -> list[AlertBook]:
+        """What is known of its alerts: one book for all of them, none where it has none."""
+        targets = [s.table.options["target"] for s in self._plan.sinks if is_alerts(s.table)]
+        return [targets[0].desk.book] if targets else []
 
     def __enter__(self) -> Self:
         return self
@@ -199,11 +261,45 @@ class Running:
         if not self.done:
             self.stop()
 
+    def _hold(self, *, on: bool) -> None:
+        if self.done:
+            raise JobError(
+                f"The pipeline has ended ({self.state.value}): there is nothing to "
+                f"{'pause' if on else 'resume'}.",
+                hint="Start it again.",
+            )
+        self._supervisor.hold(on=on)
+
     def _run(self) -> None:
         try:
             self._summary = self._supervisor.run()
         except BaseException as error:  # noqa: BLE001 (raised again by ``wait``)
             self._failure = error
+
+
+def is_alerts(table: Table) -> bool:
+    """Tell whether a table is where an alert goes."""
+    return table.connector == "alerts"
+
+
+def _settle_alerts(plan: Plan, settings: Settings) -> None:
+    """Give the alerts of a plan their desk, which keeps its record in the checkpoint folder."""
+    tables = [sink.table for sink in plan.sinks if is_alerts(sink.table)]
+    if not tables:
+        return
+    from millstream.connect.alerts import settled
+    from millstream.engine.checkpoint_folder import CheckpointFolder
+    from millstream.stores.open import open_store
+
+    def newest_epoch() -> int:
+        assert settings.checkpoint_dir is not None, "asked where checkpoints are kept"
+        store = open_store(settings.checkpoint_dir, settings)
+        try:
+            return max(CheckpointFolder(store).epochs(), default=0)
+        finally:
+            store.close()
+
+    settled(tables, settings, newest_epoch)
 
 
 @contextmanager
