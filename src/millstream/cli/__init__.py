@@ -6,6 +6,8 @@ it is called, so that ``--help`` and a wrong option answer at once.
 
 from __future__ import annotations
 
+import sys
+
 from millstream.cli.collecting import starting
 
 
@@ -13,5 +15,6 @@ def main() -> None:
     """Run the command line of this process."""
     starting()
     from millstream.cli.app import app
+    from millstream.cli.serving import with_address
 
-    app()
+    app(with_address(sys.argv[1:]))

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from millstream.cli import checkpoints_app
+from millstream.cli import ask, checkpoints_app, top
 from millstream.cli.dlq_app import app as dlq_app
 from millstream.cli.failure import leave, told
+from millstream.cli.logs import LogFormat, LogLevel, set_up
+from millstream.cli.metrics import app as metrics_app
 
 EPILOG = (
     "Exit codes: 0 ok, 1 the pipeline failed, 2 something in the program or the options is wrong, "
@@ -31,6 +33,7 @@ app = typer.Typer(
 
 
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(metrics_app, name="metrics")
 
 
 class RowsFormat(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
@@ -69,12 +72,47 @@ Pairs = Annotated[
 ]
 
 
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--ui", metavar="[HOST:PORT]", help="Serve dashboard and API there (127.0.0.1:8042)."
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help="Who asks the server must know this token."),
+]
+TlsCert = Annotated[
+    Path | None, typer.Option("--tls-cert", metavar="FILE", help="Serve https: the certificate.")
+]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="And its key.")]
+AlertTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--alert-to", metavar="CHANNEL", help="Send health alerts there: log, webhook:URL, …"
+    ),
+]
+
+
+HowToLog = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format", help="Log with job, operator, split; as JSON: nothing else on stderr."
+    ),
+]
+WhatToLog = Annotated[
+    LogLevel | None,
+    typer.Option("--log-level", help="The least that is logged. Without: warning; as JSON: info."),
+]
+
+
 @app.callback(invoke_without_command=True)
 def _start(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True)
     ] = False,
 ) -> None:
+    set_up()
     if version:
         from millstream import __version__
 
@@ -83,7 +121,7 @@ def _start(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 (an argument is an option)
     file: Program,
     engine: Annotated[
         Engine, typer.Option("--engine", help="Where it runs: in this process.")
@@ -107,10 +145,19 @@ def run(
         bool,
         typer.Option("--allow-lost-state", help="Give up state the changed program cannot use."),
     ] = False,
+    ui: Address = None,
+    token_file: TokenFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    alert_to: AlertTo = None,
+    log_format: HowToLog = None,
+    log_level: WhatToLog = None,
 ) -> None:
     """Run a pipeline to its end, or until Ctrl-C."""
+    quiet = set_up(log_format, log_level) or quiet
     with told():
         from millstream.cli.run import run_file
+        from millstream.cli.serving import wanted
 
         if restore is not None:
             pairs = [*(pairs or []), f"execution.state-recovery.path={restore}"]
@@ -118,7 +165,42 @@ def run(
         if allow_lost_state:
             pairs = [*(pairs or []), "execution.savepoint.ignore-unclaimed-state=true"]
         assert engine is Engine.EMBEDDED, "the only engine of this version"
-        leave(run_file(file, checkpoint, pairs or [], quiet=quiet))
+        server = wanted(ui, token_file, tls_cert, tls_key, alert_to)
+        leave(run_file(file, checkpoint, pairs or [], quiet=quiet, server=server))
+
+
+@app.command()
+def serve(  # noqa: PLR0913, PLR0917 (an argument is an option)
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Programs: .sql or .py files.")
+    ],
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="DIR",
+            help="Keep checkpoints; of several files, one folder each.",
+        ),
+    ] = None,
+    ui: Address = None,
+    token_file: TokenFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    alert_to: AlertTo = None,
+    pairs: Pairs = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing.")] = False,
+    log_format: HowToLog = None,
+    log_level: WhatToLog = None,
+) -> None:
+    """Run pipelines under one dashboard until Ctrl-C; stop and resume them there."""
+    quiet = set_up(log_format, log_level) or quiet
+    with told():
+        from millstream.cli.serve import serve_files
+        from millstream.cli.serving import ADDRESS, wanted
+
+        server = wanted(ui or ADDRESS, token_file, tls_cert, tls_key, alert_to)
+        assert server is not None, "an address is given"
+        leave(serve_files(files, checkpoint, pairs or [], server, quiet=quiet))
 
 
 @app.command()
@@ -310,12 +392,16 @@ def demo(
         Path, typer.Option("--database", metavar="FILE", help="The DuckDB file of the results.")
     ] = Path("flights.duckdb"),
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a screen.")] = False,
+    ui: Address = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without the dashboard.")] = False,
 ) -> None:
-    """Play a year of real departures as a live stream."""
+    """Play a year of real departures as a live stream, with its dashboard."""
     with told():
         from millstream.cli.demo import play
+        from millstream.cli.serving import ADDRESS, wanted
 
-        leave(play(seconds, speed, database, plain=plain))
+        server = None if no_ui else wanted(ui or ADDRESS, None, None, None, None)
+        leave(play(seconds, speed, database, plain=plain, server=server))
 
 
 @app.command()
@@ -357,6 +443,8 @@ def bench(
 
 
 checkpoints_app.register(app)
+ask.register(app)
+top.register(app)
 
 
 @app.command()

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.cli import collecting
 from millstream.cli.failure import Exit, exit_of_run, exit_of_signal
+from millstream.cli.logs import wiped_by
 
 if TYPE_CHECKING:
+    from millstream.cli.serving import Server
     from millstream.engine.progress import Progress, Summary
     from millstream.frame.conduct import Conducted
     from millstream.job import Job
@@ -65,10 +67,14 @@ class Conductor:
     """Runs each job of a program and remembers how it went.
 
     ``only_trouble`` leaves out the summary of a run that ended by itself and lost no row.
+    ``server`` shows each job while it runs.
     """
 
-    def __init__(self, *, quiet: bool, only_trouble: bool = False) -> None:
+    def __init__(
+        self, *, quiet: bool, only_trouble: bool = False, server: Server | None = None
+    ) -> None:
         self.quiet = quiet
+        self._server = server
         self._only_trouble = only_trouble
         self.exit = Exit.OK
         self.runs = 0
@@ -88,8 +94,11 @@ class Conductor:
         self.runs += 1
         line = ProgressLine(quiet=self.quiet, interval_s=job.settings.progress_interval_ms / 1000)
         self._line = line
+        wiped_by(line.wipe)
         if not self.quiet:
             _tell_of_compiling()
+        server = self._server
+        started = None if server is None else lambda running: server.hub.add(job, running)
         try:
             if any(s.shown for s in sinks):
                 from millstream.frame.display import conduct_shown
@@ -97,9 +106,9 @@ class Conductor:
                 # On a terminal the progress stands below the tables; a line of its own would fight.
                 told = None if sys.stdout.isatty() else line
                 collecting.running()  # nothing else looks at a run on a terminal
-                done = conduct_shown(job, sinks, told, transient=transient)
+                done = conduct_shown(job, sinks, told, transient=transient, started=started)
             else:
-                done = conduct(job, _looked(line), interval_s=REDRAW_S)
+                done = conduct(job, _looked(line), interval_s=REDRAW_S, started=started)
         finally:
             line.wipe()
         if not self.quiet and not (self._only_trouble and _went_well(done.summary)):

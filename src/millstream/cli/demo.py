@@ -6,14 +6,19 @@ runs, what is drawn meanwhile, what is said at the end.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from millstream.cli.failure import Exit, exit_of_signal
+from millstream.cli.serving import ADDRESS, Wanted, serving
 from millstream.errors import OptionError
 
 if TYPE_CHECKING:
@@ -22,15 +27,27 @@ if TYPE_CHECKING:
     from millstream.cli.demo_flights import Flights
     from millstream.engine.progress import Progress
     from millstream.frame.conduct import Conducted
-    from millstream.job import Job
+    from millstream.job import Job, Running
+
+    Started = Callable[[Running], object] | None
 
 SECONDS_DEFAULT = 60.0
 LINE_EVERY_S = 1.0
 REDRAW_S = 0.15
 
 
-def play(seconds: float | None, speed: float | None, database: Path, *, plain: bool) -> Exit:
-    """Run the demo; returns the exit code."""
+def play(
+    seconds: float | None,
+    speed: float | None,
+    database: Path,
+    *,
+    plain: bool,
+    server: Wanted | None = None,
+) -> Exit:
+    """Run the demo, with a server beside it where one is wanted; returns the exit code.
+
+    On a terminal the dashboard stays when the year is over, until Ctrl-C.
+    """
     from rich.console import Console
 
     from millstream.cli.demo_flights import flights
@@ -43,17 +60,42 @@ def play(seconds: float | None, speed: float | None, database: Path, *, plain: b
     if seconds is None and speed is None:
         seconds = SECONDS_DEFAULT
     console = Console()
-    program = flights(database, seconds=seconds, speed=speed)
+    program = flights(database, seconds=seconds, speed=speed, charts=server is not None)
     job = Job(Plan(tuple(sink.node for sink in program.sinks)), Settings(pipeline_name="flights"))
     job.check()
     console.print(f"Playing 336 776 departures {_pace(seconds, speed)} …", style="dim")
     drawn = console.is_terminal and not plain and os.environ.get("TERM") != "dumb"
-    if drawn:
-        done = _on_screen(job, program, console, _pace(seconds, speed))
-    else:
-        done = _in_lines(job, program)
-    _say_end(done, program, database, console)
+    with serving(_free(server), quiet=drawn) as beside:
+        started = None if beside is None else lambda running: beside.hub.add(job, running)
+        if drawn:
+            pace = _pace(seconds, speed) + ("" if beside is None else f" · {beside.url}")
+            done = _on_screen(job, program, console, pace, started)
+        else:
+            done = _in_lines(job, program, started)
+        _say_end(done, program, database, console)
+        if beside is not None and drawn and done.signal is None:
+            console.print(f"The dashboard stays at {beside.url} until Ctrl-C.")
+            _until_interrupted()
     return exit_of_signal(done.signal)
+
+
+def _free(server: Wanted | None) -> Wanted | None:
+    """Take another port where the usual one is in use: a second demo must not fail for it."""
+    if server is None or server.address != ADDRESS:
+        return server
+    host, _, port = ADDRESS.rpartition(":")
+    with socket.socket() as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((host, int(port)))
+        except OSError:
+            return replace(server, address=f"{host}:0")
+    return server
+
+
+def _until_interrupted() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _pace(seconds: float | None, speed: float | None) -> str:
@@ -62,7 +104,9 @@ def _pace(seconds: float | None, speed: float | None) -> str:
     return f"in {seconds:g} seconds" if seconds else "as fast as this machine can"
 
 
-def _on_screen(job: Job, program: Flights, console: Console, pace: str) -> Conducted:
+def _on_screen(
+    job: Job, program: Flights, console: Console, pace: str, started: Started
+) -> Conducted:
     from rich.live import Live
 
     from millstream.cli.demo_screen import Screen
@@ -74,10 +118,10 @@ def _on_screen(job: Job, program: Flights, console: Console, pace: str) -> Condu
         def look(progress: Progress) -> None:
             live.update(screen.draw(progress, console.width, console.height), refresh=True)
 
-        return conduct(job, look, interval_s=REDRAW_S)
+        return conduct(job, look, interval_s=REDRAW_S, started=started)
 
 
-def _in_lines(job: Job, program: Flights) -> Conducted:
+def _in_lines(job: Job, program: Flights, started: Started) -> Conducted:
     from millstream.frame.conduct import conduct
     from millstream.frame.figures import instant_text, progress_line
 
@@ -103,7 +147,7 @@ def _in_lines(job: Job, program: Flights) -> Conducted:
             )
             told_alerts = view.rows_total
 
-    return conduct(job, look)
+    return conduct(job, look, started=started)
 
 
 def _say_end(done: Conducted, program: Flights, database: Path, console: Console) -> None:

@@ -39,15 +39,19 @@ class Flights:
     by_carrier: ms.Sink
     routes: ms.Sink
     alerts: ms.Sink
+    charts: tuple[ms.Sink, ...] = ()
 
     @property
     def sinks(self) -> tuple[ms.Sink, ...]:
         """Everything that is written."""
-        return (*self.stored, self.by_origin, self.by_carrier, self.routes, self.alerts)
+        seen = (self.by_origin, self.by_carrier, self.routes, self.alerts)
+        return (*self.stored, *seen, *self.charts)
 
 
-def flights(database: Path, *, seconds: float | None, speed: float | None) -> Flights:
-    """Build the pipeline; nothing runs yet."""
+def flights(
+    database: Path, *, seconds: float | None, speed: float | None, charts: bool = False
+) -> Flights:
+    """Build the pipeline, with ``charts`` those of the dashboard too; nothing runs yet."""
     departures = ms.read_table(
         "nycflights",
         name="departures",
@@ -110,4 +114,38 @@ def flights(database: Path, *, seconds: float | None, speed: float | None) -> Fl
         by_carrier=by_carrier.write_memory("by_carrier_now"),
         routes=routes.write_memory("routes_now"),
         alerts=alerts.write_memory("alerts_now", rows_max=1_000),
+        charts=_charts(departures, by_origin, by_carrier, routes, alerts) if charts else (),
     )
+
+
+def _charts(
+    departures: ms.Stream,
+    by_origin: ms.Stream,
+    by_carrier: ms.Stream,
+    routes: ms.Stream,
+    alerts: ms.Stream,
+) -> tuple[ms.Sink, ...]:
+    """Return the answers as live views; their names are what SQL calls them."""
+    so_far = departures.group_by().agg(
+        departures=ms.count(), cancelled=ms.count() - col("dep_delay").count()
+    )
+    return (
+        so_far.chart("number", y=["departures", "cancelled"], name="so_far", title="Departures"),
+        by_origin.chart(
+            "line", x="window_end", y="flights", by="origin", rows_max=1_100,
+            name="days", title="Departures a day",
+        ),
+        by_origin.chart(
+            "line", x="window_end", y="mean_delay", by="origin", rows_max=1_100,
+            name="delays", title="Mean delay of a day, minutes",
+        ),
+        by_carrier.chart(
+            "bar", x="carrier", y="late_share", key="carrier",
+            name="late_share", title="Late by more than 15 minutes, last week",
+        ),
+        routes.chart(
+            "top", x="dest", y="mean_delay", order="-mean_delay", limit=12,
+            name="worst_routes", title="Routes by mean delay",
+        ),
+        alerts.chart("table", rows_max=500, name="unusual", title="Unusual delays"),
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
+from millstream.cli.logs import logged
 from millstream.errors import MillstreamError, MissingExtra, PlanError
 
 
@@ -75,7 +76,9 @@ def told() -> Iterator[None]:
         else:
             fact = str(error).strip().splitlines()
             what = f"{type(error).__name__}: {fact[0]}" if fact else type(error).__name__
-            print(f"error: This is a bug of Millstream: {what}\n  → {ISSUES}", file=sys.stderr)
+            text = f"This is a bug of Millstream: {what}\n  → {ISSUES}"
+            if not logged(text, error):
+                print(f"error: {text}", file=sys.stderr)
         leave(Exit.BUG)
 
 
@@ -89,6 +92,8 @@ def say_error(error: MillstreamError) -> None:
     """Print an error on standard error: the fact, the place, the next step."""
     if _debug():
         traceback.print_exception(error)
+        return
+    if logged(str(error)):
         return
     text = f"error: {error}"
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):

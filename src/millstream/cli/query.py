@@ -107,6 +107,9 @@ class Printer:
             case s.Inserted(sinks=sinks):
                 self._conductor.conduct(Job(Plan(sinks), self._session.settings))
                 return self._conductor.exit
+            case s.Materialized(message=message):
+                self._say(f"{message} Here it is computed when it is read; a job keeps it current.")
+                return Exit.OK
             case s.Selected(node=node):
                 return self._select(node)
 

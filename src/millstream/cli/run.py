@@ -8,19 +8,33 @@ from pathlib import Path
 from millstream.cli.conductor import Conductor
 from millstream.cli.failure import Exit
 from millstream.cli.program import execute, kind_of, settings_of, text_of
+from millstream.cli.serving import Wanted, serving
 from millstream.errors import PlanError
 from millstream.frame import context
 
 
-def run_file(file: Path, checkpoint: str | None, pairs: list[str], *, quiet: bool) -> Exit:
-    """Run a .sql or .py file; returns the exit code."""
+def run_file(
+    file: Path,
+    checkpoint: str | None,
+    pairs: list[str],
+    *,
+    quiet: bool,
+    server: Wanted | None = None,
+) -> Exit:
+    """Run a .sql or .py file, beside a server where one is wanted; returns the exit code."""
     kind = kind_of(file)
+    with serving(server, quiet=quiet) as beside:
+        return _run(file, kind, checkpoint, pairs, Conductor(quiet=quiet, server=beside))
+
+
+def _run(
+    file: Path, kind: str, checkpoint: str | None, pairs: list[str], conductor: Conductor
+) -> Exit:
     options = {"pipeline.name": file.stem, **settings_of(pairs)}
     kept = Path(".millstream", options["pipeline.name"], "dead-letters")
     options.setdefault("pipeline.dead-letters.fallback-dir", str(kept))
     if checkpoint is not None:
         options["execution.checkpointing.dir"] = checkpoint
-    conductor = Conductor(quiet=quiet)
     around = context.Surroundings(options=options, runner=conductor)
     if kind == "sql":
         from millstream.cli.query import run_script
