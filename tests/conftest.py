@@ -16,11 +16,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.servers import kafka as kafka_server
 from tests.servers import postgres as postgres_server
+from tests.servers import prometheus as prometheus_server
 from tests.servers import shared
 
 if TYPE_CHECKING:
     from tests.servers.kafka import KafkaServer
     from tests.servers.postgres import PostgresServer
+    from tests.servers.prometheus import PrometheusServer
 
 
 # Machines are noisy, so no example has a deadline. A commit is judged by the same examples each
@@ -62,6 +64,25 @@ def postgres() -> PostgresServer:
     """The session's PostgreSQL cluster."""
     try:
         return postgres_server.PostgresServer(**shared.ensure("postgres", postgres_server.start))
+    except shared.NoServer as reason:
+        _missing(reason)
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> PrometheusServer:
+    """The session's Prometheus, with the rules we ship."""
+    try:
+        found = shared.ensure("prometheus", prometheus_server.start)
+    except shared.NoServer as reason:
+        _missing(reason)
+    return prometheus_server.PrometheusServer(**found)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The program that checks rules and configurations of Prometheus."""
+    try:
+        return prometheus_server.program_named("promtool")
     except shared.NoServer as reason:
         _missing(reason)
 
