@@ -9,15 +9,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
-WITH_SERVERS := kafka or postgres or flink
+WITH_SERVERS := kafka or postgres or flink or prometheus or browser
 
 .PHONY: help demo test test-fast test-servers test-faults faults oracle check format env servers bench \
-	constraints clean
+	screenshots constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
 
-demo: env  ## replay 336 776 real flights as a live stream [SECONDS=60 SPEED=…; SECONDS=0: as fast as it can]
+demo: env  ## replay 336 776 real flights as a live stream, with its dashboard [SECONDS=60 SPEED=…; SECONDS=0: as fast as it can]
 	$(BIN)/millstream demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SPEED),--speed $(SPEED))
 
 test: env servers check test-fast test-servers test-faults  ## everything: checks, tests, real servers, a sample of the faults
@@ -26,7 +26,7 @@ test: env servers check test-fast test-servers test-faults  ## everything: check
 test-fast: env  ## the tests that need no server
 	$(PYTEST) -q -n $(WORKERS) -m "not ($(WITH_SERVERS) or faults)"
 
-test-servers: env servers  ## the tests on a real Kafka, PostgreSQL and Flink, started and stopped here
+test-servers: env servers  ## the tests on a real Kafka, PostgreSQL, Flink and Prometheus, started and stopped here
 	$(PYTEST) -q -n $(WORKERS) -m "($(WITH_SERVERS)) and not faults"
 
 test-faults: env servers  ## a sample of the faults: kills, networks, a minute of soak
@@ -55,11 +55,14 @@ $(VENV)/.stamp: pyproject.toml constraints.txt tools/env
 	tools/env python $(VENV)
 	@touch $@
 
-servers:  ## install what the test servers need (JDK, Maven, PostgreSQL) where it is missing
+servers:  ## install what the test servers need (JDK, Maven, PostgreSQL, Prometheus, Chromium) where it is missing
 	tools/env servers $(VENV)
 
 bench: env  ## the benchmarks against the peers, into benchmarks/RESULTS.md [ARGS='engine --queries 0,5']
 	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: env servers  ## take the pictures of the dashboard that README and docs show
+	$(BIN)/python tools/screenshots.py
 
 constraints:  ## pin constraints.txt to what .venv holds now
 	@head -2 constraints.txt > constraints.new

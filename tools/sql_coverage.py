@@ -216,6 +216,7 @@ COVERAGE: tuple[Family, ...] = (
             Runs("PARTITIONED BY of the filesystem", (), "tested with files: dt=…/hm=…"),
             Runs("ALTER TABLE: SET, RESET, RENAME, ADD, DROP, MODIFY", ("alter_table*",)),
             Runs("CREATE VIEW, DROP", ("view_*",)),
+            Runs("CREATE MATERIALIZED VIEW … WITH … AS", ("materialized_*",)),
             Runs("INSERT INTO, columns, VALUES", ("insert_*",)),
             Runs("EXECUTE STATEMENT SET, BEGIN STATEMENT SET", ("statement_set*",)),
             Runs("SET, RESET, USE, SHOW, DESCRIBE, EXPLAIN", ("use_*",)),

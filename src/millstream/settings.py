@@ -393,6 +393,19 @@ class Settings:
         default=1_000_000,
         kind="int",
     )
+    alerts_group_wait_ms: int = option(
+        "alerts.group-wait",
+        "What happens so soon after a change of the same alert is told in one notification with "
+        "it.",
+        default=1_000,
+        kind="duration_ms",
+    )
+    alerts_inhibit_by: str = option(
+        "alerts.inhibit-by",
+        "While an alert fires, less severe ones with the same values of these labels, commas "
+        "between, are not told; '*' = exactly the same labels, 'off' = all are told.",
+        default="*",
+    )
     progress_interval_ms: int = option(
         "cli.progress-interval", "Time between progress lines.", default=1_000, kind="duration_ms"
     )
