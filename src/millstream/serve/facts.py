@@ -87,6 +87,7 @@ def job_info(held: Held) -> JobInfo:
         restart_in_s=None if now.restarting is None else now.restarting.wait_s,
         last_failure=now.last_failure,
         can_be_told=not held.running.done,
+        can_be_started_again=held.can_be_started_again,
     )
 
 

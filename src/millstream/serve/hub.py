@@ -50,13 +50,16 @@ class Held:
     ended_at_ms: int | None = None
     again: Callable[[], Running] | None = None
     """Starts it once more after its end, where its checkpoint left off; None = not offered."""
+    starting: threading.Lock = field(default_factory=threading.Lock)
+    """Held by who starts it again: two who ask at a time get one job."""
     _last: Look | None = None
 
     def look(self, at_ms: int) -> Look:
         """Take a look, and keep it."""
+        is_over = self.running.done  # asked first: the look after the end is the last one
         now = self.running.progress()
         self._last = Look(at_ms, now, None if self._last is None else self._last.now)
-        if self.running.done and self.ended_at_ms is None:
+        if is_over and self.ended_at_ms is None:
             self.ended_at_ms = at_ms
         self.history.add(self._last)
         return self._last
@@ -66,6 +69,11 @@ class Held:
         """The newest look; there is always one."""
         assert self._last is not None, "a job is looked at when it is added"
         return self._last
+
+    @property
+    def can_be_started_again(self) -> bool:
+        """Whether it has ended, and that is offered."""
+        return self.again is not None and self.running.done
 
 
 Listener = Callable[[Held, Look], None]
@@ -110,11 +118,21 @@ class Hub:
     def start_again(self, name: str) -> Held:
         """Start a job that has ended; raises PlanError where it runs or that is not offered."""
         held = self.held(name)
-        if held.again is None or not held.running.done:
-            fact = "runs" if not held.running.done else "cannot be started from here"
-            hint = "Start programs with 'millstream serve' to stop and resume them from here."
-            raise PlanError(f"The job '{name}' {fact}.", hint=hint)
-        return self.add(held.job, held.again(), name, held.again)
+        with held.starting:
+            newest = self.held(name)
+            if newest is not held:
+                return newest  # somebody else has started it meanwhile
+            if held.again is None or not held.running.done:
+                fact = "runs" if not held.running.done else "cannot be started from here"
+                hint = "Start programs with 'millstream serve' to stop and resume them from here."
+                raise PlanError(f"The job '{name}' {fact}.", hint=hint)
+            return self.add(held.job, held.again(), name, held.again)
+
+    def offer_no_more(self) -> None:
+        """Start no job again from now on; one that is being started is waited for."""
+        for name, held in self.jobs.items():
+            with held.starting:
+                self.held(name).again = None
 
     def held(self, name: str) -> Held:
         """Return a job; raises UnknownName with the names there are."""
@@ -125,7 +143,7 @@ class Hub:
     def views(self) -> dict[str, tuple[str, LiveView]]:
         """Return all views, each with its job's name; one that two jobs have is ``job.view``."""
         found: dict[str, tuple[str, LiveView]] = {}
-        for job, held in self._jobs.items():
+        for job, held in self.jobs.items():
             for view in held.running.views:
                 name = view.name if view.name not in found else f"{job}.{view.name}"
                 found[name] = (job, view)
@@ -145,7 +163,7 @@ class Hub:
     def look(self) -> None:
         """Take a look at every job now; done once a second by the hub's own thread."""
         at_ms = self.clock_ms()
-        for held in list(self._jobs.values()):
+        for held in self.jobs.values():
             if held.ended_at_ms is not None:
                 continue
             look = held.look(at_ms)

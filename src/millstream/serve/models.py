@@ -65,6 +65,8 @@ class JobInfo(Said):
     last_failure: str | None
     can_be_told: bool
     """Whether pause, resume, stop and savepoint are possible now."""
+    can_be_started_again: bool = False
+    """It has ended, and ``resume`` starts it where its checkpoint left off."""
 
 
 class CheckpointInfo(Said):

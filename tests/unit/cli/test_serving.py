@@ -118,8 +118,9 @@ def test_a_served_job_is_stopped_and_goes_on(tmp_path: Path) -> None:
         until(lambda: counted() > 0)
         said("/jobs/ticks/stop", {})
         until(lambda: said("/jobs/ticks")["state"] == "stopped")
+        assert said("/jobs/ticks")["can_be_started_again"]
         before = counted()
-        said("/jobs/ticks/resume", {})
+        assert not said("/jobs/ticks/resume", {})["can_be_started_again"]
         until(lambda: counted() > before)
         process.send_signal(signal.SIGTERM)
         assert ended(process) == 143

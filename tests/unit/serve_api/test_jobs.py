@@ -19,6 +19,7 @@ def test_a_job_tells_how_it_stands(client: TestClient, held: Held) -> None:
     assert 0 < said["rows_in"] <= held.running.progress().rows_in
     assert said["state"] == "running"
     assert said["exactly_once"] is False, "the blackhole keeps no epochs"
+    assert (said["can_be_told"], said["can_be_started_again"]) == (True, False)
     assert said["checkpoint_dir"] == held.job.settings.checkpoint_dir
     assert until(lambda: client.get("/v1/jobs/shop").json()["rows_rejected"]) >= 1
     assert until(lambda: client.get("/v1/jobs/shop").json()["rows_in_per_s"] > 0)
