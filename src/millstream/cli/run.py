@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from millstream.cli.conductor import Conductor
 from millstream.cli.failure import Exit
@@ -31,8 +32,8 @@ def _run(
     file: Path, kind: str, checkpoint: str | None, pairs: list[str], conductor: Conductor
 ) -> Exit:
     options = {"pipeline.name": file.stem, **settings_of(pairs)}
-    kept = Path(".millstream", options["pipeline.name"], "dead-letters")
-    options.setdefault("pipeline.dead-letters.fallback-dir", str(kept))
+    kept = letters_folder(options["pipeline.name"])
+    options.setdefault("pipeline.dead-letters.fallback-dir", kept)
     if checkpoint is not None:
         options["execution.checkpointing.dir"] = checkpoint
     around = context.Surroundings(options=options, runner=conductor)
@@ -53,3 +54,8 @@ def _run(
         )
     sys.stdout.flush()
     return conductor.exit
+
+
+def letters_folder(pipeline: str) -> str:
+    """Return where rows that could not be used are kept if nothing else says it."""
+    return str(Path(".millstream", quote(pipeline, safe=""), "dead-letters"))

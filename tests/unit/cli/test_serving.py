@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from millstream.cli.serving import ADDRESS, wanted, with_address
+from millstream.cli.serve import serve_files
+from millstream.cli.serving import ADDRESS, Wanted, wanted, with_address
 from millstream.errors import OptionError
 
 LIMIT_S = 120.0
@@ -60,9 +61,25 @@ def test_wrong_options_are_told() -> None:
     assert found.address == "127.0.0.1:9000"
 
 
-def started(tmp_path: Path, command: str, text: str) -> tuple[subprocess.Popen[str], str]:
+def test_jobs_that_would_share_a_folder_are_refused(tmp_path: Path) -> None:
+    """Before one of them runs: each would take the other's checkpoints for its own."""
+    (tmp_path / "more").mkdir()
+    files = [tmp_path / "ticks.sql", tmp_path / "more" / "ticks.sql"]
+    for number, file in enumerate(files):
+        file.write_text(ENDLESS.replace("ticks", f"ticks{number}"))
+    asked = Wanted("127.0.0.1:0")
+    with pytest.raises(OptionError, match="'ticks0' and 'ticks1' keep their checkpoints in one"):
+        serve_files(files, str(tmp_path / "state"), [], asked, quiet=True)
+    with pytest.raises(OptionError, match="Two jobs are called 'ticks0'"):
+        serve_files([files[0], files[0]], None, [], asked, quiet=True)
+    assert not (tmp_path / "state").exists()
+
+
+def started(
+    tmp_path: Path, command: str, text: str, kind: str = ".sql"
+) -> tuple[subprocess.Popen[str], str]:
     """Start a command on a script; return it and the address it tells."""
-    file = tmp_path / "job.sql"
+    file = tmp_path / f"job{kind}"
     file.write_text(text)
     argv = [sys.executable, "-m", "millstream", command, str(file), "--ui", "127.0.0.1:0"]
     argv += ["--checkpoint", str(tmp_path / "state")]
@@ -124,6 +141,48 @@ def test_a_served_job_is_stopped_and_goes_on(tmp_path: Path) -> None:
         until(lambda: counted() > before)
         process.send_signal(signal.SIGTERM)
         assert ended(process) == 143
+    finally:
+        process.kill()
+        process.communicate()
+
+
+STUCK = """
+import time
+import millstream as ms
+
+@ms.udf
+def waits(n: int) -> int:
+    open("reached", "w").close()
+    time.sleep(600)
+    return n
+
+made = ms.read_datagen(schema={"n": "BIGINT"}, rows_per_second=100)
+made.select(n=waits(ms.col("n"))).view("counted")
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: int, code: int) -> None:
+    """A job that hangs in a step must not keep a server from being ended."""
+    process, url = started(tmp_path, "serve", STUCK, ".py")
+
+    def until(holds: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + LIMIT_S
+        while not holds():
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+
+    def state() -> str:
+        with urllib.request.urlopen(f"{url}/v1/jobs/job", timeout=LIMIT_S) as answer:
+            said: str = json.load(answer)["state"]
+            return said
+
+    try:
+        until((tmp_path / "reached").exists)
+        process.send_signal(number)
+        until(lambda: state() == "stopping")
+        process.send_signal(number)
+        assert ended(process) == code
     finally:
         process.kill()
         process.communicate()
