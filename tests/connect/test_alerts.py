@@ -309,7 +309,8 @@ def test_slack_takes_it(hook: Hook) -> None:
     channel_of(f"slack:http://127.0.0.1:{hook.port}/services/T/B/x").send(told((HOT,)))
     ((headers, body),) = hook.got
     assert headers["Idempotency-Key"] == "n1"
-    assert body["text"] == "[FIRING:1] hot: <a> & b"
+    assert body["text"] == "[FIRING:1] hot: &lt;a&gt; &amp; b"
+    assert body["blocks"][0]["text"]["text"] == "[FIRING:1] hot: <a> & b"
     (_, section) = body["blocks"]
     assert section["text"]["text"].startswith("🔴 *&lt;a&gt; &amp; b*\n*host* &lt;a&gt;")
     many = told(tuple(replace(HOT, state="resolved", number=n) for n in range(60)))

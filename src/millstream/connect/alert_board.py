@@ -9,13 +9,17 @@ out     :class:`Send` and :class:`Wait` for each channel; records of what is dec
 rules   a channel is told of changes in their order, those of one alert together. What is silenced
         or inhibited when its turn comes waits until it is not, and is dropped with its end if it
         ends before. The end of what was told is always told
+start   a record too: it says whom each alert is told to from there on. A channel that is new is
+        told of what fires; an alert that the program has no longer ends
+clock   may be set: a moment in the future that was noted as past is taken for now
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from millstream.connect.alert_values import (
@@ -34,6 +38,8 @@ from millstream.connect.alert_values import (
 )
 
 Record = dict[str, Any]
+Routes = dict[str, tuple[str, ...]]
+"""The channels of each alert."""
 SILENCES_KEPT = 200
 
 
@@ -70,18 +76,27 @@ class _Flight:
     began_at_ms: int
     keys: tuple[str, ...]
     tries: int = 0
-    next_at_ms: int = 0
+    failed_at_ms: int = 0
+    wait_ms: int = 0
 
 
 @dataclass(slots=True)
 class _Lane:
     """One channel."""
 
-    queue: deque[Change] = field(default_factory=deque)
+    queue: dict[str, Change] = field(default_factory=dict)
+    """By key, in order."""
     flight: _Flight | None = None
     told: dict[str, _Told] = field(default_factory=dict)
     dropped: int = 0
     failure: str | None = None
+
+    def knows(self, fingerprint: str) -> bool:
+        """Tell whether the channel was told that an alert fires, or is being told."""
+        if fingerprint in self.told:
+            return True
+        flying = () if self.flight is None else self.flight.notification.alerts
+        return any(a.fingerprint == fingerprint for a in flying)
 
 
 @dataclass(slots=True)
@@ -107,6 +122,7 @@ class Board:
         self.active: dict[str, Alerted] = {}
         self.resolved: deque[Alerted] = deque(maxlen=policy.history_max)
         self.silences: dict[str, Silence] = {}
+        self._routes: Routes = {rule.name: rule.channels for rule in self.rules.values()}
         self._numbers: dict[str, int] = {}
         self._lanes: dict[str, _Lane] = {}
         self._notes: dict[str, _Notes] = {}
@@ -130,13 +146,14 @@ class Board:
                 self._end(record)
             case "drop":
                 lane = self._lane(record["channel"])
-                gone = set(record["keys"])
-                lane.queue = deque(c for c in lane.queue if c.key not in gone)
+                for key in record["keys"]:
+                    lane.queue.pop(key, None)
             case "silence":
                 made = Silence(**record["silence"])
                 self.silences[made.id] = made
-                while len(self.silences) > SILENCES_KEPT:
-                    self.silences.pop(min(self.silences.values(), key=lambda s: s.ends_at_ms).id)
+                over = [s for s in self.silences.values() if s.ends_at_ms <= made.created_at_ms]
+                if over and len(self.silences) > SILENCES_KEPT:
+                    self.silences.pop(min(over, key=lambda s: s.ends_at_ms).id)
             case "unsilence":
                 was = self.silences.get(record["id"])
                 if was is not None and was.ends_at_ms > record["at_ms"]:
@@ -145,8 +162,17 @@ class Board:
             case "start":
                 self.incarnation = record["incarnation"]
                 self.origin = record["origin"]
+                self._reroute(record["routes"], record["at_ms"])
             case other:
                 raise AssertionError(f"no board knows the record '{other}'")
+
+    def start_record(self, incarnation: int, now_ms: int) -> Record:
+        """Return what notes a start of the program with these rules."""
+        routes = {rule.name: list(rule.channels) for rule in self.rules.values()}
+        return {
+            "do": "start", "incarnation": incarnation, "origin": self.origin, "at_ms": now_ms,
+            "routes": routes,
+        }  # fmt: skip
 
     def rows_record(
         self, sink: str, epoch: int | None, rows: Iterable[Transition], now_ms: int
@@ -159,32 +185,79 @@ class Board:
         if record["epoch"] is not None:
             self.epochs[record["sink"]] = record["epoch"]
         for row in record["rows"]:
-            self._take(Transition(**row), record["at_ms"])
+            self._take(Transition(**row), record["at_ms"], by_epoch=record["epoch"] is not None)
 
-    def _take(self, row: Transition, now_ms: int) -> None:
-        if row.number <= self._numbers.get(row.alert, 0):
-            return  # it comes again, after a restart of a pipeline that repeats rows
-        self._numbers[row.alert] = row.number
-        self._grave = None
-        known = self.active.get(row.fingerprint)
-        alert = Alerted.of(row) if known is None else known.moved(row)
-        if row.state in (PENDING, FIRING):
-            self.active[row.fingerprint] = alert
+    def _take(self, row: Transition, now_ms: int, *, by_epoch: bool) -> None:
+        last = self._numbers.get(row.alert, 0)
+        if by_epoch:
+            if row.number <= last:
+                # The step began anew, as its state was given up: what was active is unknown to it.
+                self._end_all({row.alert}, now_ms)
+            self._numbers[row.alert] = row.number
         else:
-            self.active.pop(row.fingerprint, None)
-        if row.state == RESOLVED:
+            if row.number <= last and self._came_before(row):
+                return  # a pipeline that repeats rows after a restart
+            self._numbers[row.alert] = max(last, row.number)
+        known = self.active.get(row.fingerprint)
+        if known is None and row.state == RESOLVED:
+            # It began before these records: they were removed, or a savepoint came without them.
+            for channel in self._routes.get(row.alert, ()):
+                told = self._lane(channel).told
+                told.setdefault(row.fingerprint, _Told(Alerted.of(row), now_ms))
+        self._move(Alerted.of(row) if known is None else known.moved(row), now_ms)
+
+    def _came_before(self, row: Transition) -> bool:
+        known = self.active.get(row.fingerprint)
+        if known is not None:
+            return row.number <= known.number
+        return row.state in (RESOLVED, GONE) or any(
+            row.fingerprint == ended.fingerprint and row.number <= ended.number
+            for ended in self.resolved
+        )
+
+    def _move(self, alert: Alerted, now_ms: int) -> None:
+        """Let an alert stand as it does now, and tell whom it concerns."""
+        self._grave = None
+        if alert.state in (PENDING, FIRING):
+            self.active[alert.fingerprint] = alert
+        else:
+            self.active.pop(alert.fingerprint, None)
+        if alert.state in (PENDING, GONE):
+            return
+        channels = list(self._routes.get(alert.alert, ()))
+        if alert.state == RESOLVED:
             self.resolved.append(alert)
             self._forget_notes()
-        if row.state in (PENDING, GONE):
-            return
-        rule = self.rules.get(row.alert)
-        for channel in () if rule is None else rule.channels:
+            know = [n for n, lane in self._lanes.items() if lane.knows(alert.fingerprint)]
+            channels += [name for name in know if name not in channels]
+        for channel in channels:
             self._queue(self._lane(channel), Change(alert, now_ms))
 
+    def _end_all(self, alerts: Iterable[str], now_ms: int) -> None:
+        """End what is active of some alerts, as no row will."""
+        for alert in [a for a in self.active.values() if a.alert in alerts]:
+            state = RESOLVED if alert.state == FIRING else GONE
+            ended_ms = now_ms if alert.state == FIRING else None
+            self._move(replace(alert, state=state, resolved_at_ms=ended_ms), now_ms)
+
+    def _reroute(self, routes: Mapping[str, Iterable[str]], now_ms: int) -> None:
+        """Go on with another program: its alerts, and whom it tells of each."""
+        before, self._routes = self._routes, {n: tuple(c) for n, c in routes.items()}
+        there = {channel for channels in self._routes.values() for channel in channels}
+        self._lanes = {name: lane for name, lane in self._lanes.items() if name in there}
+        self._end_all({a.alert for a in self.active.values()} - self._routes.keys(), now_ms)
+        for alert in self.active.values():
+            if alert.state == FIRING:
+                for channel in self._routes[alert.alert]:
+                    if channel not in before.get(alert.alert, ()):
+                        self._queue(self._lane(channel), Change(alert, now_ms))
+
     def _queue(self, lane: _Lane, change: Change) -> None:
-        lane.queue.append(change)
+        lane.queue[change.key] = change
         while len(lane.queue) > self.policy.queue_max:
-            lane.queue.popleft()
+            # Rather a beginning than the end of what was told.
+            begin = (k for k, c in lane.queue.items() if c.alert.state == FIRING)
+            del lane.queue[next(begin, None) or next(iter(lane.queue))]
             lane.dropped += 1
             lane.failure = f"{lane.dropped} changes were dropped: the channel is too far behind"
 
@@ -200,9 +273,8 @@ class Board:
         if record["repeats"]:
             alerts = tuple(Alerted(**alert) for alert in record["alerts"])
         else:
-            found = {c.key: c.alert for c in lane.queue}
-            alerts = tuple(found[key] for key in keys if key in found)
-            lane.queue = deque(c for c in lane.queue if c.key not in set(keys))
+            found = [lane.queue.pop(key, None) for key in keys]
+            alerts = tuple(change.alert for change in found if change is not None)
         made = Notification(
             id=record["id"],
             receiver=record["channel"],
@@ -228,7 +300,8 @@ class Board:
             known = lane.told.get(alert.fingerprint)
             if alert.state == RESOLVED:
                 lane.told.pop(alert.fingerprint, None)
-            elif is_told and known is not None and known.alert.number == alert.number:
+            elif known is not None and known.alert.key == alert.key:
+                # A repeat; one that was given up waits for its next turn like one that was told.
                 known.at_ms, known.times = record["at_ms"], known.times + 1
             elif is_told:
                 lane.told[alert.fingerprint] = _Told(alert, record["at_ms"])
@@ -242,31 +315,40 @@ class Board:
         lane = self._lane(channel)
         flight = lane.flight
         if flight is not None:
-            if flight.next_at_ms > now_ms:
-                return Wait(flight.next_at_ms)
+            if _is_to_come(flight.failed_at_ms, flight.wait_ms, now_ms):
+                return Wait(flight.failed_at_ms + flight.wait_ms)
             return Send(flight.notification, None)
-        ended = self._ended_unheard(lane, now_ms)
+        is_quiet = self._quiet(now_ms)
+        ended = _ended_unheard(lane, is_quiet)
         if ended:
             return Wait(now_ms, {"do": "drop", "channel": channel, "keys": ended})
-        ready = self._speakable(lane, now_ms)
+        ready = _speakable(lane, is_quiet)
         wait_ms = 0 if hurry else self.policy.group_wait_ms
-        due = next((c for c in ready if c.queued_at_ms + wait_ms <= now_ms), None)
-        if due is not None:
-            return self._send(channel, due.alert.alert, ready, now_ms)
-        repeat = self._repeat(channel, lane, now_ms)
+        first = next(ready, None)
+        if first is not None and not _is_to_come(first.queued_at_ms, wait_ms, now_ms):
+            return self._send(channel, first, ready, now_ms)
+        repeat = self._repeat(channel, lane, is_quiet, now_ms)
         if isinstance(repeat, Send):
             return repeat
-        moments = [c.queued_at_ms + wait_ms for c in ready]
+        moments = [] if first is None else [first.queued_at_ms + wait_ms]
         moments += [] if repeat is None else [repeat]
         moments += self._quiet_until(lane, now_ms)
         return Wait(min(moments, default=None))
 
     def failed(
-        self, channel: str, reason: str, now_ms: int, *, forever: bool, chance: float
+        self,
+        channel: str,
+        reason: str,
+        now_ms: int,
+        *,
+        forever: bool,
+        chance: float,
+        wait_ms: int = 0,
     ) -> Record | None:
         """Note a try that failed; returns the record that gives it up, None = it is tried again.
 
-        ``chance``: a number below 1 that spreads the tries of many.
+        ``chance``: a number below 1 that spreads the tries of many; ``wait_ms``: the receiver asks
+        not to be tried before.
         """
         lane = self._lane(channel)
         flight = lane.flight
@@ -277,10 +359,14 @@ class Board:
         flight.tries += 1
         policy = self.policy
         refused = forever and flight.tries >= policy.refused_tries
-        if refused or now_ms - flight.began_at_ms >= policy.keep_trying_ms:
+        # A machine that was off for a day, or whose clock was set, gets a few tries all the same.
+        tried = flight.tries >= policy.tries_min
+        if refused or (tried and now_ms - flight.began_at_ms >= policy.keep_trying_ms):
             return self.sent_record(channel, flight.notification.id, now_ms, failure=reason)
-        wait_ms = min(policy.retry_first_ms * 2 ** min(flight.tries - 1, 30), policy.retry_max_ms)
-        flight.next_at_ms = now_ms + int(wait_ms * (0.5 + chance / 2))
+        own_ms = min(policy.retry_first_ms * 2 ** min(flight.tries - 1, 30), policy.retry_max_ms)
+        asked_ms = min(wait_ms, policy.asked_wait_max_ms)
+        flight.failed_at_ms = now_ms
+        flight.wait_ms = max(asked_ms, int(own_ms * (0.5 + chance / 2)))
         return None
 
     @staticmethod
@@ -327,11 +413,11 @@ class Board:
 
     def is_held_back(self, channel: str, now_ms: int) -> bool:
         """Tell whether all that a channel has not been told is kept back on purpose."""
-        lane = self._lane(channel)
+        lane, is_quiet = self._lane(channel), self._quiet(now_ms)
         return (
             lane.flight is None
-            and not self._ended_unheard(lane, now_ms)
-            and not self._speakable(lane, now_ms)
+            and not _ended_unheard(lane, is_quiet)
+            and next(_speakable(lane, is_quiet), None) is None
         )
 
     def dropped(self) -> int:
@@ -356,41 +442,20 @@ class Board:
         for lane in self._lanes.values():
             lane.told.clear()
 
-    def _speakable(self, lane: _Lane, now_ms: int) -> list[Change]:
-        """Return what may be told, in order: a change waits for the one before it of its alert."""
-        found: list[Change] = []
-        waits: set[str] = set()
-        for change in lane.queue:
-            alert = change.alert
-            if alert.fingerprint in waits:
-                continue
-            waits.add(alert.fingerprint)
-            quiet = alert.state == FIRING and self._is_quiet(alert, now_ms)
-            if not quiet:
-                found.append(change)
-        return found
+    def _quiet(self, now_ms: int) -> Callable[[Alerted], bool]:
+        """Return what tells whether an alert is silenced or inhibited now."""
+        silences = [s for s in self.silences.values() if now_ms < s.ends_at_ms]
 
-    def _is_quiet(self, alert: Alerted, now_ms: int) -> bool:
-        return self.is_silenced(alert, now_ms) or self.is_inhibited(alert)
+        def is_quiet(alert: Alerted) -> bool:
+            labels = alert.all_labels
+            return any(s.matches(labels) for s in silences) or self.is_inhibited(alert)
 
-    def _ended_unheard(self, lane: _Lane, now_ms: int) -> list[str]:
-        """Return changes that began and ended in silence, and ends of what was never told."""
-        keys: list[str] = []
-        began: dict[str, Change] = {}
-        for change in lane.queue:
-            alert = change.alert
-            if alert.state == FIRING:
-                began[alert.fingerprint] = change
-                continue
-            start = began.pop(alert.fingerprint, None)
-            if start is not None and self._is_quiet(start.alert, now_ms):
-                keys += [start.key, change.key]
-            elif start is None and alert.fingerprint not in lane.told:
-                keys.append(change.key)
-        return keys
+        return is_quiet
 
-    def _send(self, channel: str, alert: str, ready: list[Change], now_ms: int) -> Send:
-        chosen = [c for c in ready if c.alert.alert == alert][: self.policy.group_size_max]
+    def _send(self, channel: str, first: Change, others: Iterator[Change], now_ms: int) -> Send:
+        alert = first.alert.alert
+        alike = (c for c in others if c.alert.alert == alert)
+        chosen = [first, *islice(alike, self.policy.group_size_max - 1)]
         keys = [c.key for c in chosen]
         record: Record = {
             "do": "send", "channel": channel, "alert": alert, "at_ms": now_ms, "keys": keys,
@@ -398,24 +463,26 @@ class Board:
         }  # fmt: skip
         return Send(self._notification(channel, record, tuple(c.alert for c in chosen)), record)
 
-    def _repeat(self, channel: str, lane: _Lane, now_ms: int) -> Send | int | None:
+    def _repeat(
+        self, channel: str, lane: _Lane, is_quiet: Callable[[Alerted], bool], now_ms: int
+    ) -> Send | int | None:
         """Return what is to be told again, or when something will be."""
         soonest: int | None = None
         due: dict[str, list[_Told]] = {}
         for told in lane.told.values():
             rule = self.rules.get(told.alert.alert)
-            if rule is None or rule.repeat_ms is None or self._is_quiet(told.alert, now_ms):
+            if rule is None or rule.repeat_ms is None or channel not in rule.channels:
                 continue
             now = self.active.get(told.alert.fingerprint)
-            if now is None or now.number != told.alert.number:
+            if now is None or now.key != told.alert.key or is_quiet(told.alert):
                 continue
-            at_ms = told.at_ms + rule.repeat_ms
-            if at_ms <= now_ms:
+            if not _is_to_come(told.at_ms, rule.repeat_ms, now_ms):
                 due.setdefault(rule.name, []).append(told)
+            at_ms = told.at_ms + rule.repeat_ms
             soonest = at_ms if soonest is None else min(soonest, at_ms)
         for alert, several in due.items():
             chosen = several[: self.policy.group_size_max]
-            keys = [f"{t.alert.fingerprint}:{t.alert.number}:{t.times}" for t in chosen]
+            keys = [f"{t.alert.key}:{t.times}" for t in chosen]
             record: Record = {
                 "do": "send", "channel": channel, "alert": alert, "at_ms": now_ms, "keys": keys,
                 "repeats": True, "id": notification_id(self.origin, keys, chosen[0].times),
@@ -452,18 +519,18 @@ class Board:
         """Return the state, for a restart."""
         lanes = {
             name: {
-                "queue": [[asdict(c.alert), c.queued_at_ms] for c in lane.queue],
+                "queue": [[asdict(c.alert), c.queued_at_ms] for c in lane.queue.values()],
                 "told": [[asdict(t.alert), t.at_ms, t.times] for t in lane.told.values()],
                 "dropped": lane.dropped,
                 "flight": None if lane.flight is None else _flight_json(lane.flight),
             }
             for name, lane in self._lanes.items()
-            if any(name in rule.channels for rule in self.rules.values())
         }
         return {
             "origin": self.origin,
             "epochs": self.epochs,
             "incarnation": self.incarnation,
+            "routes": self._routes,
             "numbers": self._numbers,
             "active": [asdict(a) for a in self.active.values()],
             "resolved": [asdict(a) for a in self.resolved],
@@ -477,6 +544,7 @@ class Board:
         self.origin = said["origin"]
         self.epochs = dict(said["epochs"])
         self.incarnation = said["incarnation"]
+        self._routes = {name: tuple(channels) for name, channels in said["routes"].items()}
         self._numbers = dict(said["numbers"])
         self.active = {a["fingerprint"]: Alerted(**a) for a in said["active"]}
         self._grave = None
@@ -487,7 +555,8 @@ class Board:
         self._lanes = {}
         for name, lane in said["lanes"].items():
             made = self._lane(name)
-            made.queue.extend(Change(Alerted(**a), at_ms) for a, at_ms in lane["queue"])
+            changes = (Change(Alerted(**a), at_ms) for a, at_ms in lane["queue"])
+            made.queue = {change.key: change for change in changes}
             made.told = {
                 a["fingerprint"]: _Told(Alerted(**a), at_ms, times)
                 for a, at_ms, times in lane["told"]
@@ -500,6 +569,40 @@ class Board:
         given = dict(said["notification"])
         given["alerts"] = tuple(Alerted(**a) for a in given["alerts"])
         return _Flight(Notification(**given), said["began_at_ms"], tuple(said["keys"]))
+
+
+def _is_to_come(from_ms: int, wait_ms: int, now_ms: int) -> bool:
+    """Tell whether a wait is not over; one that seems to begin later: the clock was set back."""
+    return 0 <= now_ms - from_ms < wait_ms
+
+
+def _speakable(lane: _Lane, is_quiet: Callable[[Alerted], bool]) -> Iterator[Change]:
+    """Yield what may be told, in order: a change waits for the one before it of its alert."""
+    waits: set[str] = set()
+    for change in lane.queue.values():
+        alert = change.alert
+        if alert.fingerprint in waits:
+            continue
+        waits.add(alert.fingerprint)
+        if alert.state != FIRING or not is_quiet(alert):
+            yield change
+
+
+def _ended_unheard(lane: _Lane, is_quiet: Callable[[Alerted], bool]) -> list[str]:
+    """Return changes that began and ended in silence, and ends of what was never told."""
+    keys: list[str] = []
+    began: dict[str, Change] = {}
+    for change in lane.queue.values():
+        alert = change.alert
+        if alert.state == FIRING:
+            began[alert.fingerprint] = change
+            continue
+        start = began.pop(alert.fingerprint, None)
+        if start is not None and is_quiet(start.alert):
+            keys += [start.key, change.key]
+        elif start is None and alert.fingerprint not in lane.told:
+            keys.append(change.key)
+    return keys
 
 
 def incident(alert: Alerted) -> str:

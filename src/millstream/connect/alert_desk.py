@@ -6,7 +6,8 @@ out     notifications, each channel from a thread of its own, so that a slow one
 once    what is to be sent is durable before it is sent, with the id it is sent under; that it was
         sent is durable right behind. A crash between the receiver's answer and that record sends
         it once more, under the same id; nothing else is ever sent twice
-bad     a channel that fails is tried again and told in ``failure``; it never stops the pipeline
+bad     a channel that fails is tried again and told in ``failure``; it never stops the pipeline.
+        While the store fails nothing new is sent, and what was sent is not sent again
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from millstream.connect.alert_board import Board, Record, Send
+from millstream.connect.alert_board import SILENCES_KEPT, Board, Record, Send
 from millstream.connect.alert_channels import Channel, ChannelError
 from millstream.connect.alert_outbox import MemoryOutbox, Outbox
 from millstream.connect.alert_values import Policy, Rule, Silence, Transition
 from millstream.connect.epochs import fenced
-from millstream.errors import Retry
+from millstream.errors import Domain, JobError, Retry
+from millstream.events import carried
 from millstream.ports.store import StoreError
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ END_S = 5.0
 TRY_STORE_AGAIN_S = 1.0
 LOOK_AGAIN_S = 30.0
 """A machine's clock may be set: nobody sleeps for longer than that."""
+CLAIMS_MAX = 10
+"""So often a start reads the record anew, as the one before it still writes there."""
 
 
 def clock_ms() -> int:
@@ -71,6 +75,8 @@ class AlertDesk:
         self._users = 0
         self._over = self._closed = True
         self._hurry = False
+        self._era = 0
+        """Counts the starts: a thread that hung through the end of one is not another's."""
         self._threads: list[threading.Thread] = []
         self._chance = random.Random()  # noqa: S311 (it only spreads the tries of many)
         self._book: AlertBook | None = None
@@ -95,17 +101,10 @@ class AlertDesk:
         """Take a sink in; returns the last epoch that was noted for it."""
         with self.lock:
             if not self._users:
-                self._start(incarnation)
+                self._start(sink, pipeline, incarnation)
+            elif incarnation < self.board.incarnation:
+                raise fenced(pipeline, sink, incarnation, self.board.incarnation)
             self._users += 1
-            if incarnation < self.board.incarnation:
-                newer = self.board.incarnation
-                self._users -= 1
-                self._over = self._over or not self._users
-                self._changed.notify_all()
-                raise fenced(pipeline, sink, incarnation, newer)
-            if incarnation > self.board.incarnation:
-                start = {"do": "start", "incarnation": incarnation, "origin": self.board.origin}
-                self.keep(start)
             if not incarnation:
                 return None
             # Epochs without a row of ours are not noted. One is written when the one before it is
@@ -135,8 +134,9 @@ class AlertDesk:
             self._over = True
             self._changed.notify_all()
             threads, self._threads = self._threads, []
+        deadline_s = time.monotonic() + END_S
         for thread in threads:
-            thread.join(END_S)
+            thread.join(max(0.0, deadline_s - time.monotonic()))
         with self.lock:
             if self._closed or self._users:
                 return
@@ -149,6 +149,12 @@ class AlertDesk:
         """Keep alerts with these labels quiet for some time."""
         with self.lock:
             now_ms = self.clock()
+            holding = sum(now_ms < s.ends_at_ms for s in self.board.silences.values())
+            if holding >= SILENCES_KEPT:
+                raise JobError(
+                    f"{holding} silences are in force, and no more are kept.",
+                    hint="End some of them, or silence by a label that alerts have in common.",
+                )
             made = Silence(
                 id=uuid.uuid4().hex[:12],
                 labels=dict(labels),
@@ -179,19 +185,21 @@ class AlertDesk:
         for record in records:
             self.board.apply(record)
         if not self._closed and self._outbox.is_long:
-            self._outbox.compact(self.board.to_json())
+            try:
+                self._outbox.compact(self.board.to_json())
+            except StoreError as error:  # the records are safe; the next ones try again
+                LOG.warning("The record of alerts stays long: %s", error.fact)
         self._changed.notify_all()
 
-    def _start(self, incarnation: int) -> None:
+    def _start(self, sink: str, pipeline: str, incarnation: int) -> None:
         """Take the records of earlier starts in, and begin to tell."""
         if incarnation:
             self._outbox = self._make_outbox()
-            self.board = self.board.fresh()
-            base, records = self._outbox.load()
-            if base is not None:
-                self.board.load(base)
-            for record in records:
-                self.board.apply(record)
+            try:
+                self._claim(sink, pipeline, incarnation)
+            except BaseException:
+                self._outbox.close()
+                raise
         else:
             if not self._forgets_quietly:
                 LOG.warning(
@@ -200,36 +208,68 @@ class AlertDesk:
                 )
             self.board.forget_rows()
         self._over = self._hurry = self._closed = False
+        self._era += 1
+        tell = carried(self._tell)
         self._threads = [
             threading.Thread(
-                target=self._tell, args=(name, channel), name=f"alerts {name}", daemon=True
+                target=tell, args=(name, channel, self._era), name=f"alerts {name}", daemon=True
             )
             for name, channel in self.channels.items()
         ]
         for thread in self._threads:
             thread.start()
 
+    def _claim(self, sink: str, pipeline: str, incarnation: int) -> None:
+        """Read the records and note this start behind them, which shuts older ones out."""
+        for tries_left in reversed(range(CLAIMS_MAX)):
+            board = self.board.fresh()
+            base, records = self._outbox.load()
+            if base is not None:
+                board.load(base)
+            for record in records:
+                board.apply(record)
+            if incarnation < board.incarnation:
+                raise fenced(pipeline, sink, incarnation, board.incarnation)
+            start = board.start_record(incarnation, self.clock())
+            try:
+                self._outbox.append([start])
+            except StoreError as error:
+                if error.domain is not Domain.FENCED or not tries_left:
+                    raise
+                continue  # the start before this one has just written: it is to be read first
+            board.apply(start)
+            self.board = board
+            return
+
     # ------------------------------------------------------------------ telling
 
-    def _tell(self, name: str, channel: Channel) -> None:
+    def _tell(self, name: str, channel: Channel, era: int) -> None:
         """Tell one channel what there is, until the end; runs in a thread of its own."""
         while True:
             try:
-                send = self._next(name)
+                send = self._next(name, era)
                 if send is None:
                     return
-                self._send(name, channel, send)
+                self._send(name, channel, send, era)
             except StoreError as error:
-                LOG.warning("alerts for %s wait: %s", name, error.fact)
-                with self.lock:
-                    self._changed.wait_for(lambda: self._over, TRY_STORE_AGAIN_S)
-                    if self._over:
-                        return
+                if not self._waited(name, error, era):
+                    return
 
-    def _next(self, name: str) -> Send | None:
+    def _waited(self, name: str, error: StoreError, era: int) -> bool:
+        """Wait for the store to come back; False: it is over, or another start tells now."""
+        LOG.warning("alerts for %s wait: %s", name, error.fact)
+        if error.domain is Domain.FENCED:
+            return False
+        with self.lock:
+            return not self._changed.wait_for(lambda: self._is_over(era), TRY_STORE_AGAIN_S)
+
+    def _is_over(self, era: int) -> bool:
+        return self._over or era != self._era
+
+    def _next(self, name: str, era: int) -> Send | None:
         """Wait for what is to be told; None = it is over. What is returned is durable."""
         with self.lock:
-            while not self._over:
+            while not self._is_over(era):
                 found = self.board.next(name, self.clock(), hurry=self._hurry)
                 if found.record is not None:
                     self.keep(found.record)
@@ -243,25 +283,45 @@ class AlertDesk:
                 self._changed.wait(wait_s)
         return None
 
-    def _send(self, name: str, channel: Channel, send: Send) -> None:
+    def _send(self, name: str, channel: Channel, send: Send, era: int) -> None:
         notification = send.notification
+        failure: ChannelError | None = None
         try:
             channel.send(notification)
         except ChannelError as error:
-            reason, forever = f"{name}: {error}", error.retry is Retry.NEVER
-            LOG.warning("An alert could not be delivered: %s", reason)
-            self._failed(name, reason, forever=forever)
+            LOG.warning("An alert could not be delivered: %s: %s", name, error)
+            failure = error
         except Exception as error:
             LOG.exception("The channel '%s' failed.", name)
-            self._failed(name, f"{name}: {type(error).__name__}", forever=True)
+            failure = ChannelError(type(error).__name__, Retry.NEVER)
+        if failure is None:
+            self._sent(name, notification.id, era)
         else:
-            with self.lock:
-                self.keep(self.board.sent_record(name, notification.id, self.clock()))
+            self._failed(name, failure, era)
 
-    def _failed(self, name: str, reason: str, *, forever: bool) -> None:
+    def _sent(self, name: str, notification: str, era: int) -> None:
+        """Note that it is told, however long the store takes: it must not be sent again."""
+        while True:
+            try:
+                with self.lock:
+                    self.keep(self.board.sent_record(name, notification, self.clock()))
+                return
+            except StoreError as error:
+                if error.domain is Domain.FENCED or not self._waited(name, error, era):
+                    raise
+
+    def _failed(self, name: str, failure: ChannelError, era: int) -> None:
         with self.lock:
-            chance = self._chance.random()
-            gave_up = self.board.failed(name, reason, self.clock(), forever=forever, chance=chance)
+            if era != self._era:
+                return  # another thread tries it by now
+            gave_up = self.board.failed(
+                name,
+                f"{name}: {failure}",
+                self.clock(),
+                forever=failure.retry is Retry.NEVER,
+                chance=self._chance.random(),
+                wait_ms=int(failure.wait_s * 1000),
+            )
             if gave_up is not None:
                 self.keep(gave_up)
             self._changed.notify_all()

@@ -20,6 +20,9 @@ NOT_YET = "0001-01-01T00:00:00Z"
 SLACK_ALERTS_MAX = 40
 """A message of Slack has 50 blocks at most."""
 SLACK_CHARS_MAX = 2_900
+LINE_CHARS_MAX = 250
+VALUE_CHARS_MAX = 1_000
+"""Longer values are cut in what people read; the webhook's JSON has them whole."""
 _SIGNS = {"critical": "🔴", "warning": "🟠", "info": "🔵"}
 
 
@@ -49,13 +52,20 @@ def slack_json(notification: Notification) -> dict[str, Any]:
     for alert in notification.alerts[:SLACK_ALERTS_MAX]:
         sign = _SIGNS[alert.severity] if alert.state == FIRING else "🟢"
         facts = " · ".join(f"*{_mrkdwn(k)}* {_mrkdwn(v)}" for k, v in _facts(alert).items())
-        text = f"{sign} *{_mrkdwn(alert.summary)}*\n{facts}"[:SLACK_CHARS_MAX]
+        text = f"{sign} *{_mrkdwn(one_line(alert.summary))}*\n{facts}"[:SLACK_CHARS_MAX]
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": text}})
     more = len(notification.alerts) - SLACK_ALERTS_MAX
     if more > 0:
         note = {"type": "mrkdwn", "text": f"and {more} more"}
         blocks.append({"type": "context", "elements": [note]})
-    return {"text": head, "blocks": blocks}
+    # Unlike a header of blocks the text is markup: <!channel> in a value would call everybody.
+    return {"text": _mrkdwn(head), "blocks": blocks}
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line of bounded length."""
+    shown = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return shown if len(shown) <= LINE_CHARS_MAX else f"{shown[: LINE_CHARS_MAX - 1]}…"
 
 
 def subject(notification: Notification) -> str:
@@ -68,14 +78,14 @@ def subject(notification: Notification) -> str:
     first = notification.alerts[0]
     said = first.summary if len(notification.alerts) == 1 else ""
     tail = f": {said}" if said and said != notification.alert else ""
-    return " ".join(f"[{' '.join(parts)}]{again} {notification.alert}{tail}".split())
+    return one_line(f"[{' '.join(parts)}]{again} {notification.alert}{tail}")
 
 
 def plain_text(notification: Notification) -> str:
     """Return the text of a mail."""
     lines: list[str] = []
     for alert in notification.alerts:
-        lines.append(f"{alert.state.upper()} ({alert.severity}): {alert.summary}")
+        lines.append(_title(alert))
         lines += [f"    {name}: {value}" for name, value in _facts(alert).items()]
         lines.append("")
     if notification.job is not None:
@@ -91,8 +101,7 @@ def html_text(notification: Notification) -> str:
             f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
             for name, value in _facts(alert).items()
         )
-        title = f"{alert.state.upper()} ({alert.severity}): {alert.summary}"
-        parts.append(f"<h3>{escape(title)}</h3><table>{rows}</table>")
+        parts.append(f"<h3>{escape(_title(alert))}</h3><table>{rows}</table>")
     job = "" if notification.job is None else f"<p>job: {escape(notification.job)}</p>"
     return f"<html><body>{''.join(parts)}{job}</body></html>"
 
@@ -110,7 +119,7 @@ def instant(at_ms: int) -> str:
 def _alert_json(alert: Alerted, notification: Notification) -> dict[str, Any]:
     labels = {**alert.labels, "alertname": alert.alert, "severity": alert.severity}
     if notification.job is not None:
-        labels["job"] = notification.job
+        labels.setdefault("job", notification.job)  # a key of this name tells alerts apart
     details = {name: _shown(value) for name, value in alert.details.items()}
     began_ms = alert.since_ms if alert.fired_at_ms is None else alert.fired_at_ms
     ended_ms = alert.resolved_at_ms
@@ -125,9 +134,16 @@ def _alert_json(alert: Alerted, notification: Notification) -> dict[str, Any]:
     }
 
 
+def _title(alert: Alerted) -> str:
+    return f"{alert.state.upper()} ({alert.severity}): {one_line(alert.summary)}"
+
+
 def _facts(alert: Alerted) -> dict[str, str]:
     found = dict(alert.labels)
     found |= {name: _shown(value) for name, value in alert.details.items()}
+    for name, value in found.items():
+        if len(value) > VALUE_CHARS_MAX:
+            found[name] = f"{value[: VALUE_CHARS_MAX - 1]}…"
     found["since"] = instant(alert.since_ms)
     if alert.resolved_at_ms is not None:
         found["resolved"] = instant(alert.resolved_at_ms)

@@ -86,7 +86,7 @@ class StoreOutbox(Outbox):
         self._last = 0
         if bases:
             self._last = _number(bases[-1])
-            base = json.loads(self._read(bases[-1]))
+            base = self._whole(bases[-1])
         records: list[Record] = []
         for name in self._store.names(LOG):
             number = _number(name)
@@ -114,7 +114,7 @@ class StoreOutbox(Outbox):
 
     @property
     def is_long(self) -> bool:
-        return self._last - self._first >= COMPACT_AFTER
+        return self._last - self._first + 1 >= COMPACT_AFTER
 
     def compact(self, base: dict[str, Any]) -> None:
         name = f"{BASE}{self._last:012d}"
@@ -130,15 +130,21 @@ class StoreOutbox(Outbox):
     def close(self) -> None:
         self._store.close()
 
-    def _lines(self, name: str) -> Iterator[Record]:
-        for line in self._read(name).splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                raise self._damaged(name) from None
+    def _whole(self, name: str) -> dict[str, Any]:
+        return self._parsed(self._store.get(name), name)
 
-    def _read(self, name: str) -> bytes:
-        return self._store.get(name)
+    def _lines(self, name: str) -> Iterator[Record]:
+        for line in self._store.get(name).splitlines():
+            yield self._parsed(line, name)
+
+    def _parsed(self, text: bytes, name: str) -> dict[str, Any]:
+        try:
+            said = json.loads(text)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            raise self._damaged(name)
+        return said
 
     def _damaged(self, what: str) -> CheckpointError:
         return CheckpointError(

@@ -52,6 +52,11 @@ class Alerted:
     resolved_at_ms: int | None = None
 
     @property
+    def key(self) -> str:
+        """What this state of the alert is known by; numbers begin anew where state is lost."""
+        return f"{self.fingerprint}:{self.since_ms}:{self.number}:{self.state}"
+
+    @property
     def all_labels(self) -> dict[str, str]:
         """The labels by which it can be silenced: those of the key, its name and severity."""
         return {**self.labels, "alert": self.alert, "severity": self.severity}
@@ -132,8 +137,9 @@ class Policy:
     group_size_max   alerts of one notification
     queue_max        changes that wait for a channel; beyond it the oldest are dropped and counted
     retry_first_ms   the first wait after a failure; each further one is twice as long
-    keep_trying_ms   after so long a notification is given up; ``refused_tries``: or after so many
-                     tries where the receiver says that it will never take it
+    keep_trying_ms   after so long, and ``tries_min``, a notification is given up
+    refused_tries    or after so many tries where the receiver says that it will never take it
+    asked_wait_max_ms  a receiver that asks to be left alone is, for so long at the most
     history_max      resolved alerts that are remembered
     """
 
@@ -143,7 +149,9 @@ class Policy:
     retry_first_ms: int = 1_000
     retry_max_ms: int = 300_000
     keep_trying_ms: int = DAY_MS
+    tries_min: int = 10
     refused_tries: int = 3
+    asked_wait_max_ms: int = 3_600_000
     history_max: int = 1_000
     inhibitions: tuple[Inhibition, ...] = (
         Inhibition(),
@@ -163,10 +171,11 @@ class Silence:
 
     def holds(self, alert: Alerted, now_ms: int) -> bool:
         """Tell whether it keeps an alert quiet now."""
-        if now_ms >= self.ends_at_ms:
-            return False
-        labels = alert.all_labels
-        return all(labels.get(name) == value for name, value in self.labels.items())
+        return now_ms < self.ends_at_ms and self.matches(alert.all_labels)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether all its labels are among these."""
+        return self.labels.items() <= labels.items()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +188,7 @@ class Change:
     @property
     def key(self) -> str:
         """What it is known by."""
-        return f"{self.alert.fingerprint}:{self.alert.number}:{self.alert.state}"
+        return self.alert.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.connect.alert_board import Board, Record, Send, Wait
+from millstream.connect.alert_board import SILENCES_KEPT, Board, Record, Send, Wait
 from millstream.connect.alert_values import (
     FIRING,
     GONE,
@@ -39,13 +40,21 @@ class Desk:
         self.now_ms = 0
         self.got: list[tuple[str, str, list[tuple[str, str]]]] = []
         """(id, status, [(host, state)]) of all that the receiver was given."""
+        self.keep(self.board.start_record(1, 0))
 
     def keep(self, record: Record) -> None:
         record = json.loads(json.dumps(record))
         self.records.append(record)
         self.board.apply(record)
 
-    def change(self, host: str, state: str, alert: str = "hot", severity: str = "warning") -> None:
+    def change(
+        self,
+        host: str,
+        state: str,
+        alert: str = "hot",
+        severity: str = "warning",
+        epoch: int | None = None,
+    ) -> None:
         self.numbers[alert] += 1
         labels = {"host": host} if host else {}
         row = Transition(
@@ -53,7 +62,7 @@ class Desk:
             severity=severity, summary=f"{host} {state}", since_ms=self.now_ms,
             at_ms=self.now_ms, number=self.numbers[alert], details={"t": 10},
         )  # fmt: skip
-        self.keep(self.board.rows_record("sink", None, [row], self.now_ms))
+        self.keep(self.board.rows_record("sink", epoch, [row], self.now_ms))
 
     def tell(self, *, fails: bool = False, crash: bool = False) -> Send | Wait:
         """Take one step; ``crash``: after the answer, before it is noted."""
@@ -85,15 +94,17 @@ class Desk:
         self.now_ms = now_ms
         return self
 
-    def restart(self, *, base: bool = False) -> None:
-        board = Board("another", self.rules, self.policy, job="j")
-        start: Record = {"do": "start", "incarnation": 1, "origin": "origin"}
+    def restart(self, *rules: Rule, base: bool = False) -> None:
+        """Start again, with other ``rules``; ``base``: after the records were put together."""
+        self.rules = rules or self.rules
+        board = Board(self.board.origin, self.rules, self.policy, job="j")
         if base:
             board.load(json.loads(json.dumps(self.board.to_json())))
         else:
-            for record in [start, *self.records]:
+            for record in self.records:
                 board.apply(record)
         self.board = board
+        self.keep(board.start_record(board.incarnation + 1, self.now_ms))
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -161,10 +172,11 @@ def test_a_failing_channel_is_tried_again_with_the_same_id() -> None:
 
 def test_a_notification_is_given_up_at_last() -> None:
     """A receiver that is gone for ever must not hold up what comes behind."""
-    desk = Desk(policy=Policy(group_wait_ms=0, keep_trying_ms=10_000))
+    desk = Desk(policy=Policy(group_wait_ms=0, keep_trying_ms=10_000, tries_min=3))
     desk.change("a", FIRING)
-    desk.tell(fails=True)
-    desk.at(10_000).tell(fails=True)
+    for now_ms in (0, 10_000, 20_000):  # a machine that was off meanwhile tries again first
+        assert desk.board.dropped() == 0
+        desk.at(now_ms).tell(fails=True)
     assert desk.board.dropped() == 1
     desk.change("b", FIRING)
     desk.tell_all()
@@ -282,6 +294,157 @@ def test_rows_that_come_again_are_known() -> None:
     for record in list(desk.records):
         desk.board.apply(record)
     assert desk.board.waiting(CHANNEL) == 1
+
+
+def test_a_refused_repeat_waits_for_its_turn() -> None:
+    """A receiver that says 'never' must not be asked every second for as long as it fires."""
+    desk = Desk(Rule(name="hot", condition="", channels=(CHANNEL,), repeat_ms=60_000))
+    desk.change("a", FIRING)
+    desk.at(1_000).tell_all()
+    desk.at(61_000)
+    tries = 0
+    while isinstance(found := desk.board.next(CHANNEL, desk.now_ms), Send):
+        if found.record is not None:
+            desk.keep(found.record)
+        tries += 1
+        gave_up = desk.board.failed(CHANNEL, "gone", desk.now_ms, forever=True, chance=0)
+        if gave_up is not None:
+            desk.keep(gave_up)
+        desk.at(desk.now_ms + 2_000)
+    assert tries == 3
+    assert found.until_ms is not None
+    assert found.until_ms > desk.now_ms + 50_000
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_a_channel_that_is_new_is_told_of_what_fires(base: bool) -> None:
+    """Who mends an address hears of what burns, and not of what was over long ago."""
+    desk = Desk()
+    for host in "ab":
+        desk.change(host, FIRING)
+    desk.change("a", RESOLVED)
+    desk.at(1_000).tell_all()
+    desk.restart(Rule(name="hot", condition="", channels=(CHANNEL, "new")), base=base)
+    desk.tell_all()
+    found = desk.board.next("new", 2_000)
+    assert isinstance(found, Send)
+    assert [(a.labels["host"], a.state) for a in found.notification.alerts] == [("b", FIRING)]
+    assert len(desk.got) == 2  # the channel that knows hears nothing again
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_an_alert_that_was_taken_out_of_the_program_ends(base: bool) -> None:
+    """Nothing will ever end it, so that it would burn and keep others quiet for ever."""
+    other = Rule(name="x", condition="", channels=(CHANNEL,))
+    desk = Desk(Rule(name="hot", condition="", channels=(CHANNEL,)), other)
+    desk.change("a", FIRING, severity="critical")
+    desk.change("b", PENDING)
+    desk.at(1_000).tell_all()
+    desk.restart(other, base=base)
+    desk.change("a", FIRING, "x")
+    desk.at(3_000).tell_all()
+    assert desk.told == [("a", FIRING), ("a", RESOLVED), ("a", FIRING)]
+    assert list(desk.board.active) == ["x/a"]
+
+
+def test_a_channel_hears_the_end_of_what_it_was_told() -> None:
+    """Also where the alert is told to others by now."""
+    desk = Desk()
+    desk.change("a", FIRING)
+    desk.at(1_000).tell_all()
+    elsewhere = Rule(name="hot", condition="", channels=("pager",), repeat_ms=1_000)
+    desk.restart(elsewhere, Rule(name="x", condition="", channels=(CHANNEL,)))
+    desk.at(9_000).tell_all()
+    desk.change("a", RESOLVED)
+    desk.at(20_000).tell_all()
+    assert desk.told == [("a", FIRING), ("a", RESOLVED)]
+
+
+def test_a_step_that_begins_anew_is_believed() -> None:
+    """With its state given up an alert counts from 1 again: that must not look like old news."""
+    desk = Desk()
+    for epoch, host in enumerate("abc", 1):
+        desk.change(host, FIRING, epoch=epoch)
+    desk.at(1_000).tell_all()
+    ids = {i for i, _, _ in desk.got}
+    desk.numbers.clear()
+    desk.change("a", FIRING, epoch=4)
+    desk.at(3_000).tell_all()
+    assert desk.told[3:] == [("a", RESOLVED), ("b", RESOLVED), ("c", RESOLVED), ("a", FIRING)]
+    assert list(desk.board.active) == ["hot/a"]
+    assert not ids & {i for i, _, _ in desk.got[1:]}
+
+
+def test_the_end_of_what_earlier_records_told_is_told() -> None:
+    """A savepoint brings the alerts that fire, and not the record of who was told."""
+    desk = Desk()
+    desk.change("a", RESOLVED, epoch=8)
+    desk.at(1_000).tell_all()
+    assert desk.told == [("a", RESOLVED)]
+
+
+def test_repeated_rows_of_other_keys_are_news() -> None:
+    """At least once: by the clock a restart may count other transitions under the same numbers."""
+    desk = Desk()
+    desk.change("a", FIRING)
+    desk.change("b", FIRING)
+    desk.numbers.clear()
+    desk.change("c", FIRING)
+    desk.change("b", FIRING)
+    desk.at(1_000).tell_all()
+    assert desk.told == [("a", FIRING), ("b", FIRING), ("c", FIRING)]
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up() -> None:
+    """A machine that was in the wrong year must not keep alerts until that year comes."""
+    desk = Desk(Rule(name="hot", condition="", channels=(CHANNEL,), repeat_ms=60_000))
+    desk.at(10**12).change("a", FIRING)
+    desk.at(0).tell_all()
+    assert desk.told == [("a", FIRING)]
+    desk.at(10**12).change("b", FIRING)
+    desk.at(10**12 + 1_000).tell(fails=True)
+    desk.at(0).tell_all()
+    assert desk.told[1] == ("b", FIRING)
+    desk.at(10**12).tell_all()
+    desk.at(0).tell_all()
+    assert desk.tell() == Wait(60_000)
+
+
+def test_a_receiver_is_left_alone_for_as_long_as_it_asks() -> None:
+    """'Too many requests, come back in a minute' is no reason to come back in a second."""
+    desk = Desk()
+    desk.change("a", FIRING)
+    desk.at(1_000).tell(fails=True)
+    desk.at(2_000)
+    assert isinstance(desk.board.next(CHANNEL, 2_000), Send)
+    desk.board.failed(CHANNEL, "429", 2_000, forever=False, chance=0, wait_ms=60_000)
+    assert desk.tell() == Wait(62_000)
+    desk.at(62_000)
+    desk.board.failed(CHANNEL, "429", 62_000, forever=False, chance=0, wait_ms=10**12)
+    assert desk.tell() == Wait(62_000 + 3_600_000)
+
+
+def test_a_full_queue_drops_beginnings_first() -> None:
+    """A pager that rang must not stay red because the queue was full."""
+    desk = Desk(policy=Policy(queue_max=2, group_wait_ms=0))
+    desk.change("a", FIRING)
+    desk.tell_all()
+    desk.change("a", RESOLVED)
+    for host in "bcd":
+        desk.change(host, FIRING)
+    desk.tell_all()
+    assert desk.told == [("a", FIRING), ("a", RESOLVED), ("d", FIRING)]
+
+
+def test_silences_in_force_are_never_forgotten() -> None:
+    """The list is bounded by those that are over."""
+    desk = Desk()
+    for n in range(SILENCES_KEPT + 50):
+        over = 10_000 if n % 2 else 1
+        made = Silence(id=f"s{n}", labels={"host": "a"}, created_at_ms=n + 2, ends_at_ms=over + n)
+        desk.keep({"do": "silence", "silence": _json(made)})
+    assert len(desk.board.silences) == SILENCES_KEPT
+    assert all(f"s{n}" in desk.board.silences for n in range(1, SILENCES_KEPT + 50, 2))
 
 
 MOVES = st.one_of(
