@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -17,9 +18,10 @@ import pytest
 from millstream.connect import event_log
 from millstream.connect.event_log import Accepted, EventLog, KeyReused, LogLimits
 from millstream.connect.event_records import encoded, records
+from millstream.connect.http_events import log_of
 from millstream.errors import ConnectorError, Domain, OptionError, Retry
 from millstream.plan.table import Table
-from millstream.ports.connector import Reader
+from millstream.ports.connector import Home, Reader
 from millstream.ports.registry import source_for
 from millstream.types import Schema
 from tests.connect.contract import Bad, Expected, SourceContract, read, table_of
@@ -275,11 +277,139 @@ def test_metadata_stand_beside_the_columns(tmp_path: Path) -> None:
 def test_another_process_is_kept_out(tmp_path: Path) -> None:
     """Two writers would give the same numbers to different events."""
     log = opened(tmp_path)
-    with pytest.raises(ConnectorError, match="Another process"):
+    with pytest.raises(ConnectorError, match="another process"):
         opened(tmp_path)
     log.close()
     with pytest.raises(OptionError, match="csv"):
         source_for(events_table(tmp_path, format="csv"))
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    """A folder given by mistake, as that of a program's logs, must survive it."""
+    foreign = {"app.log": b"started\n", "20260101.log": b"a line\n", f"{7:020d}.log": b"no magic"}
+    for name, text in foreign.items():
+        (tmp_path / name).write_bytes(text * 3)
+    with pytest.raises(ConnectorError, match=r"0007\.log is no log of events"):
+        opened(tmp_path)
+    for name, text in foreign.items():
+        assert (tmp_path / name).read_bytes() == text * 3
+    (tmp_path / f"{7:020d}.log").unlink()
+    log = opened(tmp_path)
+    log.append([b"{}"]).result(WAIT_S)
+    log.close()
+    assert (tmp_path / "app.log").exists()
+
+
+@pytest.mark.parametrize("name", ["done.json", "keys.json"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    """Not a traceback of a parser."""
+    filled(tmp_path, [b"{}"])
+    (tmp_path / name).write_bytes(b'{"next": ')
+    with pytest.raises(ConnectorError, match=rf"{name} is damaged"):
+        opened(tmp_path)
+
+
+def test_numbers_never_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A death between any two steps of making a log shorter: it opens, and goes on counting."""
+
+    class DeathError(BaseException):
+        pass
+
+    def dies(*_: object, **__: object) -> None:
+        raise DeathError
+
+    for step in ("_write_json", "unlink"):
+        folder = tmp_path / step
+        filled(folder, *([b'{"a":%d}' % i] for i in range(3)), segment_bytes=1)
+        (folder / f"{3:020d}.log").write_bytes(b"")  # and one in making a new segment
+        log = opened(folder, segment_bytes=1)
+        log.begin(1, 0)
+        with monkeypatch.context() as patched:
+            patched.setattr(event_log if step == "_write_json" else Path, step, dies)
+            with pytest.raises(DeathError):
+                log.forget(1, 3)
+        log.close()
+        reader = source_for(events_table(folder)).open("log", resume=None)
+        reader.close()
+        again = opened(folder)
+        assert again.end == 3
+        again.close()
+
+
+def test_two_scans_that_commit_at_once(tmp_path: Path) -> None:
+    """Each scan has a thread of its own; neither may trip over the files of the other."""
+    log = opened(tmp_path, segment_bytes=1)
+    for _ in range(300):
+        log.append([b"{}"])
+    log.append([b"{}"]).result(WAIT_S)
+    failures: list[BaseException] = []
+
+    def shorten(reader: int) -> None:
+        try:
+            for number in range(1, 300):
+                log.forget(reader, number)
+        except BaseException as error:  # noqa: BLE001 (looked at below)
+            failures.append(error)
+
+    for reader in (1, 2):
+        log.begin(reader, 0)
+    threads = [threading.Thread(target=shorten, args=(reader,)) for reader in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    assert not failures
+    reopened = opened(tmp_path)
+    assert reopened.done == 299
+    reopened.close()
+
+
+def test_two_tables_of_one_folder_are_told(tmp_path: Path) -> None:
+    """Each would remove what the other has not read; the log belongs to one table of one job."""
+    first, second = events_table(tmp_path), events_table(tmp_path)
+    second = dataclasses.replace(second, name="other")
+    home = Home("state/shop")
+    reader = source_for(first, home=home).open("log", resume=None)
+    more = source_for(first, home=home).open("log", resume=None)  # a plan may read a table twice
+    with pytest.raises(
+        ConnectorError, match=r"used by table 't' .*shop; table 'other' .*shop cannot"
+    ) as caught:
+        source_for(second, home=home).open("log", resume=None)
+    assert "'path'" in str(caught.value)
+    with pytest.raises(ConnectorError, match=r"used by .*shop; table 't' .*state/cart cannot"):
+        source_for(first, home=Home("state/cart")).open("log", resume=None)
+    with pytest.raises(ConnectorError, match="other"):
+        log_of(second, home)
+    reader.close()
+    more.close()
+    source_for(second, home=home).open("log", resume=None).close()
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from millstream.connect.event_log import LogLimits, acquire
+acquire(Path(sys.argv[1]), LogLimits(), lambda: 0, "table 'mine' of the job in state/other")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_that_another_process_uses_is_told_with_its_user(tmp_path: Path) -> None:
+    """Who looks for the other one must not have to guess."""
+    command = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(
+            ConnectorError, match=r"another process: table 'mine' .*; table 't'"
+        ) as caught:
+            source_for(events_table(tmp_path)).open("log", resume=None)
+        assert f"process {process.pid}" in str(caught.value)
+        process.communicate()
+    source_for(events_table(tmp_path)).open("log", resume=None).close()
 
 
 KILLED = """

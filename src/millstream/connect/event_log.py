@@ -10,6 +10,7 @@ keys    the same key again, within the window, is answered as the first time; wi
 limits  bytes of all segments, bytes that wait to be written, keys
 bad     a tail that a crash cut off is removed when the log is opened: nobody was told it is safe.
         After a failed write the segment is given up; the next request begins another
+owner   one table of one job in one process: who comes second is told whose it is
 threads any; a thread of its own writes while the log is open
 source  Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020
 """
@@ -19,16 +20,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from millstream.connect.event_records import MAGIC, encoded, records
 from millstream.connect.os_errors import kind_of
@@ -38,7 +40,12 @@ from millstream.stores.disk import sync_folder
 LOG = logging.getLogger("millstream")
 WAITING_BYTES_MAX = 64 << 20
 KEY_BYTES_MAX = 255
+KEYS_FORGOTTEN_MAX = 1_000
+"""So many at a time: who sends an event does not wait for all of yesterday's."""
 _SEGMENT, _KEYS, _DONE, _LOCK = ".log", "keys.json", "done.json", "lock"
+_SEGMENTS = "[0-9]" * 20 + _SEGMENT
+"""Names of segments; whatever else is in the folder is not ours."""
+_OWNER_BYTES_MAX = 4_096
 _CLOSED = "The log of events is closed."
 
 
@@ -100,10 +107,12 @@ class _Request:
 
 
 class EventLog:
-    """The log in one folder, which this process has for itself while it is open."""
+    """The log in one folder, which ``owner`` has for itself while it is open."""
 
-    def __init__(self, folder: Path, limits: LogLimits, clock_ms: Callable[[], int]) -> None:
-        self.folder, self.limits = folder, limits
+    def __init__(
+        self, folder: Path, limits: LogLimits, clock_ms: Callable[[], int], owner: str = ""
+    ) -> None:
+        self.folder, self.limits, self.owner = folder, limits, owner
         self._clock_ms = clock_ms
         self.changed = threading.Condition()
         self.segments: list[Segment] = []
@@ -112,17 +121,19 @@ class EventLog:
         self._keys: dict[bytes, _Key] = {}
         self._waiting: deque[_Request] = deque()
         self._waiting_bytes = 0
+        """Of requests that are not on the disk: they wait, or are being written."""
+        self._shortening = threading.Lock()
         self._file: int | None = None
         self._readers: dict[int, int] = {}
         self._closing = False
         self._thread: threading.Thread | None = None
         with self._told("cannot be opened"):
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder)
+            self._lock = _locked(folder, owner)
             try:
                 self._open()
             except BaseException:
-                self._lock.close()
+                os.close(self._lock)
                 raise
 
     @property
@@ -172,7 +183,7 @@ class EventLog:
         if self._thread is not None:
             self._thread.join()
         self._give_up_file()
-        self._lock.close()
+        os.close(self._lock)
 
     def _again(self, known: _Key, digest: bytes) -> Future[Accepted]:
         """Answer a request that came before."""
@@ -222,7 +233,6 @@ class EventLog:
             with self.changed:
                 self.changed.wait_for(lambda: self._waiting or self._closing)
                 group, self._waiting = list(self._waiting), deque()
-                self._waiting_bytes = 0
             if not group:
                 return
             try:
@@ -244,6 +254,7 @@ class EventLog:
         os.fsync(file)
         with self.changed:
             segment.end, segment.size = at, segment.size + size
+            self._waiting_bytes -= sum(request.size_bytes for request in group)
             for request in group:
                 if request.key in self._keys:
                     self._keys[request.key].written = None
@@ -254,6 +265,7 @@ class EventLog:
     def _failed(self, group: list[_Request], error: BaseException) -> None:
         """Tell that nothing is safe. What may lie in the file does not count: it is given up."""
         with self.changed:
+            self._waiting_bytes -= sum(request.size_bytes for request in group)
             for request in group:
                 self._keys.pop(request.key, None)
         if self._file is not None:
@@ -293,9 +305,10 @@ class EventLog:
         return file, made
 
     def _give_up_file(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # what counts was brought to the disk before
+                os.close(file)
 
     # ---------------------------------------------------------------- reading
 
@@ -319,25 +332,35 @@ class EventLog:
             self._readers[reader] = number
 
     def forget(self, reader: int, number: int) -> None:
-        """Take note that a reader needs nothing before a number, and remove what nobody needs."""
-        with self._told("cannot be made shorter"):
+        """Take note that a reader needs nothing before a number, and remove what nobody needs.
+
+        Where that cannot be written down it is tried again with the next call: the events are
+        safe, there are only more of them than need be.
+        """
+        with self._shortening:
             with self.changed:
                 self._readers[reader] = max(number, self._readers.get(reader, 0))
                 least = min(self._readers.values())
                 if least <= self.done:
                     return
-                self.done = least
-                now_ms = self._clock_ms()
-                self._forget_keys(now_ms)
+                self._forget_keys(self._clock_ms())
                 # Of one that is being written the file is kept: it ends where new events begin.
                 gone = [s for s in self.segments[:-1] if s.end <= least]
-            if gone:
-                self._keep_keys()
-                for segment in gone:
-                    segment.path.unlink(missing_ok=True)
-                with self.changed:
-                    self.segments = [s for s in self.segments if s not in gone]
-            _write_json(self.folder / _DONE, {"next": least}, sync=bool(gone))
+            try:
+                self._shorten(least, gone)
+            except OSError as error:
+                LOG.warning("events of %s that were read are kept: %s", self.folder, error)
+
+    def _shorten(self, least: int, gone: list[Segment]) -> None:
+        """Write down what must outlive the segments, then remove them."""
+        if gone:
+            self._keep_keys()
+        _write_json(self.folder / _DONE, {"next": least})
+        for segment in gone:
+            segment.path.unlink(missing_ok=True)
+        with self.changed:
+            self.done = least
+            self.segments = [s for s in self.segments if s not in gone]
 
     def leave(self, reader: int) -> None:
         """Forget a reader."""
@@ -349,12 +372,13 @@ class EventLog:
 
     def _open(self) -> None:
         """Find what is there, and put the end right."""
-        self.done = int(_read_json(self.folder / _DONE).get("next", 0))
+        self.done = int(self._read_json(_DONE).get("next", 0))
         now_ms = self._clock_ms()
-        for key, digest, count, at_ms in _read_json(self.folder / _KEYS).get("keys", []):
+        for key, digest, count, at_ms in self._read_json(_KEYS).get("keys", []):
             self._keys[key.encode()] = _Key(bytes.fromhex(digest), count, at_ms)
-        paths = sorted(self.folder.glob(f"*{_SEGMENT}"))
+        paths = sorted(self.folder.glob(_SEGMENTS))
         firsts = [int(path.name.removesuffix(_SEGMENT)) for path in paths]
+        self.done = max([self.done, *firsts[:1]])  # what was removed was read
         for place, (path, first) in enumerate(zip(paths, firsts, strict=True)):
             last = place + 1 == len(paths)
             end, size = self._scan(path, first, None if last else firsts[place + 1])
@@ -375,7 +399,13 @@ class EventLog:
         """Return the end of a segment in events and bytes; collects keys, cuts a torn tail off."""
         data = path.read_bytes()
         end, at = first, len(MAGIC)
-        for record in records(data, at) if data.startswith(MAGIC) else ():
+        if len(data) > at and not data.startswith(MAGIC):
+            raise self._error(
+                f"{path.name} is no log of events.",
+                hint="Give the table a 'path' of its own, where nobody else keeps files.",
+                domain=Domain.CONFIG,
+            )
+        for record in records(data, at):
             if record.first != end or (following is not None and end >= following):
                 break  # written, never told to be safe, and written again in the next segment
             end, at = record.first + record.count, record.end
@@ -398,15 +428,11 @@ class EventLog:
     def _forget_keys(self, now_ms: int) -> None:
         """Forget keys that are old, or too many; they stand in the order in which they came."""
         oldest_ms = now_ms - self.limits.key_window_ms
-        for key, known in list(self._oldest_keys()):
+        for key, known in list(itertools.islice(self._keys.items(), KEYS_FORGOTTEN_MAX)):
             too_many = len(self._keys) > self.limits.keys_max
             if known.written is not None or not (too_many or known.at_ms < oldest_ms):
                 return
             del self._keys[key]
-
-    def _oldest_keys(self) -> Iterable[tuple[bytes, _Key]]:
-        found = iter(self._keys.items())
-        return [one for _, one in zip(range(1_000), found, strict=False)]
 
     def _keep_keys(self) -> None:
         """Write down all keys, before records that have some are removed."""
@@ -416,7 +442,20 @@ class EventLog:
                 for key, known in self._keys.items()
                 if known.written is None
             ]
-        _write_json(self.folder / _KEYS, {"keys": kept}, sync=True)
+        _write_json(self.folder / _KEYS, {"keys": kept})
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.folder / name).read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            raise self._error(
+                f"The log of events is damaged: {name} is damaged.",
+                hint="Restore it from a backup.",
+                domain=Domain.DATA,
+            ) from None
+        return found
 
     def _error(
         self,
@@ -447,40 +486,39 @@ def _digest(events: Sequence[bytes]) -> bytes:
     return total.digest()
 
 
-def _locked(folder: Path) -> IO[str]:
-    lock = (folder / _LOCK).open("w")
+def _locked(folder: Path, owner: str) -> int:
+    """Return the lock of a folder, taken, with its owner's name in it."""
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):  # a full disk takes no name, the lock is there
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{owner or 'somebody'} (process {os.getpid()})".encode(), 0)
     except BlockingIOError:
-        lock.close()
-        raise ConnectorError(
-            "Another process uses this log of events.",
-            where=str(folder),
-            hint="Stop it first, or give the table a 'path' of its own.",
-            retry=Retry.LATER,
-            domain=Domain.CONFIG,
-        ) from None
+        other = os.pread(lock, _OWNER_BYTES_MAX, 0).decode(errors="replace")
+        os.close(lock)
+        raise _taken(folder, f"another process: {other}", owner) from None
     return lock
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    return found
+def _taken(folder: Path, other: str, owner: str) -> ConnectorError:
+    return ConnectorError(
+        f"The log of events is used by {other}; {owner or 'this one'} cannot have it too.",
+        where=str(folder),
+        hint="Give each table a 'path' of its own, or end the other job first.",
+        retry=Retry.LATER,
+        domain=Domain.CONFIG,
+    )
 
 
-def _write_json(path: Path, said: dict[str, Any], *, sync: bool) -> None:
+def _write_json(path: Path, said: dict[str, Any]) -> None:
     temporary = path.with_suffix(".new")
     with temporary.open("w") as file:
         json.dump(said, file)
         file.flush()
-        if sync:
-            os.fsync(file.fileno())
+        os.fsync(file.fileno())
     temporary.replace(path)
-    if sync:
-        sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 # --------------------------------------------------------------------------- of this process
@@ -489,11 +527,18 @@ _OPEN: dict[Path, tuple[EventLog, int]] = {}
 _OPENING = threading.Lock()
 
 
-def acquire(folder: Path, limits: LogLimits, clock_ms: Callable[[], int]) -> EventLog:
-    """Return the log of a folder, one for all of this process; ``release`` follows."""
+def acquire(
+    folder: Path, limits: LogLimits, clock_ms: Callable[[], int], owner: str = ""
+) -> EventLog:
+    """Return the log of a folder, one for all who read or write as ``owner``; ``release`` follows.
+
+    Raises ConnectorError where somebody else has it, in this process or another.
+    """
     with _OPENING:
         log, users = _OPEN.get(folder, (None, 0))
-        log = log or EventLog(folder, limits, clock_ms)
+        if log is not None and log.owner != owner:
+            raise _taken(folder, log.owner or "somebody", owner)
+        log = log or EventLog(folder, limits, clock_ms, owner)
         _OPEN[folder] = (log, users + 1)
         return log
 

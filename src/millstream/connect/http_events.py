@@ -105,7 +105,12 @@ def now_ms() -> int:
 def log_of(table: Table, home: Home) -> EventLog:
     """Return the log of a table of this connector; ``release`` it afterwards."""
     _, config, _ = config_of(table)
-    return acquire(folder_of(table, config, home), config.limits, now_ms)
+    return _log_of(table, config, home)
+
+
+def _log_of(table: Table, config: HttpEventsConfig, home: Home) -> EventLog:
+    owner = f"table '{table.name}' of the job in {home.folder}"
+    return acquire(folder_of(table, config, home), config.limits, now_ms, owner)
 
 
 def folder_of(table: Table, config: HttpEventsConfig, home: Home) -> Path:
@@ -120,7 +125,6 @@ class HttpEventsSource(Source):
 
     def __init__(self, spec: SourceSpec, decoder: Decoder) -> None:
         self._spec, self._decoder = spec, decoder
-        self._folder = folder_of(spec.table, spec.config, spec.home)
         self._metadata = {
             m.name: polars_type(metadata_type(CONNECTOR, m.key)) for m in spec.metadata
         }
@@ -132,7 +136,7 @@ class HttpEventsSource(Source):
     def open(self, split: str, *, resume: Any | None) -> Reader:
         """Read from an event on; without a place from the first that nobody has read for good."""
         assert split == SPLIT, f"no split '{split}'"
-        log = acquire(self._folder, self._spec.config.limits, now_ms)
+        log = self._log()
         try:
             number = log.done if resume is None else int(resume["next"])
             _check(log, number)
@@ -147,7 +151,10 @@ class HttpEventsSource(Source):
 
     def test(self) -> None:
         """Open the log and close it."""
-        release(acquire(self._folder, self._spec.config.limits, now_ms))
+        release(self._log())
+
+    def _log(self) -> EventLog:
+        return _log_of(self._spec.table, self._spec.config, self._spec.home)
 
 
 class _EventsReader(Reader):
