@@ -25,6 +25,7 @@ from starlette.requests import HTTPConnection  # noqa: TC002 (FastAPI reads it)
 from millstream import __version__
 from millstream.errors import UnknownName
 from millstream.serve import feed_routes
+from millstream.serve.alike import Alike
 from millstream.serve.guard import LIMITS, Guard, Limits
 from millstream.serve.hub import Hub
 from millstream.serve.models import Problem
@@ -76,6 +77,7 @@ def app_of(
     app.state.rights = Rights(token)
     app.state.served = Served(hub, health, limits)
     app.state.query_names = {}
+    app.add_middleware(Alike, hub=hub)  # inside the guard: who is added last is met first
     app.add_middleware(Guard, local=local, limits=limits)
     handled(app)
     _include(app)

@@ -1,10 +1,12 @@
 """What a job did over time, in memory: every second of ten minutes, every ten seconds of six hours.
 
 in      looks (:class:`millstream.serve.hub.Look`), about one a second
-out     series by name on one time axis; a gap is None
+out     series by name on one time axis; a gap is NaN
 names   those of :data:`SERIES`; and per step ``busy:ID``, ``rows_in_per_s:ID``
 limit   a fixed number of points per series, eight bytes each; series of steps are as many as the
         plan has
+cost    many pages ask the same each second: what was answered is kept until the next look
+        (:mod:`millstream.serve.alike`), ``ANSWERS_BYTES_MAX`` at most
 restarts  a job that is started again counts on from its last checkpoint. How much it did in between
         is not known then: that point is a gap, and no peak of what was counted long ago
 """
@@ -14,9 +16,8 @@ from __future__ import annotations
 import math
 import threading
 from array import array
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FINE_S, COARSE_S = 1, 10
 FINE_POINTS, COARSE_POINTS = 600, 2_160
+ANSWERS_BYTES_MAX = 1 << 20
 SERIES = {
     "rows_in_per_s": "rows read a second",
     "rows_out_per_s": "rows given to sinks a second",
@@ -51,14 +53,15 @@ class _Axis:
     def __init__(self, step_s: int, points_max: int) -> None:
         self.step_s = step_s
         self._points_max = points_max
-        self.at_ms: deque[int] = deque(maxlen=points_max)
+        self.at_ms = array("q")
         self.columns: dict[str, array[float]] = {}
         self._before: Look | None = None
 
     def add(self, look: Look) -> None:
         before = self._before
-        if before is None:
+        if before is None or look.at_ms < before.at_ms:
             self._before = look
+            self._forget_from(look.at_ms)
             return
         # Looks come every second, more or less: half of one too early is in time.
         if look.at_ms - before.at_ms < self.step_s * 1000 - 500:
@@ -71,44 +74,67 @@ class _Axis:
         self.at_ms.append(look.at_ms)
         for name, column in self.columns.items():
             column.append(values.get(name, math.nan))
-            if len(column) > self._points_max:
+        if known == self._points_max:
+            del self.at_ms[0]
+            for column in self.columns.values():
                 del column[0]
 
+    def _forget_from(self, at_ms: int) -> None:
+        """The clock was set back: what was seen in its future is not told, times only rise."""
+        kept = bisect_left(self.at_ms, at_ms)
+        del self.at_ms[kept:]
+        for column in self.columns.values():
+            del column[kept:]
 
-@dataclass
+
 class History:
-    """The past of one job."""
+    """The past of one job; any thread may ask."""
 
-    _fine: _Axis = field(default_factory=lambda: _Axis(FINE_S, FINE_POINTS))
-    _coarse: _Axis = field(default_factory=lambda: _Axis(COARSE_S, COARSE_POINTS))
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self._fine = _Axis(FINE_S, FINE_POINTS)
+        self._coarse = _Axis(COARSE_S, COARSE_POINTS)
+        self._lock = threading.Lock()
+        self.looks = 0
+        """How many were taken: as long as this stands still, so do all answers."""
+        self._answers: dict[bytes, bytes] = {}
+        self._answers_bytes = 0
 
     def add(self, look: Look) -> None:
         """Keep what a look tells."""
         with self._lock:
             self._fine.add(look)
             self._coarse.add(look)
+            self.looks += 1
+            self._answers.clear()
+            self._answers_bytes = 0
 
     def series(
         self, names: Collection[str] | None = None, *, since_ms: int = 0, coarse: bool = False
-    ) -> tuple[int, list[int], dict[str, list[float | None]]]:
-        """Return the step in seconds, the times, and the series asked for (None = all)."""
+    ) -> tuple[int, list[int], dict[str, list[float]]]:
+        """Return the step in seconds, the times, and the series asked for (None = all).
+
+        What is not known is NaN.
+        """
         axis = self._coarse if coarse else self._fine
         with self._lock:
-            times = [at for at in axis.at_ms if at > since_ms]
-            skipped = len(axis.at_ms) - len(times)
-            wanted = list(axis.columns) if names is None else list(names)
-            found = {n: axis.columns[n][skipped:] for n in wanted if n in axis.columns}
-        gaps: list[float | None] = [None] * len(times)
-        return (
-            axis.step_s,
-            times,
-            {n: [*map(_known, found[n])] if n in found else list(gaps) for n in wanted},
-        )
+            skipped = bisect_right(axis.at_ms, since_ms)
+            times = axis.at_ms[skipped:].tolist()
+            wanted = list(axis.columns) if names is None else names
+            found = {n: axis.columns[n][skipped:].tolist() for n in wanted if n in axis.columns}
+        gap = [math.nan] * len(times)
+        return axis.step_s, times, {n: found.get(n, gap) for n in wanted}
 
+    def answered(self, question: bytes) -> bytes | None:
+        """Return what this question was answered with since the last look."""
+        return self._answers.get(question)
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    def keep(self, question: bytes, answer: bytes, *, looks: int) -> None:
+        """Keep an answer, unless a look was taken since it was asked for."""
+        with self._lock:
+            grown = self._answers_bytes + len(question) + len(answer)
+            if looks == self.looks and grown <= ANSWERS_BYTES_MAX:
+                self._answers[question] = answer
+                self._answers_bytes = grown
 
 
 def values_of(before: Progress, now: Progress) -> Iterator[tuple[str, float]]:

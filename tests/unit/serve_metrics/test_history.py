@@ -31,10 +31,21 @@ def looks(*stands: tuple[float, dict]) -> list[Look]:
 
 
 def kept(*stands: tuple[float, dict], **asked):
+    """Return step, times and series of these looks; None for what is not known."""
     past = History()
     for look in looks(*stands):
         past.add(look)
-    return past.series(**asked)
+    step_s, at_ms, series = past.series(**asked)
+    return (
+        step_s,
+        at_ms,
+        {n: [None if math.isnan(v) else v for v in vs] for n, vs in series.items()},
+    )
+
+
+def at(past: History, at_s: float, **values) -> None:
+    """Take a look when the clock says so many seconds."""
+    past.add(Look(NOW_MS + int(at_s * 1000), progress(**values), None))
 
 
 def test_a_rate_is_of_the_time_that_passed():
@@ -89,6 +100,44 @@ def test_a_reader_asks_for_what_is_new():
     _, at_ms, series = kept(*stands, names=["state_rows"], since_ms=NOW_MS + 3_000)
     assert at_ms == [NOW_MS + 4_000, NOW_MS + 5_000]
     assert series == {"state_rows": [4.0, 5.0]}
+
+
+def test_a_clock_that_is_set_back_leaves_times_that_rise():
+    """Daylight, a virtual machine that slept: the past must go on, and its times never fall."""
+    past = History()
+    for n in range(10):
+        at(past, n, elapsed_s=float(n), state_rows=n)
+    for n in range(10, 15):
+        at(past, n - 7, elapsed_s=float(n), state_rows=n)
+    _, at_ms, series = past.series(["state_rows"])
+    assert at_ms == [NOW_MS + 1_000 * n for n in (1, 2, 4, 5, 6, 7)]
+    assert series == {"state_rows": [1.0, 2.0, 11.0, 12.0, 13.0, 14.0]}
+
+
+def test_an_answer_is_kept_until_the_next_look():
+    """Pages that ask alike are answered once a second; nobody is told of the second before."""
+    past = History()
+    at(past, 0, elapsed_s=0.0)
+    past.keep(b"series=busy", b"{}", looks=past.looks)
+    assert past.answered(b"series=busy") == b"{}"
+    assert past.answered(b"series=lag_ms") is None
+    asked_at = past.looks
+    at(past, 1, elapsed_s=1.0)
+    assert past.answered(b"series=busy") is None
+    past.keep(b"series=busy", b"of before", looks=asked_at)
+    assert past.answered(b"series=busy") is None, "a look was taken while it was made"
+
+
+def test_kept_answers_are_limited():
+    """Somebody who asks for each millisecond does not fill the memory."""
+    past = History()
+    for n in range(200):
+        past.keep(b"since_ms=%d" % n, b"x" * 20_000, looks=past.looks)
+    found = [past.answered(b"since_ms=%d" % n) for n in range(200)]
+    assert 0 < sum(len(one) for one in found if one is not None) <= history.ANSWERS_BYTES_MAX
+    at(past, 0, elapsed_s=0.0)
+    past.keep(b"new", b"x" * 20_000, looks=past.looks)
+    assert past.answered(b"new"), "there is room again"
 
 
 def test_points_are_limited(monkeypatch):
