@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 
 import millstream as ms
+from millstream.connect import alert_channels
 from millstream.connect.alert_channels import Channel, ChannelError, channel_of
 from millstream.connect.alert_desk import AlertDesk
 from millstream.connect.alert_outbox import StoreOutbox
@@ -177,6 +180,10 @@ def test_rows_that_change_are_watched_by_their_key(hook: Hook) -> None:
         ("WHEN busy > 8 SEVERITY 'bad'", UnknownName),
         ("WHEN busy > 8 SUMMARY '{hots}'", UnknownName),
         ("WHEN busy > 8 SUMMARY '{'", PlanError),
+        ("WHEN busy > 8 SUMMARY '{busy:.2f}'", PlanError),
+        ("WHEN busy > 8 SUMMARY '{busy!r}'", PlanError),
+        ("WHEN busy > 8 REPEAT INTERVAL '0' SECOND", PlanError),
+        ("WHEN busy > 8 FOR INTERVAL '-1' SECOND", PlanError),
         ("WHEN busy > 8 TO 'pigeon:x'", UnknownName),
         ("WHEN busy > 8 TO 'webhook:nowhere'", OptionError),
         ("WHEN busy > 8 TO 'email:me?smtp=x'", OptionError),
@@ -385,3 +392,101 @@ def test_a_restart_within_the_process_goes_on(hook: Hook, tmp_path: Path) -> Non
     assert not desk.take("sink", 3, [])
     desk.leave()
     assert [info.notified for info in desk.book.history()] == [2]
+
+
+class Web(Hook):
+    """A web server whose answers have headers, and say what they were sent."""
+
+    def __init__(self, answers: list[tuple[int, dict[str, str]]]) -> None:
+        super().__init__()
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                web.got.append((dict(self.headers), {"path": self.path}))
+                status, headers = answers.pop(0)
+                self.send_response(status)
+                body = str(self.headers).encode()
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                """Nothing is written to standard error."""
+
+        self._server.RequestHandlerClass = Handler
+
+
+def test_a_receiver_says_when_to_come_back() -> None:
+    """Slack and others shut out who does not heed it."""
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    asks = ["30", later, "soon", "-5"]
+    web = Web([*((429, {"Retry-After": text}) for text in asks), (503, {})])
+    waits = []
+    for _ in range(5):
+        with pytest.raises(ChannelError) as failed:
+            channel(web).send(told((HOT,)))
+        waits.append(failed.value.wait_s)
+    web.close()
+    assert waits[0] == 30
+    assert 0 < waits[1] <= 90
+    assert waits[2:] == [0, 0, 0]
+
+
+def test_a_receiver_that_shows_what_it_got_shows_no_secret(monkeypatch: Any) -> None:
+    """The reason of a failure is on a page and in the log."""
+    monkeypatch.setenv("ALERT_TOKEN", "t0ken-of-the-test\n")  # a file's line end is none of it
+    web = Web([(400, {}), (302, {"Location": "http://example.com/"})])
+    made = channel_of(f"webhook:http://127.0.0.1:{web.port}/a%20bä?x=1#bearer-env=ALERT_TOKEN")
+    with pytest.raises(ChannelError, match=r"\*\*\*") as failed:
+        made.send(told((HOT,)))
+    assert "t0ken" not in str(failed.value)
+    with pytest.raises(ChannelError, match="redirects are not followed"):
+        made.send(told((HOT,)))
+    web.close()
+    assert web.got[0][1]["path"] == "/a%20b%C3%A4?x=1"
+    assert web.got[0][0]["Authorization"] == "Bearer t0ken-of-the-test"
+    monkeypatch.setenv("ALERT_TOKEN", "one\ntwo")
+    with pytest.raises(ChannelError, match="more than one line") as failed:
+        made.send(told((HOT,)))
+    assert "two" not in str(failed.value)
+
+
+def test_names_of_channels_hold_for_ever() -> None:
+    """By its name a channel is known over restarts; a new password makes no new one."""
+
+    def name(said: str) -> str:
+        return channel_of(f"webhook:{said}").name
+
+    assert name("http://me:one@h/x") == name("http://me:two@h/x")
+    different = ["http://h/x", "http://h/y", "http://me:one@h/x", "http://h/x#bearer-env=A",
+                 "http://h/x?y", "http://h", "http://h:81"]  # fmt: skip
+    assert len({name(said) for said in different}) == len(different)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://h:99999/", "http://h:x/", "http://h:0/", "http://[::1/", "http://h/a b",
+                "http://h/a\nb", "http:///x", "ftp://h/x"]
+)  # fmt: skip
+def test_an_address_of_no_service(address: str) -> None:
+    """It is told where it is written, without a traceback."""
+    with pytest.raises(OptionError) as told_:
+        channel_of(f"webhook:{address}")
+    assert "/a" not in str(told_.value)
+
+
+def test_a_hook_that_trickles_is_cut_off(monkeypatch: Any) -> None:
+    """A byte now and then is no answer; its channel goes on."""
+    monkeypatch.setattr(alert_channels, "SEND_S_MAX", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(ChannelError) as failed:
+        channel_of(f"webhook:http://127.0.0.1:{server.getsockname()[1]}/").send(told((HOT,)))
+    assert failed.value.retry.value == "later"
+
+
+def test_lines_of_the_log_are_lines(caplog: Any) -> None:
+    """A value with a line end must not look like another line of the log."""
+    with caplog.at_level(logging.WARNING, "millstream.alerts"):
+        channel_of("log").send(told((replace(HOT, summary="a\n2026-01-01 ERROR b"),)))
+    assert "\n" not in caplog.records[0].getMessage()

@@ -16,7 +16,7 @@ from millstream.engine.batch import FINAL_MARK_MS, MARK, OP, Batch, Op
 from millstream.engine.functions import Context
 from millstream.engine.operator import Lowering, Operator, operator_for
 from millstream.engine.operators.alert import WatchedKeys
-from millstream.plan.alert import WHEN, Alert
+from millstream.plan.alert import WHEN, Alert, fingerprint
 from millstream.plan.facts import Facts
 from millstream.plan.nodes import Values
 
@@ -285,3 +285,13 @@ def test_another_length_keeps_what_is_pending() -> None:
     assert not fresh.on_mark(34).out
     ((number, at, state, since, *_),) = told(list(fresh.on_mark(35).out))
     assert (number, at, state, since) == (2, 35, "firing", 5)
+
+
+def test_a_null_key_is_an_alert_of_its_own() -> None:
+    """NULL and the text 'NULL' are two keys, so that the end of one must not end the other."""
+    operator = running(alert(0, timed=False))
+    rows = [Row("NULL", 1, True, 1), Row(None, 1, True, 1), Row("a", 1, True, 1)]
+    (out,) = operator.on_batch(Batch(frame(rows), read_at_ms=1)).out
+    assert out["labels"].to_list() == ['{"k":"NULL"}', '{"k":"NULL"}', '{"k":"a"}']
+    assert out["fingerprint"].n_unique() == 3
+    assert out["fingerprint"][2] == fingerprint("hot", '{"k":"a"}')

@@ -64,7 +64,7 @@ def slack_json(notification: Notification) -> dict[str, Any]:
 
 def one_line(text: str) -> str:
     """Return a text as one line of bounded length."""
-    shown = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return shown if len(shown) <= LINE_CHARS_MAX else f"{shown[: LINE_CHARS_MAX - 1]}…"
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from millstream.connect.alert_channels import channels_of
@@ -157,7 +158,7 @@ def transitions(frame: pl.DataFrame) -> list[Transition]:
             since_ms=_ms(row["since"]),
             at_ms=_ms(row["changed_at"]),
             number=row["number"],
-            details=json.loads(row["details"]),
+            details=json.loads(row["details"], parse_float=_number),
         )
         for row in _physical(frame).iter_rows(named=True)
     ]
@@ -167,6 +168,12 @@ def _physical(frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     return frame.with_columns(pl.col("since", "changed_at").dt.epoch("ms"))
+
+
+def _number(text: str) -> float | str:
+    """Return a number; as text what a float would show with other digits."""
+    value = float(text)
+    return value if Decimal(repr(value)) == Decimal(text) else text
 
 
 def _ms(value: Any) -> int:

@@ -103,13 +103,18 @@ class Alert(Unary):
         if self.summary is None:
             return ((self.alert, None),)
         try:
-            found = [(text, name) for text, name, *_ in Formatter().parse(self.summary)]
+            found = list(Formatter().parse(self.summary))
         except ValueError as error:
             raise PlanError(
                 f"The summary is no template: {error}.",
                 hint="Write {column} for a value, {{ and }} for braces.",
             ) from None
-        return tuple(found)
+        if any(form or conversion for _, _, form, conversion in found):
+            raise PlanError(
+                "The summary shows values as they are: a format in {…} is not known.",
+                hint="Round or format it in a column of the query, and write {column}.",
+            )
+        return tuple((text, name) for text, name, *_ in found)
 
     @property
     def summary_columns(self) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ bad     SqlError and PlanError with the place; the clauses behind WHEN come in a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from millstream.errors import Place, SqlError, UnknownName
 from millstream.expr.tree import Expr, Literal
@@ -37,40 +37,21 @@ if TYPE_CHECKING:
     from millstream.sql.bind import Binder
     from millstream.sql.tokens import Cursor, Token
 
-CLAUSES = ("FOR", "BY", "TIME", "SEVERITY", "SUMMARY", "TO", "REPEAT")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateAlert(Statement):
-    """CREATE ALERT; ``condition`` is the text of ``when``."""
+    """CREATE ALERT; ``to`` are addresses, ``tables`` are written as well."""
 
-    name: str
     data: TableName | Query
     when: Expr
-    condition: str
-    for_ms: int = 0
-    by: tuple[str, ...] | None = None
-    time: str | None = None
-    severity: str = "warning"
-    summary: str | None = None
+    wanted: Wanted
     to: tuple[str, ...] = ("log",)
     tables: tuple[tuple[str, Place], ...] = ()
     repeat_ms: int | None = None
 
-
-@dataclass(slots=True)
-class _Clauses:
-    """What the clauses behind WHEN say."""
-
-    for_ms: int = 0
-    by: tuple[str, ...] | None = None
-    time: str | None = None
-    severity: str = "warning"
-    summary: str | None = None
-    to: tuple[str, ...] = ("log",)
-    tables: tuple[tuple[str, Place], ...] = ()
-    repeat_ms: int | None = None
-    seen: set[str] = field(default_factory=set)
+    def wants(self, **said: Any) -> CreateAlert:
+        """Return it with more of what is said of the alert itself."""
+        return replace(self, wanted=replace(self.wanted, **said))
 
 
 def read_alert(cursor: Cursor, queries: QueryReader, start: Token) -> CreateAlert:
@@ -90,22 +71,13 @@ def read_alert(cursor: Cursor, queries: QueryReader, start: Token) -> CreateAler
     first = cursor.here
     when = queries.scalar.expression()
     text = cursor.text_between(first, cursor.tokens[cursor.at - 1])
-    said = _clauses(cursor, queries)
-    return CreateAlert(
-        name=name,
+    said = CreateAlert(
         data=data,
         when=when,
-        condition=" ".join(text.split()),
-        for_ms=said.for_ms,
-        by=said.by,
-        time=said.time,
-        severity=said.severity,
-        summary=said.summary,
-        to=said.to,
-        tables=said.tables,
-        repeat_ms=said.repeat_ms,
+        wanted=Wanted(name=name, condition=" ".join(text.split())),
         place=cursor.place(start, last),
     )
+    return _with_clauses(said, cursor, queries)
 
 
 def alert_sinks(
@@ -117,17 +89,12 @@ def alert_sinks(
     else:
         scope = Scope.of(binder.query(said.data), None)
     when = condition(named(said.when, scope), scope.schema, "WHEN")
-    wanted = Wanted(
-        name=said.name,
-        condition=said.condition,
-        by=said.by,
-        for_ms=said.for_ms,
-        severity=said.severity,
-        summary=said.summary,
-        time=said.time,
-    )
-    node = placed(lambda: alert(scope.node, when, wanted, Tables(gives=_gives)), said.place)
-    sinks = [written(node, said.to, repeat_ms=said.repeat_ms, place=said.place)]
+    node = placed(lambda: alert(scope.node, when, said.wanted, Tables(gives=_gives)), said.place)
+    sinks = [
+        placed(
+            lambda: written(node, said.to, repeat_ms=said.repeat_ms, place=said.place), said.place
+        )
+    ]
     for name, place in said.tables:
         found = tables.get(name)
         if found is None:
@@ -150,30 +117,30 @@ def _gives(table: Table) -> Mode:
             return Append()
 
 
-def _clauses(cursor: Cursor, queries: QueryReader) -> _Clauses:
-    said = _Clauses()
-    readers: dict[str, Callable[[], None]] = {
-        "FOR": lambda: setattr(said, "for_ms", _length(cursor, queries, "FOR")),
-        "BY": lambda: setattr(said, "by", partition_columns(cursor)),
-        "TIME": lambda: setattr(said, "time", cursor.name("the time column").text),
-        "SEVERITY": lambda: setattr(said, "severity", cursor.string("the severity").text),
-        "SUMMARY": lambda: setattr(said, "summary", cursor.string("the summary").text),
-        "TO": lambda: _receivers(cursor, said),
-        "REPEAT": lambda: setattr(said, "repeat_ms", _length(cursor, queries, "REPEAT")),
+def _with_clauses(said: CreateAlert, cursor: Cursor, queries: QueryReader) -> CreateAlert:
+    """Read the clauses behind WHEN."""
+    readers: dict[str, Callable[[], CreateAlert]] = {
+        "FOR": lambda: said.wants(for_ms=_length(cursor, queries, "FOR")),
+        "BY": lambda: said.wants(by=partition_columns(cursor)),
+        "TIME": lambda: said.wants(time=cursor.name("the time column").text),
+        "SEVERITY": lambda: said.wants(severity=cursor.string("the severity").text),
+        "SUMMARY": lambda: said.wants(summary=cursor.string("the summary").text),
+        "TO": lambda: _told_to(said, cursor),
+        "REPEAT": lambda: replace(said, repeat_ms=_length(cursor, queries, "REPEAT")),
     }
+    left = dict(readers)
     while not cursor.ended and not cursor.sees(";"):
         word = cursor.here.upper
         if word not in readers:
-            raise cursor.expected(f"{', '.join(CLAUSES)} or the end of the statement")
-        if word in said.seen:
+            raise cursor.expected(f"{', '.join(readers)} or the end of the statement")
+        if word not in left:
             raise cursor.error(f"{word} stands here twice.", hint="Leave one of them out.")
-        said.seen.add(word)
         cursor.take()
-        readers[word]()
+        said = left.pop(word)()
     return said
 
 
-def _receivers(cursor: Cursor, said: _Clauses) -> None:
+def _told_to(said: CreateAlert, cursor: Cursor) -> CreateAlert:
     closes = cursor.accept("(")
     to: list[str] = []
     tables: list[tuple[str, Place]] = []
@@ -188,7 +155,7 @@ def _receivers(cursor: Cursor, said: _Clauses) -> None:
             break
     if closes:
         cursor.expect(")", after="to close TO (")
-    said.to, said.tables = tuple(to), tuple(tables)
+    return replace(said, to=tuple(to), tables=tuple(tables))
 
 
 def _length(cursor: Cursor, queries: QueryReader, word: str) -> int:

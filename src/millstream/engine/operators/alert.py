@@ -31,10 +31,9 @@ from millstream.engine.functions.json_text import json_of, string_of
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.operators.rank_first import milliseconds
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.kept_rows import KeptRows
-from millstream.engine.state.key_index import KeyIndex, keys_of
+from millstream.engine.state.kept_rows import keyed_rows
+from millstream.engine.state.key_index import keys_of
 from millstream.engine.state.slots import LIVE, Rows
 from millstream.engine.state.waiting import ARRIVED, Waiting
 from millstream.plan.alert import FIRING, GONE, PENDING, RESOLVED, STATES, WHEN, Alert, fingerprint
@@ -85,17 +84,11 @@ class WatchedKeys(Operator):
         self._time_type = polars_type(node.schema.type_of("changed_at"))
         self._gives = tuple(polars_schema(node.schema))
         self._arena = Arena()
-        heap = ByteHeap(self._arena)
-        self._values = KeptRows({name: schema[name] for name in node.values}, heap)
-        self._index = KeyIndex(
-            {name: schema[name] for name in node.key},
-            lowering.seed,
-            arena=self._arena,
-            heap=heap,
-            extra_words=OWN_WORDS + self._values.words,
+        users = {name: schema[name] for name in node.values_and_key}
+        self._index, self._values = keyed_rows(
+            users, node.key, OWN_WORDS, lowering.seed, self._arena
         )
         self._own = self._index.extra
-        self._values.settle(self._index.rows, self._own + OWN_WORDS)
         empty = pl.DataFrame(schema=schema)
         self._names = empty.columns
         self._waiting = None
@@ -271,20 +264,14 @@ class WatchedKeys(Operator):
 
     def _spelled(self, whole: pl.DataFrame) -> pl.DataFrame:
         node = self._node
-        labels = self._given.select(node.key)
-        parts = [
-            pl.concat_str(
-                pl.lit(f"{_json_text(f.name)}:"), string_of(_text(f.name, labels).fill_null("NULL"))
-            )
-            for f in labels
-        ]
-        details = [
-            pl.concat_str(
-                pl.lit(f"{_json_text(name)}:"),
-                json_of(pl.col(name), self._given.type_of(name)).fill_null("null"),
-            )
+        labels = {name: _text(name, self._given) for name in node.key}
+        shown = {name: string_of(text.fill_null("NULL")) for name, text in labels.items()}
+        # NULL and the text 'NULL' look alike and are two keys.
+        known = {name: string_of(text).fill_null("null") for name, text in labels.items()}
+        details = {
+            name: json_of(pl.col(name), self._given.type_of(name)).fill_null("null")
             for name in node.values
-        ]
+        }
         summary: list[pl.Expr] = []
         for text, name in node.summary_parts:
             summary += [pl.lit(text)] if text else []
@@ -294,7 +281,8 @@ class WatchedKeys(Operator):
             pl.lit(node.alert).alias("alert"),
             pl.col("$to").replace_strict(states, return_dtype=pl.String).alias("state"),
             pl.lit(node.severity).alias("severity"),
-            _object(parts).alias("labels"),
+            _object(shown).alias("labels"),
+            _object(known).alias("$known"),
             _text_of_parts(summary).alias("summary"),
             self._instant("$since").alias("since"),
             self._instant("$at").alias("changed_at"),
@@ -302,7 +290,7 @@ class WatchedKeys(Operator):
             pl.col("$number").alias("number"),
         )
         # Row by row, for a transition is rare and Polars' own hashes change between versions.
-        marks = [fingerprint(node.alert, text) for text in made["labels"].to_list()]
+        marks = [fingerprint(node.alert, text) for text in made["$known"].to_list()]
         return made.with_columns(pl.Series("fingerprint", marks)).select(self._gives)
 
     def _instant(self, name: str) -> pl.Expr:
@@ -369,10 +357,12 @@ def _json_text(text: str) -> str:
     return pl.select(string_of(pl.lit(text))).to_series()[0]
 
 
-def _object(members: list[pl.Expr]) -> pl.Expr:
+def _object(members: dict[str, pl.Expr]) -> pl.Expr:
+    """Return a JSON object of members that are JSON."""
     if not members:
         return pl.lit("{}")
-    return pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=","), pl.lit("}"))
+    said = [pl.concat_str(pl.lit(f"{_json_text(name)}:"), v) for name, v in members.items()]
+    return pl.concat_str(pl.lit("{"), pl.concat_str(said, separator=","), pl.lit("}"))
 
 
 def _text_of_parts(parts: list[pl.Expr]) -> pl.Expr:

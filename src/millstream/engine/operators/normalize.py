@@ -20,10 +20,8 @@ from millstream.engine.batch import OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.expiry import Expiry
-from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.kept_rows import KeptRows
-from millstream.engine.state.key_index import KeyIndex
+from millstream.engine.state.kept_rows import keyed_rows
 from millstream.engine.state.slots import Rows
 from millstream.plan.nodes import Normalize
 
@@ -41,18 +39,10 @@ class NewestPerKey(Operator):
         self._key = node.key
         self._upsert_out = lowering.upsert_out
         self._arena = Arena()
-        heap = ByteHeap(self._arena)
-        kept = {name: schema[name] for name in schema if name not in node.key}
-        self._values = KeptRows(kept, heap)
-        self._index = KeyIndex(
-            {name: schema[name] for name in node.key},
-            lowering.seed,
-            arena=self._arena,
-            heap=heap,
-            extra_words=OWN_WORDS + self._values.words,
+        self._index, self._values = keyed_rows(
+            schema, node.key, OWN_WORDS, lowering.seed, self._arena
         )
         self._own = self._index.extra
-        self._values.settle(self._index.rows, self._own + OWN_WORDS)
         self._expiry = Expiry(self._index.rows, self._own + WRITTEN, lowering.ttl_ms)
         self._keeps_forever = not lowering.ttl_ms
         self._turn = 0

@@ -7,13 +7,17 @@ out     the columns of slots, in any order; what a kernel needs to compare them
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import polars as pl
 
 from millstream.columns.address import word_at
+from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, validity
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.key_index import KeyIndex
 from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.slots import LINE_WORDS, Rows, SlotRows, gather_words
 from millstream.engine.state.texts import ColumnStore
@@ -88,6 +92,26 @@ class KeptRows:
             return
         for store, at in zip(self._stores, self._at, strict=True):
             store.free(self._rows.view, slots, at)
+
+
+def keyed_rows(
+    schema: dict[str, pl.DataType], key: Collection[str], own_words: int, seed: int, arena: Arena
+) -> tuple[KeyIndex, KeptRows]:
+    """Return slots for keys with a row each: the owner's words at ``index.extra``, then the values.
+
+    The values are the columns of ``schema`` that are none of the key.
+    """
+    heap = ByteHeap(arena)
+    values = KeptRows({n: dtype for n, dtype in schema.items() if n not in key}, heap)
+    index = KeyIndex(
+        {name: schema[name] for name in key},
+        seed,
+        arena=arena,
+        heap=heap,
+        extra_words=own_words + values.words,
+    )
+    values.settle(index.rows, index.extra + own_words)
+    return index, values
 
 
 def put_columns(rows: Rows, at: int, slots: np.ndarray, words: list[np.ndarray]) -> None:
