@@ -129,6 +129,8 @@ def _token(file: Path | None) -> str | None:
         found = file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise OptionError(f"--token-file: '{file}' cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise OptionError(f"--token-file: '{file}' is no text.") from None
     if not found:
         raise OptionError(f"--token-file: '{file}' is empty.", hint="Write a token into it.")
     return found

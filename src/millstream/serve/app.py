@@ -117,6 +117,8 @@ async def _known_parameters(connection: HTTPConnection) -> None:
     if not connection.scope["path"].startswith("/v1/"):
         return
     route = connection.scope["route"]
+    if route.path == PAGES:
+        return  # there is nothing at this address, whatever is asked of it
     names: dict[int, frozenset[str]] = connection.app.state.query_names
     if id(route) not in names:  # routes live as long as the application
         names[id(route)] = _query_names(route)

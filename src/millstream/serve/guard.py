@@ -3,7 +3,8 @@
 host     a server of this machine only answers to names of this machine: a page of another site
          cannot reach it under a name that was made to point here (DNS rebinding)
 origin   what changes something, and every WebSocket, must not come from a page of another site
-limits   bytes of a body, seconds of a request, streams (events, WebSockets) at a time
+limits   bytes of a body and of all bodies at a time, seconds of a request, streams (events,
+         WebSockets) at a time; how many connections: :mod:`millstream.serve.connection`
 headers  a page may load nothing from elsewhere, run no inline script, and stand in no frame
 bad      problem+json; what nobody foresaw is logged and answered with a 500 that tells nothing
 """
@@ -43,19 +44,21 @@ _TRY_AGAIN_LATER, _POLICY_VIOLATION = 1013, 1008
 class Limits:
     """What one server takes.
 
-    request_s   a request that is no stream; savepoints and stops have ``long_s``
+    bodies_bytes_max  of all requests that are under way
+    request_s    a request that is no stream; savepoints and starting again have ``long_s``
     streams_max  readers of events and WebSockets at a time
     """
 
     body_bytes_max: int = 1 << 20
     events_bytes_max: int = 16 << 20
+    bodies_bytes_max: int = 256 << 20
     request_s: float = 30.0
     long_s: float = 600.0
     streams_max: int = 1_000
 
 
 LIMITS = Limits()
-LONG = ("/savepoint", "/stop")
+LONG = ("/savepoint", "/resume")
 
 
 class _TooManyStreamsError(Exception):
@@ -70,6 +73,7 @@ class Guard:
         self._local = local
         self._limits = limits
         self.streams = 0
+        self.bodies_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -87,7 +91,8 @@ class Guard:
             await problem(*refused)(scope, receive, call.send)
             return
         path: str = scope["path"]
-        limit_s = self._limits.long_s if path.endswith(LONG) else self._limits.request_s
+        is_long = path.startswith("/v1/jobs/") and path.endswith(LONG)
+        limit_s = self._limits.long_s if is_long else self._limits.request_s
         try:
             async with asyncio.timeout(limit_s) as call.deadline:
                 await self._app(scope, call.receive, call.send)
@@ -143,7 +148,7 @@ class _Call:
         limits = guard._limits
         is_events = scope["path"].startswith("/v1/events/")
         self.bytes_max = limits.events_bytes_max if is_events else limits.body_bytes_max
-        self._bytes = 0
+        self._bytes = self._held = 0
         self._began = self._is_stream = False
         length = Headers(scope=scope).get("content-length", "")
         self._declared = int(length) if length.isdecimal() and len(length) < 20 else 0
@@ -151,8 +156,10 @@ class _Call:
     async def receive(self) -> Message:
         if self._declared <= self.bytes_max:
             message = await self._receive()
-            self._bytes += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            self._bytes += size
             if self._bytes <= self.bytes_max:
+                self._hold(size)
                 return message
             more = message.get("more_body", False)
         else:
@@ -163,6 +170,14 @@ class _Call:
             self._bytes += len(message.get("body", b""))
             more = message.get("more_body", False)
         raise _too_large()
+
+    def _hold(self, size: int) -> None:
+        """Count what is kept of bodies: many that are allowed one by one fill the memory too."""
+        self._held += size
+        self._guard.bodies_bytes += size
+        if self._guard.bodies_bytes > self._guard._limits.bodies_bytes_max:
+            detail = "There are too many large requests at a time."
+            raise HTTPException(503, detail, headers={"Connection": "close"})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -193,6 +208,7 @@ class _Call:
         await said(self._scope, self._receive, self.send)
 
     def end(self) -> None:
+        self._guard.bodies_bytes -= self._held
         if self._is_stream:
             self._guard.streams -= 1
 

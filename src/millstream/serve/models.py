@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from millstream.connect.live_view import At
+
 JobState = Literal["running", "paused", "restarting", "stopping", "completed", "stopped", "failed"]
 Severity = Literal["info", "warning", "critical"]
 AlertState = Literal["pending", "firing", "resolved"]
@@ -215,6 +217,8 @@ class QueryAsk(Said):
     sql: Annotated[str, Field(min_length=1, max_length=100_000)]
     limit: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    at: At = "newest"
+    """``committed``: only what the last checkpoint has, and nothing that may be taken back."""
 
 
 class QueryAnswer(Said):
@@ -262,7 +266,7 @@ class LetterInfo(Said):
     attempt: Count
     row: dict[str, Any] | None
     raw_text: str | None
-    """The bytes, where they are UTF-8."""
+    """The bytes, where they are UTF-8: the first megabyte, in lists the first 64 KB."""
     raw_base64: str | None
 
 

@@ -52,7 +52,7 @@ class Serving:
     ) -> None:
         self._hub, self._health = hub, health
         self.host, self._port = host_and_port(address)
-        self._token = token or None
+        self._token = _usable(token)
         self._tls = _tls(tls_cert, tls_key)
         self._local = _is_local(self.host)
         if not self._local and (self._token is None or self._tls is None):
@@ -156,10 +156,13 @@ class Serving:
         host = "127.0.0.1" if self.host == "localhost" else self.host
         try:
             return socket.create_server((host, self._port), family=family, backlog=BACKLOG)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter: 'a..b' is the name of no machine
+            said = getattr(error, "strerror", None) or error
             raise OptionError(
-                f"The server cannot listen on {self.host}:{self._port}: {error.strerror or error}.",
-                hint=_HINTS.get(error.errno or 0, "Give another address, as 127.0.0.1:8043."),
+                f"The server cannot listen on {self.host}:{self._port}: {said}.",
+                hint=_HINTS.get(
+                    getattr(error, "errno", None) or 0, "Give another address, as 127.0.0.1:8043."
+                ),
             ) from None
 
 
@@ -192,6 +195,17 @@ def _is_local(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return False
+
+
+def _usable(token: str | None) -> str | None:
+    """Return a token, or None for none; raises OptionError for one that nobody could send."""
+    found = (token or "").strip()
+    if found and not (found.isascii() and found.isprintable()):
+        raise OptionError(
+            "The token holds characters that no header carries.",
+            hint="Make another one, for instance by 'openssl rand -hex 32'.",
+        )
+    return found or None
 
 
 def _tls(

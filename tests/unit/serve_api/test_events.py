@@ -48,6 +48,9 @@ def test_what_is_no_event_is_refused_whole(client: TestClient) -> None:
     for body in (b"", b"5", b'"x"', b"null", b"{", b'[{"id": 1}', b'{"id": 1} 2', b"\xff{}"):
         json = client.post(EVENTS, content=body, headers={"Content-Type": "application/json"})
         assert json.status_code == 422, body
+    for deep in (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, b"[" * 50_000 + b"]" * 50_000):
+        json = client.post(EVENTS, content=deep, headers={"Content-Type": "application/json"})
+        assert (json.status_code, "too deeply" in json.json()["detail"]) == (422, True)
     torn = client.post(EVENTS, content=b'{"id": 1}\n{"id"', headers=LINES)
     assert (torn.status_code, "Line 2" in torn.json()["detail"]) == (422, True)
     assert client.post(EVENTS, content=b"id=1").status_code == 415

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from millstream.serve.guard import Guard, Limits
 from millstream.serve.hub import Hub
+from millstream.serve.problems import handled
 from tests.unit.serve_api.conftest import client_of
 
 HERE = "http://127.0.0.1:8042"
@@ -86,12 +87,28 @@ def test_a_body_has_a_limit(empty: TestClient) -> None:
     assert empty.post("/v1/query", content=pieces(), headers=headers).status_code == 413
 
 
+def test_many_bodies_have_a_limit_together() -> None:
+    """Each is allowed, all of them would fill the memory; what is answered counts no more."""
+    client, guard = guarded(bodies_bytes_max=100)
+    for _ in range(3):
+        assert client.post("/length", json={"a": "x" * 70}).json() == 1
+    guard.bodies_bytes = 50  # of somebody else's
+    told = client.post("/length", json={"a": "x" * 70})
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+    assert "at a time" in told.json()["detail"]
+    assert guard.bodies_bytes == 50
+
+
 def guarded(**limits: float) -> tuple[TestClient, Guard]:
     app = FastAPI()
 
     @app.get("/slow")
     async def slow() -> None:
         await asyncio.sleep(60)
+
+    @app.post("/length")
+    async def length(asked: dict[str, str]) -> int:
+        return len(asked)
 
     @app.get("/wrong")
     async def wrong() -> None:
@@ -112,6 +129,7 @@ def guarded(**limits: float) -> tuple[TestClient, Guard]:
         made.append(Guard(inner, local=True, limits=Limits(**limits)))
         return made[-1]
 
+    handled(app)
     app.add_middleware(guard)
     client = TestClient(app, base_url="http://127.0.0.1")
     client.get("/")  # what is added is built with the first request

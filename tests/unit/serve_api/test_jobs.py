@@ -50,6 +50,7 @@ def test_names_that_are_not_there_are_told_with_those_that_are(client: TestClien
     parameter = client.get("/v1/jobs/shop/history", params={"serie": "busy"})
     assert (parameter.status_code, parameter.json()["hint"]) == (400, "Did you mean 'series'?")
     assert client.get("/v1/nothing").status_code == 404
+    assert client.get("/v1/nothing", params={"x": "1"}).status_code == 404
     method = client.put("/v1/silences")
     assert (method.status_code, method.headers["allow"]) == (405, "GET, POST")
     assert client.get("/v1/query").headers["allow"] == "POST"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from millstream.errors import OptionError
+from millstream.serve import connection
 from millstream.serve.hub import Hub
 from millstream.serve.server import Serving, host_and_port
 from tests.unit.serve_api.conftest import PROGRAM, until
@@ -58,6 +60,63 @@ def test_the_other_loopback() -> None:
         assert b"items" in get(f"{server.url}/v1/views")
 
 
+def test_who_sends_half_a_request_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand of them would take the files that the jobs of this process need."""
+    monkeypatch.setattr(connection, "HEAD_S", 0.2)
+    with Serving(Hub(), "127.0.0.1:0") as server:
+        for begun in (b"", b"GET /v1/jobs HTTP/1.1\r\nHost: 127", WHOLE + b"GET /v1"):
+            with connected(server) as client:
+                client.sendall(begun)
+                said = received(client)
+                assert said.startswith(b"HTTP/1.1 200") == begun.startswith(WHOLE)
+
+
+def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes late hears that it is full, and is served when somebody has gone."""
+    monkeypatch.setattr(connection, "CONNECTIONS_MAX", 2)
+    with Serving(Hub(), "127.0.0.1:0") as server:
+        with connected(server) as one, connected(server) as two:
+            for client in (one, two):
+                client.sendall(WHOLE)
+                assert client.recv(12) == b"HTTP/1.1 200"
+            with connected(server) as late:
+                assert received(late).startswith(b"HTTP/1.1 503")
+        until(lambda: answers(server))
+    assert connection.connections_max() <= 2
+
+
+WHOLE = b"GET /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+def connected(server: Serving) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), 20)
+
+
+def received(client: socket.socket) -> bytes:
+    """Return what comes until the server ends the connection."""
+    found = b""
+    with contextlib.suppress(ConnectionResetError):
+        while some := client.recv(65_536):
+            found += some
+    return found
+
+
+def answers(server: Serving) -> bool:
+    try:
+        return b"items" in get(f"{server.url}/v1/jobs")
+    except urllib.error.HTTPError:
+        return False
+
+
+def test_a_token_that_nobody_could_send_is_refused() -> None:
+    """It would be found out by a 401 that nobody understands."""
+    for token in ("schlüssel", "a\nb"):
+        with pytest.raises(OptionError, match="no header carries"):
+            Serving(Hub(), "127.0.0.1:0", token=token)
+    with Serving(Hub(), "127.0.0.1:0", token=f"{TOKEN}\n") as server:
+        assert b"items" in get(f"{server.url}/v1/jobs", TOKEN)
+
+
 @pytest.mark.parametrize("address", ["8042", "host:", ":80", "h:99999", "h:x", "", "a:²"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     """Before anything starts."""
@@ -78,6 +137,8 @@ def test_other_machines_need_a_token_and_tls(tmp_path: Path) -> None:
         Serving(Hub(), "0.0.0.0:0", tls_cert=cert, tls_key=key)
     with pytest.raises(OptionError, match="cannot be used"):
         Serving(Hub(), "127.0.0.1:0", tls_cert=key, tls_key=key)
+    with pytest.raises(OptionError, match=r"cannot listen on a\.\.b"):
+        Serving(Hub(), "a..b:0", token=TOKEN, tls_cert=cert, tls_key=key).__enter__()
     with pytest.raises(OptionError, match="no certificate"):
         Serving(Hub(), "127.0.0.1:0", tls_key=key)
 

@@ -76,3 +76,18 @@ def test_a_wrong_question_is_marked(client: TestClient) -> None:
     assert client.post("/v1/query", json={"sql": ""}).status_code == 422
     assert client.post("/v1/query", json={"sql": "SELECT 1", "limits": 1}).status_code == 422
     assert client.post("/v1/query", content=b"{").status_code == 422
+
+
+def test_committed_rows_of_a_job_with_checkpoints(client: TestClient, hub: Hub) -> None:
+    """The same pages and answers, of a checkpoint: never ahead of the newest rows."""
+    sql = "SELECT SUM(n) AS total FROM per_k"
+    while True:
+        asked = {"sql": sql, "at": "committed"}
+        committed = client.post("/v1/query", json=asked).json()["rows"][0][0]
+        newest = client.post("/v1/query", json={"sql": sql}).json()["rows"][0][0]
+        if committed:
+            break
+    assert committed <= newest
+    page = client.get("/v1/views/per_k/rows", params={"at": "committed", "order": "k"}).json()
+    assert [row[0] for row in page["rows"]] == list(range(10))
+    assert client.get("/v1/views/per_k/rows", params={"at": "later"}).status_code == 422

@@ -79,10 +79,10 @@ async def send_events(
     """Send events to a job; when the answer comes, they are on its disk."""
     held, found = await here.aside(_table, here.hub, table)
     body = await request.body()
-    events = documents(body, request.headers.get("content-type", ""))
-    if not events:
+    content_type = request.headers.get("content-type", "")
+    written = await here.aside(_append, held, found, body, content_type, idempotency_key)
+    if written is None:
         return EventsAnswer(accepted=0, repeated=False)
-    written = await here.aside(_append, held, found, events, idempotency_key)
     answer = await asyncio.shield(asyncio.wrap_future(written))
     return EventsAnswer(accepted=answer.count, repeated=answer.repeated)
 
@@ -132,6 +132,8 @@ def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes, what: str) -> Any:
     try:
         text.decode()
         return decoder.decode(text)
+    except RecursionError:
+        raise ProblemError(422, f"body: {what} is nested too deeply.", hint=_SEND) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(422, f"body: {what} is no JSON: {error}.", hint=_SEND) from None
 
@@ -162,12 +164,20 @@ def _table(hub: Hub, name: str) -> tuple[Held, Table]:
 _DECLARE = "No job has one: CREATE TABLE … WITH ('connector' = 'http-events', 'format' = 'json')."
 
 
-def _append(held: Held, table: Table, events: Sequence[bytes], key: str | None) -> Future[Accepted]:
-    """Hand events to the log; it is open as long as the job runs, and opened between two runs."""
+def _append(
+    held: Held, table: Table, body: bytes, content_type: str, key: str | None
+) -> Future[Accepted] | None:
+    """Hand the events of a body to the log; None where there are none.
+
+    The log is open as long as the job runs, and opened for each request between two runs.
+    """
     from millstream.connect.event_log import Busy, KeyReused, release
     from millstream.connect.http_events import log_of
     from millstream.ports.registry import home_of
 
+    events = documents(body, content_type)
+    if not events:
+        return None
     log = log_of(table, home_of(held.job.settings))
     try:
         written = log.append(events, key)

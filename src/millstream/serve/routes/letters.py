@@ -7,6 +7,7 @@ again lies beside them, and the running job takes it up by itself (``source.disc
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1/jobs/{job}/letters", tags=["letters"])
 TEXT_MAX = 1_000
-LETTER_BYTES_MAX = 1 << 20
-"""Of one letter's bytes no more are sent."""
+LETTER_BYTES_MAX, LISTED_BYTES_MAX = 1 << 20, 1 << 16
+"""Of a letter's bytes no more are sent: asked for alone, and as one of a page."""
 EXACT_MAX = 2**53
+_UTF_8 = codecs.getincrementaldecoder("utf-8")
 Kind = Literal["undecodable", "rejected", "late", "refused"]
 State = Literal["new", "asked", "replayed", "failed again"]
 OfOperator = Annotated[
@@ -156,7 +158,9 @@ def _page(held: Held, wanted: Filter, state: str | None, after: Any, limit: int)
         raise ProblemError(422, "query cursor: it is none of this list.")
     found, last = page(_letters(held), wanted, state, after, limit)
     following = None if last is None else cursor_of("letters", *last)
-    return LettersPage(letters=[_info(letter) for letter in found], next=following)
+    return LettersPage(
+        letters=[_info(letter, LISTED_BYTES_MAX) for letter in found], next=following
+    )
 
 
 def _single(held: Held, letter: str) -> LetterInfo | None:
@@ -167,7 +171,7 @@ def _single(held: Held, letter: str) -> LetterInfo | None:
     if not number.isdecimal():
         return None
     found = single(_letters(held), _filter(None, None, None, epoch=epoch), None, [letter], 1)
-    return _info(found[0]) if found else None
+    return _info(found[0], LETTER_BYTES_MAX) if found else None
 
 
 def _replay(held: Held, ask: ReplayAsk, now_ms: int) -> ReplayAnswer:
@@ -185,13 +189,13 @@ def _replay(held: Held, ask: ReplayAsk, now_ms: int) -> ReplayAnswer:
     return ReplayAnswer(request=request.number, letters=request.count)
 
 
-def _info(letter: dict[str, Any]) -> LetterInfo:
+def _info(letter: dict[str, Any], bytes_max: int) -> LetterInfo:
     raw: bytes | None = letter["raw"]
-    text = None if raw is None else _text_of(raw[:LETTER_BYTES_MAX])
+    text = None if raw is None else _text_of(raw, bytes_max)
     row = None if letter["row"] is None else json.loads(letter["row"], parse_int=_whole)
     coded = None
     if raw is not None and text is None:
-        coded = base64.b64encode(raw[:LETTER_BYTES_MAX]).decode()
+        coded = base64.b64encode(raw[:bytes_max]).decode()
     return LetterInfo(
         id=letter["id"],
         kind=letter["kind"],
@@ -215,8 +219,10 @@ def _whole(digits: str) -> int | str:
     return number if abs(number) <= EXACT_MAX else digits
 
 
-def _text_of(raw: bytes) -> str | None:
+def _text_of(raw: bytes, bytes_max: int) -> str | None:
+    """Return the beginning of a text, None where it is none; no character is cut in two."""
+    is_whole = len(raw) <= bytes_max
     try:
-        return raw.decode()
+        return _UTF_8().decode(raw[:bytes_max], final=is_whole)
     except UnicodeDecodeError:
         return None
