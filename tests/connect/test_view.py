@@ -190,3 +190,19 @@ def test_readers_and_a_writer_at_once():
     for reader in readers:
         reader.join()
     assert not wrong
+
+
+def test_the_rows_of_a_memory_sink_are_asked_by_its_name():
+    """A name alone is the shortest question there is; an empty answer would be believed."""
+    counted, rows = totals().write_memory("counted"), ms.read_memory(ORDERS).write_memory("rows")
+    with ms.start(counted, rows) as job:
+        job.wait()
+        assert sorted(job.query("counted").rows()) == [("de", 3267, 66), ("fr", 1683, 34)]
+        assert job.query("rows").rows(named=True) == ORDERS
+
+
+def test_its_rows_count_as_memory_of_the_pipeline():
+    """A limit that does not know of a view's rows names the wrong holder."""
+    view = ms.read_memory([{"s": "x" * 1_000, "k": k} for k in range(500)]).view("v", key="k")
+    ms.run(view)
+    assert view.live.bytes_kept > 500_000

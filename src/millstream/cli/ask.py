@@ -37,6 +37,13 @@ class Shape(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
     CSV = "csv"
 
 
+class LookAt(str, Enum):  # noqa: UP042 (typer shows the values of a str Enum)
+    """Which rows are seen."""
+
+    NEWEST = "newest"
+    COMMITTED = "committed"
+
+
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT over live views.")],
     address: Annotated[
@@ -55,13 +62,16 @@ def query(
     timeout_s: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=60, help="Give up then.")
     ] = 10.0,
+    at: Annotated[
+        LookAt, typer.Option("--at", help="The newest rows, or those of the last checkpoint.")
+    ] = LookAt.NEWEST,
 ) -> None:
     """Ask a running server about its live views, in SQL."""
     with told():
         from millstream.cli.asking_server import Server
 
         server = Server.at(address, timeout_s + SLACK_S)
-        ask = {"sql": sql, "limit": limit, "timeout_s": timeout_s}
+        ask = {"sql": sql, "limit": limit, "timeout_s": timeout_s, "at": at.value}
         if not watch:
             _say(_asked(server, ask), shape)
             leave(Exit.OK)

@@ -22,7 +22,7 @@ import polars as pl
 from millstream.errors import PlanError, UnknownName
 
 if TYPE_CHECKING:
-    from millstream.connect.live_view import Changed, LiveView
+    from millstream.connect.live_rows import Changed, LiveRows
     from millstream.types import Schema
 
 TRIES = 3
@@ -65,7 +65,7 @@ class LiveWindow:
     ([('a', 3)], [1])
     """
 
-    def __init__(self, view: LiveView, *, order: str | None = None, limit: int | None = None):
+    def __init__(self, view: LiveRows, *, order: str | None = None, limit: int | None = None):
         self.view = view
         self.limit = limit
         self.version = 0

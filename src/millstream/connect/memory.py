@@ -67,6 +67,8 @@ class Collected:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._frames: list[pl.DataFrame] = []
+        self.bytes = 0
+        """What the rows take."""
         self.epochs = Epochs()
 
     @property
@@ -93,16 +95,24 @@ class Collected:
         rows = frame.drop(OP).rows()
         return [(Op(op).short, *row) for op, row in zip(ops, rows, strict=True)]
 
+    def frame_with(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return all rows, and behind them those that have not been given yet."""
+        shown = Collected()
+        shown.add([*self.frames, *waiting])
+        return shown.frame()
+
     def add(self, frames: Sequence[pl.DataFrame]) -> int:
         """Keep frames; returns their rows."""
         with self._lock:
             self._frames.extend(f for f in frames if f.height)
+            self.bytes += sum(int(f.estimated_size()) for f in frames)
         return sum(f.height for f in frames)
 
     def clear(self) -> None:
         """Forget the rows, not the epochs."""
         with self._lock:
             self._frames.clear()
+            self.bytes = 0
 
 
 _NAMED: dict[str, Collected] = {}
@@ -184,11 +194,13 @@ class MemorySink(Sink, Viewable):
         """Make rows visible."""
         return Delivered(self._target.add([frame]))
 
+    @property
+    def bytes_kept(self) -> int:
+        return self._target.bytes
+
     def view(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Return everything collected, then what waits for its epoch."""
-        shown = Collected()
-        shown.add([*self._target.frames, *waiting])
-        return shown.frame()
+        return self._target.frame_with(waiting)
 
 
 def _source(spec: SourceSpec) -> MemorySource:

@@ -1,6 +1,6 @@
 """A live view as a place to write to: its numbered rows, for queries and screens of this process.
 
-delivery   at least once, and no row twice: a row has its number, and at the start of each run the
+delivery   at once, and no row twice: a row has its number, and at the start of each run the
            step below gives all rows out again, before any other, as one frame
 bad row    none
 made by    ``stream.view`` and ``CREATE MATERIALIZED VIEW``; a table cannot be declared on it
@@ -38,11 +38,24 @@ class ViewConfig:
 
 
 class ViewSink(LiveSink, Viewable):
-    """Fills a :class:`LiveView`: uncommitted rows are seen as soon as a turn gives them."""
+    """Fills a :class:`LiveView`: uncommitted rows are seen as soon as a turn gives them.
+
+    What was written before a ``flush`` is an epoch; readers who ask for it see it when it is
+    committed.
+    """
 
     def __init__(self, target: LiveView) -> None:
         self._target = target
         self._is_new = True
+
+    @property
+    def bytes_kept(self) -> int:
+        return self._target.bytes_kept
+
+    def open(self, pipeline: str, incarnation: int) -> int | None:
+        """Return None: the view gets its rows from the step below, those of a checkpoint first."""
+        self._target.begin(pipeline if incarnation else None)
+        return None
 
     def write(self, frame: pl.DataFrame) -> Delivered:
         """Take numbered rows in; the first ones of a run replace all that stood before."""
@@ -52,6 +65,14 @@ class ViewSink(LiveSink, Viewable):
             return Delivered(0)  # they were counted when they came
         self._target.put(frame)
         return Delivered(frame.height)
+
+    def flush(self) -> Delivered:
+        """Note where an epoch ends."""
+        self._target.cut()
+        return Delivered(0)
+
+    def committed(self, epoch: int) -> None:
+        self._target.commit(epoch)
 
     def view(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
         """Return the rows there are; none ever waits for an epoch."""

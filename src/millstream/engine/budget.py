@@ -1,6 +1,6 @@
 """How much memory a run may take, and what is done as it gets short.
 
-in      the bytes counted in queues, outputs, copies and state; what the process really holds
+in      the bytes counted in queues, outputs, copies, views and state; what the process really holds
 state   when the limit was passed, and what the process held beyond what is counted in the last
         second (libraries, the batch under way, what an allocator keeps)
 out     a :class:`Decision` per look: read less ahead, put state on the disk, wait, stop
@@ -65,16 +65,23 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is counted beside state: read ahead, not delivered yet, copied for a checkpoint."""
+    """What is counted beside state.
+
+    queued   read ahead
+    outputs  not delivered yet
+    copies   of state, for a checkpoint
+    kept     rows of sinks in this process: views, memory
+    """
 
     queued: int = 0
     outputs: int = 0
     copies: int = 0
+    kept: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.queued + self.outputs + self.copies
+        return self.queued + self.outputs + self.copies + self.kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +320,7 @@ class Memory:
             f"read ahead: {_mib(usage.held.queued)}",
             f"not delivered yet: {_mib(usage.held.outputs)}",
             f"copies for checkpoints: {_mib(usage.held.copies)}",
+            f"rows of views and memory sinks: {_mib(usage.held.kept)}",
             f"everything else: {_mib(max(0, budget.used - usage.counted))}",
         ]
         tried = f" State stays in memory: {self._no_spill}." if self._no_spill else ""

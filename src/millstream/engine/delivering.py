@@ -490,6 +490,8 @@ class EpochWriter(Actor):
         for scan, positions in epoch.positions.items():
             if scan in self._readings:
                 self._readings[scan].commit(positions)
+        for worker in self._workers:
+            worker.sink.committed(epoch.number)
         took_ms = (time.perf_counter() - job.cut.at_s) * 1000
         done = CheckpointProgress(epoch.number, job.cut.at_ms, took_ms, job.bytes)
         self._on_delivered(done)

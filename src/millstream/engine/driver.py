@@ -361,6 +361,7 @@ class Driver:
             + epochs.outputs
             + sum(w.bytes_queued for w in self.parts.workers),
             copies=epochs.copies,
+            kept=sum(w.sink.bytes_kept for w in self.parts.workers),
         )
 
     def _elapsed_ms(self) -> int:

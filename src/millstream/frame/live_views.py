@@ -19,7 +19,7 @@ from millstream.types.time import duration_ms
 if TYPE_CHECKING:
     import polars as pl
 
-    from millstream.connect.live_view import LiveView
+    from millstream.connect.live_view import At, LiveView
     from millstream.plan.nodes import Node
 
 
@@ -46,9 +46,13 @@ class Viewed(Sink):
         """The rows, with their versions."""
         return self._live
 
-    def frame(self) -> pl.DataFrame:
-        """Return the rows as they stand; those not yet in a checkpoint are among them."""
-        return self._live.frame()
+    def frame(self, *, at: At = "newest") -> pl.DataFrame:
+        """Return the rows as they stand; ``at="committed"``: as the last checkpoint has them.
+
+        Raises:
+            CheckpointError: for committed rows where no checkpoints are kept.
+        """
+        return self._live.at(at).frame()
 
     def _repr_html_(self) -> str:
         """Show the view in a notebook, as the dashboard would draw it."""

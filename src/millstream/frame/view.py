@@ -63,6 +63,7 @@ class View(Collected):
     def add(self, frames: Sequence[pl.DataFrame]) -> int:
         """Take the rows of a sink in."""
         count = sum(f.height for f in frames)
+        size = sum(int(f.estimated_size()) for f in frames)
         if self._on_rows is not None:
             for frame in frames:
                 self._on_rows(frame)
@@ -70,6 +71,7 @@ class View(Collected):
             if self._keeps:
                 self._waiting.extend(f for f in frames if f.height)
                 self._waiting_rows += count
+                self.bytes += size
             self.rows_total += count
             self.version += 1
             standing = 0 if self._folded is None else self._folded.height
@@ -86,6 +88,15 @@ class View(Collected):
                 return pl.DataFrame(schema=dict.fromkeys(self.columns, pl.Null))
             return self._folded
 
+    def frame_with(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the result as it would stand with changes that have not been given yet."""
+        ahead = View(self.columns, key=self._key, updating=self.updating, rows_max=self._rows_max)
+        with self._changed:
+            self._fold()
+            ahead._folded = self._folded
+        ahead.add(waiting)
+        return ahead.frame()
+
     def tail(self, count: int) -> list[tuple[Any, ...]]:
         """Return rows for a screen: the first ones of an updating result, else the last ones."""
         frame = self.frame()
@@ -101,6 +112,7 @@ class View(Collected):
         """Forget all rows."""
         with self._changed:
             self._folded, self._waiting, self._waiting_rows = None, [], 0
+            self.bytes = 0
             self.version += 1
 
     def _fold(self) -> None:
@@ -109,15 +121,19 @@ class View(Collected):
         frames, self._waiting, self._waiting_rows = self._waiting, [], 0
         if any(OP in f.columns for f in frames):
             self.updating = True
+        self._folded = self._with(frames)
+        self.bytes = int(self._folded.estimated_size())
+
+    def _with(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return what stands when these are folded in."""
         if not self.updating:
             rows = pl.concat([*self._standing(), *frames])
-            self._folded = rows if self._rows_max is None else rows.tail(self._rows_max)
-            return
+            return rows if self._rows_max is None else rows.tail(self._rows_max)
         insert = pl.lit(int(Op.INSERT), dtype=pl.Int8).alias(OP)
         changes = pl.concat(
             [f if OP in f.columns else f.with_columns(insert) for f in (*self._standing(), *frames)]
         )
-        self._folded = self._by_row(changes) if self._key is None else self._by_key(changes)
+        return self._by_row(changes) if self._key is None else self._by_key(changes)
 
     def _standing(self) -> tuple[pl.DataFrame, ...]:
         return () if self._folded is None else (self._folded,)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from millstream.errors import JobError, MillstreamError
+from millstream.errors import JobError, MillstreamError, Unsupported
 from millstream.plan import derive, explain, ids
 from millstream.plan.emitting import emitting
 from millstream.plan.joins import LookupJoin
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from millstream.connect.alert_book import AlertBook
-    from millstream.connect.live_view import LiveView
+    from millstream.connect.live_view import At, LiveView
     from millstream.engine.analyzing import Analysis
     from millstream.engine.progress import Progress, State, Summary
     from millstream.engine.supervise import Supervisor
@@ -217,30 +217,36 @@ class Running:
         return self._supervisor.progress()
 
     def query(
-        self, sql: str, *, limit: int | None = None, timeout_s: float = QUERY_TIMEOUT_S
+        self,
+        sql: str,
+        *,
+        limit: int | None = None,
+        timeout_s: float = QUERY_TIMEOUT_S,
+        at: At = "newest",
     ) -> pl.DataFrame:
         """Answer a SELECT over the live views, or return what the sink of a name holds now.
 
-        Rows that are not yet in a checkpoint are among them. Several views of one query are seen
-        as they stand at one moment.
+        Several views of one query are seen as they stand at one moment.
 
         Args:
             sql: one query, in the dialect of every other; or the name of a sink of this process.
             limit: return no more rows.
             timeout_s: give up after so long.
+            at: ``"newest"``: rows that are not yet in a checkpoint are among them, and may be taken
+                back by a failure; ``"committed"``: as the last checkpoint has them.
 
         Raises:
             PlanError: for a text that is no query over these views, with the place.
             DataError: where a row cannot be computed.
+            CheckpointError: for committed rows where no checkpoints are kept.
             JobError: if it takes too long.
         """
         if not any(c.isspace() for c in sql.strip()):
-            kept: pl.DataFrame = self._supervisor.view(sql.strip())
-            return kept
+            return self._held_by(sql.strip(), at)
         from millstream.job.querying import query
 
         views = {view.name: view for view in self.views}
-        found = query(views, sql, limit=limit, timeout_s=timeout_s, zone=self._zone)
+        found = query(views, sql, limit=limit, timeout_s=timeout_s, zone=self._zone, at=at)
         return found.frame
 
     @property
@@ -260,6 +266,19 @@ class Running:
     def __exit__(self, *_: object) -> None:
         if not self.done:
             self.stop()
+
+    def _held_by(self, sink: str, at: At) -> pl.DataFrame:
+        """Return what a sink of this process holds."""
+        for view in self.views:
+            if view.name == sink:
+                return view.at(at).frame()
+        kept: pl.DataFrame = self._supervisor.view(sink)
+        if at == "committed":
+            raise Unsupported(
+                f"Of '{sink}' the newest rows are known, not those that are committed.",
+                hint="Ask a live view: CREATE MATERIALIZED VIEW, or stream.view(…).",
+            )
+        return kept
 
     def _hold(self, *, on: bool) -> None:
         if self.done:

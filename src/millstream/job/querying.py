@@ -2,7 +2,7 @@
 
 in      views by name, one SELECT
 out     a frame with its SQL types, the version of each view it saw; several views of one query
-        are seen as they stood at one moment. Rows not yet in a checkpoint are among them
+        are seen as they stood at one moment: as they are now, or as the last checkpoint has them
 state   what was made of the newest SQL texts, so that asking again costs the computing alone
 limit   rows and seconds
 bad     anything but one SELECT over these views is refused before it is looked into: no INSERT, no
@@ -28,7 +28,7 @@ from millstream.rewrite import rewrite
 if TYPE_CHECKING:
     import polars as pl
 
-    from millstream.connect.live_view import LiveView
+    from millstream.connect.live_view import At, LiveView
     from millstream.types import Schema
 
 TIMEOUT_S = 10.0
@@ -56,12 +56,14 @@ def query(
     limit: int | None = None,
     timeout_s: float = TIMEOUT_S,
     zone: str = "UTC",
+    at: At = "newest",
 ) -> Answered:
-    """Answer one SELECT; ``zone`` is ``table.local-time-zone``.
+    """Answer one SELECT; ``zone`` is ``table.local-time-zone``, ``at`` which rows it sees.
 
     Raises:
         PlanError: for a text that is no query over these views, with the place.
         DataError: where a row cannot be computed.
+        CheckpointError: for committed rows of a job that keeps no checkpoints.
         JobError: if it takes too long.
     """
     from millstream.connect.live_view import snapshots
@@ -71,7 +73,7 @@ def query(
     began_s = time.perf_counter()
     planned = _planned(sql, _said(views))
     names = planned.reads
-    seen = dict(zip(names, snapshots([views[name] for name in names]), strict=True))
+    seen = dict(zip(names, snapshots([views[name].at(at) for name in names]), strict=True))
     tables = {name: found.frame for name, found in seen.items()}
     frame, truncated = Once(planned.derived, tables, Context(zone), limit, timeout_s).run()
     return Answered(

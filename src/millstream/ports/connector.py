@@ -191,6 +191,18 @@ class Sink(ABC):
         """Wait until everything written is acknowledged."""
         return Delivered(0)
 
+    def committed(self, epoch: int) -> None:  # noqa: B027 (most have given their rows away)
+        """Take note that an epoch is in a checkpoint and with all sinks of the pipeline.
+
+        Epochs come in their order; each ends at a ``flush`` where ``delivery`` is not
+        EXACTLY_ONCE. Called from another thread than everything else, and must come back at once.
+        """
+
+    @property
+    def bytes_kept(self) -> int:
+        """Bytes of the rows that stay in this process for who looks at them."""
+        return 0
+
     def passed(self, mark_ms: int) -> None:  # noqa: B027 (most systems know no event time)
         """Take note that the watermark has passed so far for everything written or delivered.
 

@@ -1,7 +1,7 @@
 """The live feed: views and answers that people follow while they change.
 
 in      who wants to follow what; the views of the hub
-state   one channel for each (view, order, limit) and each question that somebody follows
+state   one channel for each (view, order, limit, at) and each question that somebody follows
 out     readers, which wait for frames; all bytes are made once and shared
 limit   readers and channels in number; the work of all channels together in a share of one core
         (:mod:`millstream.serve.feed_turns`), questions in another
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from millstream.connect.live_window import ordered_by
-from millstream.errors import PlanError
+from millstream.errors import CheckpointError, PlanError
 from millstream.serve.feed_frames import Frame, version_of
 from millstream.serve.feed_query import QueryChannel
 from millstream.serve.feed_readers import Patience, Reader
@@ -31,7 +31,8 @@ from millstream.serve.feed_view import ViewChannel
 from millstream.serve.problems import ProblemError
 
 if TYPE_CHECKING:
-    from millstream.connect.live_view import LiveView
+    from millstream.connect.live_rows import LiveRows
+    from millstream.connect.live_view import At
     from millstream.serve.connection import Link
     from millstream.serve.hub import Hub
 
@@ -72,10 +73,10 @@ class Feed:
         self.hub = hub
         self.limits = limits or FeedLimits()
         self._pools = tuple(ThreadPoolExecutor(1, f"millstream-{n}") for n in ("feed", "answers"))
-        self._generations: weakref.WeakKeyDictionary[LiveView, str] = weakref.WeakKeyDictionary()
+        self._generations: weakref.WeakKeyDictionary[LiveRows, str] = weakref.WeakKeyDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._views: dict[tuple[str, str | None, int | None], ViewChannel] = {}
-        self._queries: dict[tuple[str, int], QueryChannel] = {}
+        self._views: dict[tuple[str, str | None, int | None, At], ViewChannel] = {}
+        self._queries: dict[tuple[str, int, At], QueryChannel] = {}
         self._turns: tuple[Turns, Turns] = (Turns(), Turns())
         self._looking: asyncio.Task[None] | None = None
 
@@ -90,6 +91,7 @@ class Feed:
         name: str,
         order: str | None,
         limit: int | None,
+        at: At = "newest",
         *,
         link: Link,
         last_event_id: str | None = None,
@@ -97,15 +99,15 @@ class Feed:
     ) -> Iterator[Reader]:
         """Follow rows of a view; raises what is wrong with the question."""
         self._begin()
-        _, view = self.hub.view(name)
+        view = self.hub.view(name)[1].at(at)
         ordered_by(view.schema, order)
-        key = (name, order or None if limit is not None else None, limit)
+        key = (name, order or None if limit is not None else None, limit, at)
         channel = self._views.get(key)
         if channel is None or channel.is_closed:
             self._admit()
             turns, pool = self._turns[0], self._pools[0]
             channel = ViewChannel(
-                view, *key[1:], turns=turns, pool=pool, generation=self._generation(view)
+                view, *key[1:3], turns=turns, pool=pool, generation=self._generation(view)
             )
             self._views[key] = channel
             turns.add(channel)
@@ -119,18 +121,18 @@ class Feed:
 
     @contextmanager
     def follow_query(
-        self, sql: str, limit: int, *, link: Link, comments: bool = False
+        self, sql: str, limit: int, at: At = "newest", *, link: Link, comments: bool = False
     ) -> Iterator[tuple[QueryChannel, Reader]]:
         """Follow the answer to a question; its first answer is waited for with the channel."""
         self._begin()
-        channel = self._queries.get((sql, limit))
+        channel = self._queries.get((sql, limit, at))
         if channel is not None and channel.is_closed:  # its readers are about to be told
             self._turns[1].remove(channel)
         if channel is None or channel.is_closed:
             self._admit()
             turns, pool = self._turns[1], self._pools[1]
-            channel = QueryChannel(self.hub, sql, limit, turns=turns, pool=pool)
-            self._queries[sql, limit] = channel
+            channel = QueryChannel(self.hub, sql, limit, at, turns=turns, pool=pool)
+            self._queries[sql, limit, at] = channel
             turns.add(channel)
         self._admit_reader()
         reader = channel.crowd.enter(link, comments=comments)
@@ -176,7 +178,7 @@ class Feed:
         if self._readers >= self.limits.readers_max:
             raise ProblemError(429, "There are too many live streams.", hint="Close some pages.")
 
-    def _generation(self, view: LiveView) -> str:
+    def _generation(self, view: LiveRows) -> str:
         return self._generations.setdefault(view, secrets.token_hex(4))
 
     async def _look(self) -> None:
@@ -199,16 +201,19 @@ class Feed:
     def _rebind(self) -> None:
         """Follow a view that another has taken the place of; nobody is told twice of one."""
         found = self.hub.views() if self._views else {}
-        for (name, _, _), channel in list(self._views.items()):
-            if name in found and found[name][1] is not channel.view:
-                view = found[name][1]
-                try:
-                    ordered_by(view.schema, channel.order)
-                except PlanError:  # its column is gone: who comes again is told so
-                    channel.close()
-                    self._turns[0].remove(channel)
-                else:
-                    channel.bind(view, self._generation(view))
+        for (name, _, _, at), channel in list(self._views.items()):
+            if name not in found:
+                continue
+            try:
+                view = found[name][1].at(at)
+                if view is channel.view:
+                    continue
+                ordered_by(view.schema, channel.order)
+            except (PlanError, CheckpointError):  # its column is gone: who comes again is told so
+                channel.close()
+                self._turns[0].remove(channel)
+            else:
+                channel.bind(view, self._generation(view))
 
     def _forget_those(self, left_before_s: float) -> None:
         """Forget channels that nobody follows any more, and those that are closed."""

@@ -27,7 +27,8 @@ from millstream.serve.rows import columns, json_rows
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from millstream.connect.live_view import LiveView
+    from millstream.connect.live_rows import LiveRows
+    from millstream.connect.live_view import At, LiveView
     from millstream.job.querying import Answered
     from millstream.serve.feed_turns import Turns
     from millstream.serve.hub import Hub
@@ -39,16 +40,20 @@ TIMEOUT_S = 10.0
 class QueryChannel:
     """Those who follow one question; a worker of the turns."""
 
-    def __init__(self, hub: Hub, sql: str, limit: int, *, turns: Turns, pool: Executor) -> None:
+    def __init__(
+        self, hub: Hub, sql: str, limit: int, at: At, *, turns: Turns, pool: Executor
+    ) -> None:
         self.crowd = Crowd(self._wake)
         self.failed: MillstreamError | None = None
-        self._hub, self._sql, self._limit = hub, sql, limit
+        self._hub, self._sql, self._limit, self._at = hub, sql, limit, at
         self._turns, self._pool = turns, pool
         self._loop = asyncio.get_running_loop()
         self.is_closed = False
         self._listening = ExitStack()
         self._armed = False
         self._read: dict[str, LiveView] = {}
+        self._rows: dict[str, LiveRows] = {}
+        """What of them is looked at."""
         self._versions: Mapping[str, int] = {}
         self._frame: Frame | None = None
         self._number = 0
@@ -128,7 +133,7 @@ class QueryChannel:
 
     @property
     def _is_old(self) -> bool:
-        return any(self._versions.get(n) != view.version for n, view in self._read.items())
+        return any(self._versions.get(n) != rows.version for n, rows in self._rows.items())
 
     def _run(self) -> tuple[Frame, float]:
         """Ask, and say what it cost; in a thread of the pool, one at a time."""
@@ -139,11 +144,12 @@ class QueryChannel:
         named = reads(self._sql, views)
         read = {name: views[name] for name in named}
         if read != self._read:
+            rows = {name: view.at(self._at) for name, view in read.items()}
             self._listening.close()
-            for view in read.values():
-                self._listening.enter_context(view.heard(self._heard))
-            self._read = read
-        found = query(views, self._sql, limit=self._limit, timeout_s=TIMEOUT_S)
+            for one in rows.values():
+                self._listening.enter_context(one.heard(self._heard))
+            self._read, self._rows = read, rows
+        found = query(views, self._sql, limit=self._limit, timeout_s=TIMEOUT_S, at=self._at)
         self._versions = dict(found.versions)
         frame = _frame_of(found, self._number + 1)
         return frame, time.thread_time() - began_s

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, WebSocket
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
+from millstream.connect.live_view import At
 from millstream.errors import MillstreamError
 from millstream.serve.connection import link_of
 from millstream.serve.feed import Feed
@@ -36,6 +37,9 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
     }
 }
 ViewName = Annotated[str, Path(min_length=1, max_length=1_000)]
+LookAt = Annotated[
+    At, Query(description="`committed`: what the last checkpoint has; nothing of it is taken back.")
+]
 Limit = Annotated[
     int | None, Query(ge=1, le=LIMIT_MAX, description="Only the first rows; all without.")
 ]
@@ -53,7 +57,7 @@ def router(hub: Hub, feed: Feed | None = None) -> APIRouter:
         "/v1/views/{view}/events",
         status_code=200,  # the framework finds none in this class
         response_class=EventStream,
-        responses={**_EVENTS, **problems(400, 401, 403, 404, 422, 429)},
+        responses={**_EVENTS, **problems(400, 401, 403, 404, 409, 422, 429)},
         dependencies=[permits(Action.READ)],
         summary="Follow a view (server-sent events)",
         tags=["views"],
@@ -63,12 +67,13 @@ def router(hub: Hub, feed: Feed | None = None) -> APIRouter:
         view: ViewName,
         limit: Limit = None,
         order: Order = None,
+        at: LookAt = "newest",
         last_event_id: Annotated[str | None, Header(max_length=200)] = None,
     ) -> Response:
         link = link_of(request.scope)
         stack = AsyncExitStack()
         following = feed.follow(
-            view, order, limit, link=link, last_event_id=last_event_id, comments=True
+            view, order, limit, at, link=link, last_event_id=last_event_id, comments=True
         )
         reader = stack.enter_context(following)
         return EventStream(reader, stack)
@@ -86,20 +91,26 @@ def router(hub: Hub, feed: Feed | None = None) -> APIRouter:
         request: Request,
         sql: Annotated[str, Query(min_length=1, max_length=100_000)],
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+        at: LookAt = "newest",
     ) -> Response:
         async with AsyncExitStack() as stack:
-            following = feed.follow_query(sql, limit, link=link_of(request.scope), comments=True)
+            link = link_of(request.scope)
+            following = feed.follow_query(sql, limit, at, link=link, comments=True)
             channel, reader = stack.enter_context(following)
             await channel.first()
             return EventStream(reader, stack.pop_all())
 
     @routes.websocket("/v1/views/{view}/feed", dependencies=[permits(Action.READ)])
     async def socket(
-        websocket: WebSocket, view: ViewName, limit: Limit = None, order: Order = None
+        websocket: WebSocket,
+        view: ViewName,
+        limit: Limit = None,
+        order: Order = None,
+        at: LookAt = "newest",
     ) -> None:
         link = link_of(websocket.scope)
         try:
-            following = feed.follow(view, order, limit, link=link)
+            following = feed.follow(view, order, limit, at, link=link)
             with following as reader:
                 offered = websocket.scope.get("subprotocols", ())
                 await websocket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)

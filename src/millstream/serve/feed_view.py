@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from millstream.connect.live_view import LiveView
+    from millstream.connect.live_rows import LiveRows
     from millstream.connect.live_window import Shown
     from millstream.serve.feed_turns import Turns
 
@@ -53,7 +53,7 @@ class ViewChannel:
 
     def __init__(
         self,
-        view: LiveView,
+        view: LiveRows,
         order: str | None,
         limit: int | None,
         *,
@@ -71,7 +71,7 @@ class ViewChannel:
         self._armed = False
         self.bind(view, generation)
 
-    def bind(self, view: LiveView, generation: str) -> None:
+    def bind(self, view: LiveRows, generation: str) -> None:
         """Follow this view from now on; readers get all of it."""
         self._listening.close()
         self.view, self.generation = view, generation

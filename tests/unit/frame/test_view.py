@@ -74,3 +74,25 @@ def test_a_view_of_one_row():
     view.add([pl.DataFrame({"n": [1], OP: [0]}, schema=schema)])
     view.add([pl.DataFrame({"n": [1, 2], OP: [1, 2]}, schema=schema)])
     assert view.frame().rows() == [(2,)]
+
+
+def test_a_look_ahead_changes_nothing():
+    """Rows whose epoch is not delivered yet are shown, and are not kept twice when they come."""
+    view = View(("k", "n"), key=("k",), updating=True)
+    view.add([pl.DataFrame({"k": ["a", "b"], "n": [1, 1]})])
+    waiting = [pl.DataFrame({"k": ["a"], "n": [2]}), pl.DataFrame({"k": ["c"], "n": [3]})]
+    assert view.frame_with(waiting).rows() == [("a", 2), ("b", 1), ("c", 3)]
+    assert view.frame_with([]).equals(view.frame())
+    assert view.frame().rows() == [("a", 1), ("b", 1)]
+
+
+def test_bytes_are_those_of_what_stands():
+    """The memory of a pipeline counts them: what was folded away is not held."""
+    view = View(("k", "n"), key=("k",), updating=True)
+    for n in range(50):
+        view.add([pl.DataFrame({"k": ["a" * 100], "n": [n]})])
+    assert view.bytes > 5_000
+    view.frame()
+    assert 0 < view.bytes < 500
+    view.clear()
+    assert view.bytes == 0

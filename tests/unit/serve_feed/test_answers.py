@@ -30,6 +30,22 @@ def test_the_answer_comes_again_when_a_view_has_changed(served):
         reader.until(lambda: reader.frames[-1]["versions"] == {"v": 3})
 
 
+def test_an_answer_from_committed_rows_moves_when_they_do(served):
+    """It has versions of its own: those of the newest rows would run it again for nothing."""
+    view = served.hub.by_name["v"] = a_view()
+    served.hub.by_name["no checkpoints"] = a_view("no checkpoints")
+    view.begin("p")
+    put(view, {0: 1})
+    with following(served, SUM + "&at=committed") as reader:
+        assert reader.next()["rows"] == [[None]]
+        view.cut()
+        put(view, {1: 5})
+        view.commit(1)
+        reader.until(lambda: reader.frames[-1]["rows"] == [[1]])
+        assert reader.frames[-1]["versions"] == {"v": 1}
+        assert len(reader.frames) == 2
+
+
 def test_those_who_ask_the_same_share_the_runs(served, monkeypatch):
     """Ten pages with one question must not cost ten queries, nor two at a time."""
     view = served.hub.by_name["v"] = a_view()

@@ -61,6 +61,35 @@ def test_a_snapshot_comes_first_and_then_what_changes(served):
         assert reader.frames[-1]["version"] == view.version
 
 
+@pytest.mark.parametrize("window", ["", "&order=-n&limit=2"])
+def test_committed_rows_are_followed_alone(served, window):
+    """Who may only act on what stays is told of nothing else, in the same frames."""
+    view = served.hub.by_name["v"] = a_view()
+    view.begin("p")
+    put(view, {0: 1})
+    with following(served, f"/v1/views/v/events?at=committed{window}") as reader:
+        assert reader.next()["total"] == 0
+        view.cut()
+        put(view, {0: 5, 1: 5})
+        view.commit(1)
+        reader.until(lambda: reader.rows == {0: ["k0", 1]})
+        view.cut()
+        put(view, {0: None})
+        view.commit(2)
+        reader.until(lambda: reader.rows == {0: ["k0", 5], 1: ["k1", 5]})
+
+
+def test_without_checkpoints_there_is_nothing_to_follow(served):
+    """A page that waits for committed rows would wait for ever."""
+    view = served.hub.by_name["v"] = a_view()
+    put(view, {0: 1})
+    with httpx2.Client(timeout=WAIT_S) as client:
+        for path in ("/v1/views/v/events?", "/v1/query/events?sql=SELECT+k+FROM+v&"):
+            answer = client.get(f"{served.url}{path}at=committed")
+            assert answer.status_code == 409, answer.text
+            assert "keeps no checkpoints" in answer.json()["detail"]
+
+
 def test_a_window_shows_the_first_rows_by_a_column(served):
     """A tile with ten bars must not be sent a hundred thousand rows."""
     view = served.hub.by_name["v"] = a_view()
@@ -116,7 +145,7 @@ def test_a_view_in_place_of_another_is_sent_anew(served):
         served.hub.by_name["v"] = other
         assert reader.next()["type"] == "snapshot"
         assert reader.rows == standing(other)
-        other.clear()
+        put(other, {1: None})
         put(other, {4: 2})
         reader.until(lambda: reader.rows == standing(other))
 

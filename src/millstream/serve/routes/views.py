@@ -11,6 +11,7 @@ from fastapi import Path as InPath
 from millstream.errors import JobError, UnknownName
 from millstream.serve import rows as json
 from millstream.serve.charts import chart_of
+from millstream.serve.feed_routes import LookAt
 from millstream.serve.models import QueryAnswer, QueryAsk, RowsPage, ViewInfo, ViewList
 from millstream.serve.paging import LIMIT, Cursor, Limit, cursor_of, read_cursor
 from millstream.serve.permit import Action, permits
@@ -20,6 +21,7 @@ from millstream.serve.routes import Here
 if TYPE_CHECKING:
     import polars as pl
 
+    from millstream.connect.live_rows import LiveRows
     from millstream.connect.live_view import LiveView
 
 router = APIRouter(tags=["views"])
@@ -52,14 +54,19 @@ async def get_view(view: ViewName, here: Here) -> ViewInfo:
     "/v1/views/{view}/rows",
     dependencies=[permits(Action.READ)],
     operation_id="list_rows",
-    responses=problems(400, 404),
+    responses=problems(400, 404, 409),
     response_model=RowsPage,
 )
 async def list_rows(
-    view: ViewName, here: Here, limit: Limit = LIMIT, cursor: Cursor = None, order: Order = None
+    view: ViewName,
+    here: Here,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+    order: Order = None,
+    at: LookAt = "newest",
 ) -> Response:
     """Rows as they stand; a view that changes meanwhile may move rows between pages."""
-    _, found = here.hub.view(view)
+    found = here.hub.view(view)[1].at(at)
     return Response(
         await here.aside(_page, found, limit, cursor, order), media_type="application/json"
     )
@@ -95,7 +102,7 @@ def view_info(name: str, job: str, view: LiveView) -> ViewInfo:
     )
 
 
-def _page(view: LiveView, limit: int, cursor: str | None, order: str | None) -> bytes:
+def _page(view: LiveRows, limit: int, cursor: str | None, order: str | None) -> bytes:
     """Return a page: without an order it goes on behind a row's number, with one behind a count."""
     after = 0 if cursor is None else read_cursor(f"rows {order or ''}", cursor, int)[0]
     seen = view.snapshot()
@@ -118,7 +125,7 @@ def _page(view: LiveView, limit: int, cursor: str | None, order: str | None) -> 
     return _with_rows(head.model_dump_json(), json.json_rows(page, view.schema))
 
 
-def _sorted(frame: pl.DataFrame, view: LiveView, order: str, most: int) -> pl.DataFrame:
+def _sorted(frame: pl.DataFrame, view: LiveRows, order: str, most: int) -> pl.DataFrame:
     """Return the first rows in an order; nothing known comes last."""
     column = order.removeprefix("-")
     if column not in view.schema.names:
@@ -132,7 +139,7 @@ def _answer(views: dict[str, LiveView], ask: QueryAsk) -> bytes:
     from millstream.job.querying import query as asked
 
     try:
-        found = asked(views, ask.sql, limit=ask.limit, timeout_s=ask.timeout_s)
+        found = asked(views, ask.sql, limit=ask.limit, timeout_s=ask.timeout_s, at=ask.at)
     except JobError as error:
         raise ProblemError(503, error.fact, hint=error.hint) from None
     head = QueryAnswer(
