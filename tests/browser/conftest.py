@@ -41,22 +41,22 @@ class Served:
 
 
 @contextmanager
-def served_pipeline(checkpoints: Path, token: str | None = None) -> Iterator[Served]:
-    """Run the pipeline of these tests and serve it for as long as this lasts."""
+def served_pipeline(program: Path, checkpoints: Path) -> Iterator[Served]:
+    """Run a pipeline and serve it for as long as this lasts."""
     options = {"execution.checkpointing.dir": str(checkpoints)}
-    sinks, settings = script_of(PIPELINE.read_text(encoding="utf-8"), str(PIPELINE), options)
+    sinks, settings = script_of(program.read_text(encoding="utf-8"), str(program), options)
     job = Job(Plan(tuple(sink.node for sink in sinks)), settings)
     hub = Hub()
     with job.start() as running, hub.looking():
         hub.add(job, running)
-        with Serving(hub, "127.0.0.1:0", token=token) as server:
+        with Serving(hub, "127.0.0.1:0") as server:
             yield Served(server.url, hub, running)
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that all tests look at, and none stops."""
-    with served_pipeline(tmp_path_factory.mktemp("checkpoints")) as found:
+    with served_pipeline(PIPELINE, tmp_path_factory.mktemp("checkpoints")) as found:
         yield found
 
 

@@ -141,11 +141,11 @@ def test_stopping_asks_first(opened: Opened, served: Served) -> None:
 
 def test_a_server_with_a_token_asks_for_it(opened: Opened, served: Served) -> None:
     """A wrong token is asked for again; the right one opens calls, streams and WebSockets."""
-    with Serving(served.hub, "127.0.0.1:0", token="geheim ünd lang") as server:
+    with Serving(served.hub, "127.0.0.1:0", token="geheim-und-lang") as server:
         page = opened(url=server.url)
         for title, token in (
             ("Who are you?", "wrong"),
-            ("That token is not the one", "geheim ünd lang"),
+            ("That token is not the one", "geheim-und-lang"),
         ):
             dialog = page.get_by_role("dialog", name=title)
             dialog.get_by_label("Token").fill(token)

@@ -6,7 +6,8 @@ out     a :class:`~millstream.serve.models.ChartInfo` that names only columns th
 choice  by the first that fits: latitude and longitude, a net of degrees; one row, its number;
         a time that tells rows apart, lines over it; one text or id, the first of a ranking; one
         other key, bars in its order; two, a heat map; anything else, a table
-bad     what a view said of columns that it does not have is left out, and chosen instead
+bad     what a view said of columns that it does not have is left out, and chosen instead; a kind
+        for which it has no columns is a table
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from millstream.connect.live_view import LiveView
 
 TOP, BARS_MAX, LINES_MAX, FIGURES_MAX = 10, 48, 4, 4
+ROWS_MAX = 10_000
+"""Of so many rows a tile may be made; the view's page shows all of them."""
 _KINDS: tuple[ChartKind, ...] = get_args(ChartKind)
 _LATITUDE, _LONGITUDE = ("lat", "latitude"), ("lon", "lng", "long", "longitude")
 _END = "window_end"
@@ -70,6 +73,9 @@ def chart(
     chosen = _drawn(kind, columns, key)
     x = _known(said.get("x"), schema) or chosen.x
     y = _several(said.get("y"), schema) or chosen.y
+    by = _known(said.get("by"), schema) or chosen.by
+    if not _can_be_drawn(kind, x, y, by):
+        return chart(name, schema, key, {**said, "kind": "table"})
     order = _order(said.get("order"), schema)
     if order is None:  # the order goes with what was said, not with what would have been chosen
         order = _ordered(kind, x, y, chosen.order)
@@ -79,7 +85,7 @@ def chart(
         title=str(said.get("title") or _titled(name)),
         x=x,
         y=y,
-        by=_known(said.get("by"), schema) or chosen.by,
+        by=by,
         order=order,
         limit=chosen.limit if limit is None else limit,
     )
@@ -130,6 +136,19 @@ def _drawn(kind: ChartKind, columns: _Columns, key: tuple[str, ...] | None) -> C
             if key is None and times:
                 return ChartInfo(kind=kind, title="", order=f"-{times[0]}")
     return ChartInfo(kind=kind, title="", x=x, y=y, by=by, limit=limit)
+
+
+def _can_be_drawn(kind: ChartKind, x: str | None, y: list[str], by: str | None) -> bool:
+    """Return whether there is a column for all that a tile of this kind cannot do without."""
+    match kind:
+        case "line":
+            return bool(y)
+        case "top" | "bar" | "geo":
+            return x is not None and bool(y)
+        case "heat":
+            return x is not None and by is not None and bool(y)
+        case _:
+            return True
 
 
 def _ordered(kind: ChartKind, x: str | None, y: list[str], chosen: str | None) -> str | None:
@@ -192,7 +211,7 @@ def _order(said: object, schema: t.Schema) -> str | None:
 
 def _number(said: object) -> int | None:
     text = str(said)
-    return int(text) if text.isdecimal() and int(text) else None
+    return min(int(text), ROWS_MAX) if text.isdecimal() and int(text) else None
 
 
 def _titled(name: str) -> str:

@@ -49,6 +49,19 @@ def test_columns_and_key_choose(
     assert (found.kind, found.x, found.y, found.by) == wanted
 
 
+@pytest.mark.parametrize("kind", ["top", "bar", "line", "heat", "geo"])
+def test_a_kind_without_columns_for_it_is_a_table(kind: str) -> None:
+    """A tile that asks for the order of no column is refused by the feed, again and again."""
+    found = chart("v", Schema.of({"k": "STRING", "note": "STRING"}), ("k",), {"kind": kind})
+    assert (found.kind, found.order, found.limit) == ("table", None, None)
+
+
+def test_a_tile_of_too_many_rows_gets_as_many_as_the_feed_gives() -> None:
+    """A limit beyond that of the feed would be refused, and the tile stay empty."""
+    found = chart("v", Schema.of({"k": "STRING", **N}), ("k",), {"limit": "999999999"})
+    assert found.limit == 10_000
+
+
 def test_what_was_said_wins() -> None:
     """A kind, columns, an order and a title that were declared are not chosen again."""
     schema = Schema.of({"k": "STRING", "a": "INT", "b": "INT"})

@@ -63,10 +63,12 @@ test("zooming keeps the place under the pointer, and ends somewhere", () => {
 test("a small picture is not blown up, a large one opens where it can be read", () => {
   const room = { width: 800, height: 400 };
   assert.equal(fitted({ width: 100, height: 100 }, room).k, 1);
-  const large = { width: 8000, height: 300 };
+  const large = { width: 8000, height: 3000, begin: { midX: 0, midY: 2900 } };
   assert.ok(fitted(large, room).k < 0.2);
   const view = opened(large, room, null);
   assert.ok(view.k >= 0.6 && view.x >= 0, "it begins at its beginning");
+  const first = large.begin.midY * view.k + view.y;
+  assert.ok(first > 0 && first < room.height, "the first step is seen");
   const box = { midX: 7900, midY: 150 };
   const beside = opened(large, room, box);
   const x = box.midX * beside.k + beside.x;
@@ -91,7 +93,7 @@ test("arrow keys follow the rows, and go beside", () => {
 });
 
 test("the past grows at its end and leaves at its beginning", () => {
-  const first = joined(null, { at_ms: [1000, 2000], series: { a: [1, 2] } }, 2000);
+  const first = joined(null, { at_ms: [0, 1000, 2000], series: { a: [0, 1, 2] } }, 2000);
   const then = joined(first, { at_ms: [3000], series: { a: [3], b: [9] } }, 2000);
   assert.deepEqual(then, { at_ms: [2000, 3000], series: { a: [2, 3], b: [null, 9] } });
   assert.equal(joined(then, { at_ms: [], series: {} }, 2000), then);

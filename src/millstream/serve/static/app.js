@@ -130,9 +130,10 @@ function Page({ page, name, query, onWall }) {
 
 /** Keys, and the marks that tell pages how they were reached. */
 function listen() {
-  const moved = () => {
+  const moved = ({ oldURL, newURL }) => {
     document.documentElement.dataset.moved = "yes";
-    scrollTo(0, 0);
+    const [from, to] = [oldURL, newURL].map((url) => url.split("?")[0]);
+    if (from !== to) scrollTo(0, 0); // else it is the same page, sorted or filtered otherwise
   };
   const pressed = (event) => {
     const typing = event.target.closest?.("input, textarea, select, dialog, [contenteditable]");
@@ -163,6 +164,7 @@ whenAsked(async (wasRefused) => {
       title: wasRefused ? "That token is not the one" : "Who are you?",
       text: "This server asks for a token. It stays in this tab only.",
       act: "Sign in",
+      must: true,
       extra,
     });
     const given = filled?.get("token").trim();

@@ -76,7 +76,7 @@ export function Labels({ labels, job }) {
     <ul class="labels" aria-label="Labels">
       ${job !== null && job !== undefined && html`
         <li><a href=${link(["jobs", job])}><span>job</span>${job}</a></li>`}
-      ${pairs.map(([name, value]) => html`<li key=${name}><span>${name}</span>${value}</li>`)}
+      ${pairs.map(([name, value]) => html`<li key=${name}><span>${name}</span>${value || "(empty)"}</li>`)}
     </ul>`;
 }
 

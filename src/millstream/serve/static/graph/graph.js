@@ -6,11 +6,12 @@
 //       arrows go to the steps before, behind and beside it
 
 import { html, useCallback, useLayoutEffect, useMemo, useRef, useState } from "../lib/html.js";
-import { Edge } from "./edge.js";
+import { Edge, EdgeRate } from "./edge.js";
 import { keyOf, laidOut, NODE, shapeOf } from "./layout.js";
 import { Node } from "./node.js";
 import { neighbour } from "./neighbours.js";
 import { usePointers } from "./pointers.js";
+import { nodeId } from "./words.js";
 import { fitted, moved, opened, showing, ZOOM, zoomed } from "./view.js";
 
 const NARROW = 720;
@@ -70,9 +71,9 @@ export function PlanPicture({ plan, job, chosen, onChoose }) {
         aria-label=${`Plan of ${job.name}: ${plan.operators.length} steps. Arrow keys move it, plus and minus zoom.`}
         onKeyDown=${onKey}>
         <g transform=${`translate(${view.x} ${view.y}) scale(${view.k})`}>
-          ${plan.edges.map((edge) => html`
-            <${Edge} key=${keyOf(edge)} edge=${edge} drawn=${picture.paths.get(keyOf(edge))}
-              flows=${job.state === "running"} />`)}
+          ${[Edge, EdgeRate].map((part) => plan.edges.map((edge) => html`
+            <${part} key=${keyOf(edge)} edge=${edge} drawn=${picture.paths.get(keyOf(edge))}
+              flows=${job.state === "running"} />`))}
           ${plan.operators.map((one) => html`
             <${Node} key=${one.id} id=${nodeId(one.id)} operator=${one} job=${job}
               box=${picture.boxes.get(one.id)} chosen=${one.id === chosen}
@@ -90,11 +91,6 @@ export function PlanPicture({ plan, job, chosen, onChoose }) {
         </div>
       </footer>
     </div>`;
-}
-
-/** The id of a step's element. */
-export function nodeId(id) {
-  return `step-${id}`;
 }
 
 // As high as the picture wants to be at this width, within reason; beside a panel as high as that.

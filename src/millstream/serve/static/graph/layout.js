@@ -1,7 +1,8 @@
 // Where the steps of a plan are drawn. dagre decides; this is its one door.
 //
 // in   operators and edges of /v1/jobs/NAME/plan, a direction ("LR" or "TB")
-// out  boxes with their corner, paths of edges with the place of their label, the whole size
+// out  boxes with their corner, paths of edges with the place of their label, the whole size, and
+//      where the rows begin
 // The picture depends on the shape of the plan only, so figures that change move nothing.
 
 import { Graph, layout } from "../vendor/dagre.js";
@@ -40,9 +41,26 @@ export function laidOut(plan, direction) {
   const lines = new Map();
   for (const edge of drawn) {
     const { points } = graph.edge(edge.source, edge.target, keyOf(edge));
-    lines.set(keyOf(edge), lineOf(boxes.get(edge.source), boxes.get(edge.target), points, wide));
+    const line = lineOf(boxes.get(edge.source), boxes.get(edge.target), points, wide);
+    lines.set(keyOf(edge), { points: line, part: partOf(edge, drawn) });
   }
-  return { ...moved(boxes, lines, wide), direction };
+  const placed = moved(boxes, lines, wide);
+  return { ...placed, direction, begin: beginOf(placed.boxes, plan.operators, wide) };
+}
+
+// Where along an edge its rate is written: away from the end at which edges come together.
+function partOf(edge, edges) {
+  const spreads = edges.filter((one) => one.source === edge.source).length > 1;
+  const gathers = edges.filter((one) => one.target === edge.target).length > 1;
+  if (spreads === gathers) return 0.5;
+  return spreads ? 0.7 : 0.3;
+}
+
+// The first step, at the edge of the picture where rows come in.
+function beginOf(boxes, operators, wide) {
+  const first = boxes.get(operators[0]?.id);
+  if (first === undefined) return { midX: 0, midY: 0 };
+  return wide ? { midX: 0, midY: first.midY } : { midX: first.midX, midY: 0 };
 }
 
 export function keyOf(edge) {
@@ -62,7 +80,7 @@ function lineOf(from, to, points, wide) {
 function moved(boxes, lines, wide) {
   const xs = [...boxes.values()].flatMap((box) => [box.x, box.x + NODE.width]);
   const ys = [...boxes.values()].flatMap((box) => [box.y, box.y + NODE.height]);
-  for (const points of lines.values()) {
+  for (const { points } of lines.values()) {
     for (const point of points) {
       xs.push(point.x);
       ys.push(point.y);
@@ -74,8 +92,8 @@ function moved(boxes, lines, wide) {
     boxes.set(id, { x: box.x + x, y: box.y + y, midX: box.midX + x, midY: box.midY + y });
   }
   const paths = new Map();
-  for (const [key, points] of lines) {
-    paths.set(key, drawnOf(points.map((p) => ({ x: p.x + x, y: p.y + y })), wide));
+  for (const [key, { points, part }] of lines) {
+    paths.set(key, drawnOf(points.map((p) => ({ x: p.x + x, y: p.y + y })), wide, part));
   }
   const width = Math.max(...xs) + x + MARGIN;
   const height = Math.max(...ys) + y + MARGIN;
@@ -83,21 +101,25 @@ function moved(boxes, lines, wide) {
 }
 
 // Curves that leave and reach every point along the direction of the rows.
-function drawnOf(points, wide) {
+function drawnOf(points, wide, part) {
   let path = `M${at(points[0])}`;
-  for (let i = 1; i < points.length; i += 1) {
-    const [a, b] = [points[i - 1], points[i]];
-    const [x, y] = [(a.x + b.x) / 2, (a.y + b.y) / 2];
-    const bends = wide ? [{ x, y: a.y }, { x, y: b.y }] : [{ x: a.x, y }, { x: b.x, y }];
-    path += `C${at(bends[0])} ${at(bends[1])} ${at(b)}`;
-  }
-  const half = Math.floor((points.length - 1) / 2);
-  const label = points.length % 2 ? points[half] : middle(points[half], points[half + 1]);
-  return { path, label };
+  const curves = points.slice(1).map((b, n) => curveOf(points[n], b, wide));
+  for (const [, one, two, end] of curves) path += `C${at(one)} ${at(two)} ${at(end)}`;
+  const place = Math.min(curves.length - 1, Math.floor(part * curves.length));
+  return { path, label: on(curves[place], part * curves.length - place) };
 }
 
-function middle(a, b) {
-  return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+function curveOf(a, b, wide) {
+  const [x, y] = [(a.x + b.x) / 2, (a.y + b.y) / 2];
+  return wide ? [a, { x, y: a.y }, { x, y: b.y }, b] : [a, { x: a.x, y }, { x: b.x, y }, b];
+}
+
+// The point of a cubic curve at a part of its way.
+function on(curve, part) {
+  const rest = 1 - part;
+  const weights = [rest ** 3, 3 * rest ** 2 * part, 3 * rest * part ** 2, part ** 3];
+  const sum = (axis) => curve.reduce((all, point, n) => all + weights[n] * point[axis], 0);
+  return { x: sum("x"), y: sum("y") };
 }
 
 function at(point) {

@@ -1,15 +1,18 @@
 // Everything known of one step, beside the graph.
 //
-// in    operator (OperatorInfo), history ({at_ms, series} of its two series), onClose
+// in    name of the job, operator (OperatorInfo), range of the history, onClose
 
 import { OverTime } from "../job/charts.js";
+import { useHistory } from "../job/history.js";
 import { ago, bytes, clock, compact, count, moment, percent, rate } from "../lib/format.js";
 import { html, useEffect, useRef } from "../lib/html.js";
 import { KINDS } from "./words.js";
 
-export function Panel({ operator, history, onClose }) {
+export function Panel({ name, operator, range, onClose }) {
   const head = useRef(null);
-  useEffect(() => head.current?.focus({ preventScroll: false }), [operator.id]);
+  const [rowsIn, busy] = [`rows_in_per_s:${operator.id}`, `busy:${operator.id}`];
+  const history = useHistory(name, [rowsIn, busy], range);
+  useEffect(() => head.current.focus(), [operator.id]);
   const onKey = (event) => {
     if (event.key !== "Escape") return;
     event.stopPropagation();
@@ -31,10 +34,10 @@ export function Panel({ operator, history, onClose }) {
       </dl>
       <h3>Rows in</h3>
       <${OverTime} title=${`Rows into ${operator.name}`} history=${history} format=${rate}
-        height=${96} lines=${[[`rows_in_per_s:${operator.id}`, "in", 0]]} legend=${false} />
+        height=${96} lines=${[[rowsIn, "in", 0]]} legend=${false} />
       <h3>Busy</h3>
       <${OverTime} title=${`How busy ${operator.name} is`} history=${history} format=${percent}
-        height=${96} max=${1} lines=${[[`busy:${operator.id}`, "busy", 2]]} legend=${false} />
+        height=${96} max=${1} lines=${[[busy, "busy", 2]]} legend=${false} />
       ${operator.splits.length > 0 && html`<${Splits} splits=${operator.splits} />`}
     </aside>`;
 }

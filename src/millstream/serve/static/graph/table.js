@@ -2,7 +2,7 @@
 
 import { bytes, clock, compact, count, percent } from "../lib/format.js";
 import { html } from "../lib/html.js";
-import { KINDS } from "./words.js";
+import { KINDS, nodeId } from "./words.js";
 
 export function PlanTable({ plan, chosen, onChoose }) {
   return html`
@@ -21,7 +21,7 @@ export function PlanTable({ plan, chosen, onChoose }) {
           ${plan.operators.map((one) => html`
             <tr key=${one.id} class=${one.id === chosen ? "is-chosen" : ""}>
               <th scope="row">
-                <button type="button" class="as-link" onClick=${() => onChoose(one.id)}>
+                <button type="button" class="as-link" id=${nodeId(one.id)} onClick=${() => onChoose(one.id)}>
                   ${one.name}
                 </button>
               </th>

@@ -30,7 +30,7 @@ export function opened(picture, room, box) {
   const all = fitted(picture, room);
   const k = box === null ? READABLE : READABLE_BESIDE;
   if (all.k >= k) return all;
-  const start = box ?? { midX: 0, midY: picture.height / 2 };
+  const start = box ?? picture.begin;
   return {
     k,
     x: placed(start.midX * k, picture.width * k, room.width),

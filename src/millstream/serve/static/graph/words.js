@@ -4,6 +4,11 @@ import { compact, count } from "../lib/format.js";
 
 export const KINDS = { source: "Source", step: "Step", sink: "Sink" };
 
+/** The id of a step's element, in the picture or the table: the focus comes back to it. */
+export function nodeId(id) {
+  return `step-${id}`;
+}
+
 /** How busy a step is, in three words that colour stands for. */
 export function heat(share) {
   if (share >= 0.8) return "hot";

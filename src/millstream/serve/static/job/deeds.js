@@ -1,54 +1,48 @@
-// What can be done with a job: pause, resume, stop, savepoint. Each is asked once more.
+// What can be done with a job: pause, resume, stop, savepoint, start again.
 //
-// in    job (JobInfo), again() which has the page look at once
-// A job that cannot be told anything now has its buttons switched off; one that has ended can be
-// started again where its server offers that, and says so where it does not.
+// in    job (JobInfo), again() which has the page look at once, inList: beside other jobs, so each
+//       button says whose it is, and there is no savepoint
+// What can be undone by the next press is done at once, the rest is asked once more. What a job
+// cannot be told now says why.
 
 import { post } from "../lib/api.js";
 import { html } from "../lib/html.js";
-import { confirmed, done, Icon } from "../lib/ui.js";
+import { Act, confirmed, done, Icon } from "../lib/ui.js";
 
-const ENDED = ["stopped", "failed"];
+const ENDED = ["completed", "stopped", "failed"];
+const PAUSES = "No more rows are read until it is resumed; state, open windows and positions stay";
 
-export function Deeds({ job, again }) {
-  const off = !job.can_be_told;
+export function Deeds({ job, again, inList = false }) {
+  const hasEnded = ENDED.includes(job.state);
+  const off = job.can_be_told ? "" : hasEnded ? "It has ended" : `It is ${job.state}`;
   const act = (deed) => async () => {
     await deed(job);
     again();
   };
+  const button = (text, icon, deed, more) => html`
+    <${Act} off=${off} onClick=${act(deed)} ...${more}>
+      <${Icon} name=${icon} />${text}${inList && html`<span class="unseen"> ${job.name}</span>`}<//>`;
   return html`
-    ${job.state === "paused"
-      ? html`<button type="button" class="primary" disabled=${off} onClick=${act(resume)}>
-          <${Icon} name="play" />Resume</button>`
-      : ENDED.includes(job.state)
-        ? html`<button type="button" onClick=${act(startAgain)}><${Icon} name="play" />Start again</button>`
-        : html`<button type="button" disabled=${off} onClick=${act(pause)}>
-            <${Icon} name="pause" />Pause</button>`}
-    <${SavepointButton} job=${job} />
-    <button type="button" disabled=${off} onClick=${act(stop)}><${Icon} name="stop" />Stop</button>`;
+    ${hasEnded
+      ? button("Start again", "play", startAgain, { off: whyNotAgain(job) })
+      : job.state === "paused"
+        ? button("Resume", "play", resume, { class: "primary" })
+        : button("Pause", "pause", pause, { title: PAUSES })}
+    ${!inList && button("Savepoint", "down", savepoint)}
+    ${button("Stop", "stop", stop, { class: "danger" })}`;
 }
 
-export function SavepointButton({ job }) {
-  return html`<button type="button" disabled=${!job.can_be_told} onClick=${() => savepoint(job)}>
-    <${Icon} name="down" />Savepoint</button>`;
+function whyNotAgain(job) {
+  if (job.can_be_started_again) return "";
+  return "It cannot be started again from here; under millstream serve it can";
 }
 
 async function pause(job) {
-  const yes = await confirmed({
-    title: `Pause ${job.name}?`,
-    text: "No more rows are read until it is resumed. State, open windows and positions stay.",
-    act: "Pause",
-  });
-  if (yes) await done(post(pathOf(job, "pause")), `${job.name} is paused`);
+  await done(post(pathOf(job, "pause")), `${job.name} is paused`);
 }
 
 async function resume(job) {
-  const yes = await confirmed({
-    title: `Resume ${job.name}?`,
-    text: "It goes on reading where it stood.",
-    act: "Resume",
-  });
-  if (yes) await done(post(pathOf(job, "resume")), `${job.name} goes on`);
+  await done(post(pathOf(job, "resume")), `${job.name} goes on`);
 }
 
 async function startAgain(job) {

@@ -2,6 +2,7 @@
 //
 // in    a job's name, names of series, a range of RANGES
 // out   {at_ms, series}, or null before the first answer; a gap in a series is null
+// note  the server's clock alone says what is old: that of the browser may be another
 
 import { get } from "../lib/api.js";
 import { useEffect, useState } from "../lib/html.js";
@@ -19,9 +20,8 @@ export function useHistory(name, names, range) {
   useEffect(() => {
     const { ms, every_ms, coarse } = RANGES[range];
     let kept = null;
-    show(null);
     const ask = (signal) => {
-      const since_ms = kept?.at_ms.at(-1) ?? Date.now() - ms;
+      const since_ms = kept?.at_ms.at(-1);
       const params = { series: wanted, since_ms, coarse: coarse || undefined };
       return get(`/jobs/${encodeURIComponent(name)}/history`, params, { signal });
     };
@@ -35,10 +35,10 @@ export function useHistory(name, names, range) {
   return history;
 }
 
-/** Older points and newer ones, without those that have left the range. */
+/** Older points (null: none) and newer ones, without those that have left the range. */
 export function joined(kept, page, ms) {
-  if (kept === null) return { at_ms: page.at_ms, series: page.series };
-  if (!page.at_ms.length) return kept;
+  if (!page.at_ms.length) return kept ?? page;
+  kept ??= { at_ms: [], series: {} };
   const at_ms = [...kept.at_ms, ...page.at_ms];
   const from = at_ms.findIndex((at) => at > at_ms.at(-1) - ms);
   const series = {};

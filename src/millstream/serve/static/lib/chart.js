@@ -1,7 +1,7 @@
 // Lines over time, drawn by uPlot.
 //
-// in    times in milliseconds, and series {label, values} of the same length (null is a gap);
-//       how a value is written
+// in    times in milliseconds, and series {label, values} of the same length (null is a gap,
+//       undefined a time at which another series has a point); how a value is written
 // out   Plot, for those who draw by hand:  plot = new Plot(element, {label, format}); plot.set(at,
 //       series); plot.destroy().  Chart, a component with the same and a table of the points for
 //       those who do not see it:  html`<${Chart} label="Rows" at=${at} series=${[{label: "in",
@@ -13,14 +13,16 @@
 // note  follows theme and size; the canvas is drawn again only by set(), theme and size
 
 import uPlot from "../vendor/uplot.js";
-import { clock, compact, moment } from "./format.js";
+import { bytes, compact, moment } from "./format.js";
 import { nextFrame, notNextFrame } from "./frames.js";
-import { html, useEffect, useRef, useState } from "./html.js";
+import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { colours, onTheme } from "./theme.js";
 
 const DAY_MS = 86_400_000;
 const SAID_EVERY_MS = 5_000;
 const TABLE_ROWS = 60;
+/** Steps of an axis of bytes, so that its ticks are round in KiB and MiB too. */
+const BYTE_STEPS = Array.from({ length: 50 }, (_, n) => 2 ** n);
 const FONT = '11px "Inter", system-ui, sans-serif';
 
 /** @typedef {{label: string, values: (number|null)[]}} Series */
@@ -133,6 +135,7 @@ export class Plot {
           size: (_, texts) => 14 + 6.4 * Math.max(3, ...(texts ?? []).map((text) => text.length)),
           gap: 6,
           space: 34,
+          incrs: format === bytes ? BYTE_STEPS : undefined,
           grid: { stroke: () => colours().line, width: 1 },
           values: (_, splits) => splits.map((value) => (value === null ? "" : format(value))),
         },
@@ -143,7 +146,7 @@ export class Plot {
           label: one.label,
           width: 1.5,
           spanGaps: false,
-          points: { show: this.at.length < 2, size: 5 },
+          points: { show: true, size: 4, filter: (chart, place) => alone(chart.data[place]) },
           stroke: () => this._colour(n),
           fill: fill ? () => faded(this._colour(n)) : undefined,
         })),
@@ -183,7 +186,7 @@ export class Plot {
       changed(text, this.options.format(value ?? NaN));
     });
     const hovered = place !== null && place !== undefined;
-    if (this._time) changed(this._time, hovered ? tick(this.at[at], 1, this.options.utc) : "");
+    if (this._time) changed(this._time, hovered ? tick(this.at[at], 1, this.options.utc, true) : "");
   }
 
   _describe() {
@@ -204,11 +207,11 @@ export function Chart({ at, series, ...options }) {
   const place = useRef(null);
   const plot = useRef(null);
   const { label, height = 160, legend, sync, max, utc, fill } = options;
-  useEffect(() => {
+  useLayoutEffect(() => {
     plot.current = new Plot(place.current, { ...options, height });
     return () => plot.current.destroy();
   }, [label, height, legend, sync, max, utc, fill]);
-  useEffect(() => plot.current.set(at, series), [at, series, label, height, legend, sync, max, utc]);
+  useLayoutEffect(() => plot.current.set(at, series), [at, series, label, height, legend, sync, max, utc]);
   return html`<figure class="chart" aria-label=${label}>
     <div ref=${place}></div>
     <${AsTable} label=${label} at=${at} series=${series} format=${options.format ?? compact} />
@@ -241,7 +244,7 @@ export function AsTable({ label, at, series, format }) {
 /** A line without axes, for a cell or a tile. */
 export function Spark({ values, label, place = 0, width = 96, height = 24 }) {
   const canvas = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const draw = () => spark(canvas.current, values, colours().series[place]);
     draw();
     return onTheme(draw);
@@ -284,7 +287,7 @@ export function spark(canvas, values, colour) {
 export function extremes(values) {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
-    if (value === null || Number.isNaN(value)) continue;
+    if (!Number.isFinite(value)) continue;
     if (value < low) low = value;
     if (value > high) high = value;
   }
@@ -294,8 +297,28 @@ export function extremes(values) {
 /** The newest value that is one. */
 export function last(values) {
   for (let n = values.length - 1; n >= 0; n -= 1)
-    if (values[n] !== null && !Number.isNaN(values[n])) return values[n];
+    if (Number.isFinite(values[n])) return values[n];
   return NaN;
+}
+
+/** Places of points that no line reaches, because there are gaps on both sides. */
+export function alone(values) {
+  const found = [];
+  let before = null;
+  let isAfterGap = true;
+  for (let n = 0; n <= values.length; n += 1) {
+    const value = n < values.length ? values[n] : null;
+    if (value === undefined) continue;
+    if (value === null) {
+      if (before !== null && isAfterGap) found.push(before);
+      before = null;
+      isAfterGap = true;
+      continue;
+    }
+    if (before !== null) isAfterGap = false;
+    before = n;
+  }
+  return found;
 }
 
 /** The same colour, nearly transparent; tokens are written #rrggbb. */
@@ -311,15 +334,17 @@ function rangeOf(low, high, zero, max) {
   return [zero && low >= 0 ? 0 : bottom - air, max ?? top + air];
 }
 
-function tick(ms, step, utc) {
-  const at = utc ? new Date(ms + new Date(ms).getTimezoneOffset() * 60_000) : new Date(ms);
-  const two = (value) => String(value).padStart(2, "0");
-  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  if (step >= DAY_MS) return date.slice(5);
-  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
-  if (step >= 60_000) return time;
-  if (step >= 1_000) return `${time}:${two(at.getSeconds())}`;
-  return utc ? `${date} ${time}:${two(at.getSeconds())}` : clock(ms);
+/** A time as far as a step of the axis needs it; `dated` with the day where it matters. */
+function tick(ms, step, utc, dated = false) {
+  // The zone's offset is taken off, so that the parts of a day are read from one text.
+  const offset_ms = utc ? 0 : new Date(ms).getTimezoneOffset() * 60_000;
+  const [date, time] = new Date(ms - offset_ms).toISOString().split("T");
+  if (step >= DAY_MS) return date.slice(-5);
+  if (step >= 60_000) return time.slice(0, 5);
+  if (step >= 1_000) return time.slice(0, 8);
+  if (!dated) return time.slice(0, 12);
+  const isToday = new Date(ms).toDateString() === new Date().toDateString();
+  return isToday && !utc ? time.slice(0, 8) : `${date} ${time.slice(0, 8)}`;
 }
 
 function made(kind, name = "") {

@@ -2,17 +2,28 @@
 //
 // in    an address, told(frame) for each event's JSON, failed(error)
 // out   events(address, told, failed) -> stop; a stream that breaks off is opened again after 1 s,
-//       one that is refused with a problem is not
-// note  told is called once a frame of the screen with the newest event; older ones are dropped
+//       one that is refused with a problem, or ends with one, is not
+// note  told is called once a frame of the screen with the newest event; older ones are dropped; a
+//       page that is hidden lets go (lib/seen.js)
 
 import { ApiError, headers, login, problemOf, token } from "./api.js";
 import { nextFrame, notNextFrame } from "./frames.js";
 import { reached, unreachable } from "./online.js";
+import { whileSeen } from "./seen.js";
 
 const AGAIN_MS = 1_000;
 
 /** @returns {() => void} how to stop it */
 export function events(address, told, failed) {
+  let isRefused = false;
+  const refused = (error) => {
+    isRefused = true;
+    failed(error);
+  };
+  return whileSeen(() => (isRefused ? () => {} : opened(address, told, refused)));
+}
+
+function opened(address, told, failed) {
   const over = new AbortController();
   let newest = null;
   let timer = 0;
@@ -30,7 +41,9 @@ export function events(address, told, failed) {
         await login(used);
       } else if (answer.ok) {
         for await (const text of messages(answer.body)) {
-          newest = JSON.parse(text);
+          const said = JSON.parse(text);
+          if (said.type === "problem") throw new ApiError(said);
+          newest = said;
           nextFrame(tell);
         }
       } else {

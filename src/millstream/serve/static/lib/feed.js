@@ -2,67 +2,69 @@
 //
 // in    a view's name, {limit, order} ("-n": largest n first), what to call
 // out   follow(view, options, heard) -> stop; useFeed(view, options, heard) in components
-//       heard(rows, {anew, ids}) comes at most once a frame of the screen, however many frames of
-//       the feed have come since; `ids` are the numbers of rows that came, changed or went; a
-//       large version comes in several frames and is told of when it is whole
-// note  a broken connection is made again after 0.5 s … 10 s and begins with a new snapshot; a
-//       page that has been hidden for 20 s lets go of its connection until it is seen again
+//       heard(rows) comes at most once a frame of the screen, however many frames of the feed have
+//       come since; a large version comes in several frames and is told of when it is whole
+// note  a broken connection is made again after 0.5 s … 10 s, or as soon as the server answers
+//       others, and begins with a new snapshot; a page that is hidden lets go (lib/seen.js)
 
 import { get, token } from "./api.js";
 import { nextFrame, notNextFrame } from "./frames.js";
-import { useEffect, useRef } from "./html.js";
-import { reached } from "./online.js";
+import { useLayoutEffect, useRef } from "./html.js";
+import { onOnline, reached } from "./online.js";
 import { Rows } from "./rows.js";
+import { whileSeen } from "./seen.js";
 
 const RETRY_MS = 500;
 const RETRY_MAX_MS = 10_000;
-const HIDDEN_MS = 20_000;
 
 /**
  * @param {string} view
  * @param {{limit?: number, order?: string}} options
- * @param {(rows: Rows, touched: {anew: boolean, ids: Set<number>}) => void} heard
+ * @param {(rows: Rows) => void} heard
  * @returns {() => void} how to stop it
  */
 export function follow(view, options, heard) {
   const rows = new Rows();
-  let touched = { anew: false, ids: new Set() };
+  const tell = () => heard(rows);
+  const stop = whileSeen(() => connected(view, options, (frame) => {
+    rows.apply(frame);
+    if (!frame.more) nextFrame(tell);
+  }));
+  return () => {
+    stop();
+    notNextFrame(tell);
+  };
+}
+
+/** Keep a connection, whatever happens to it. @returns {() => void} how to end it */
+function connected(view, options, told) {
+  const over = new AbortController();
   let socket = null;
   let timer = 0;
   let failures = 0;
-  let over = false;
-
-  const tell = () => {
-    const now = touched;
-    touched = { anew: false, ids: new Set() };
-    heard(rows, now);
-  };
+  let isFresh = false; // whether a frame came since the server was away
 
   function connect() {
     clearTimeout(timer);
-    if (over || socket || document.hidden) return;
+    if (over.signal.aborted) return;
     const opened = new WebSocket(address(view, options), protocols());
     socket = opened;
     opened.onmessage = (event) => {
       if (socket !== opened) return;
       failures = 0;
+      isFresh = true;
       reached();
-      const frame = JSON.parse(event.data);
-      if (rows.apply(frame)) touched = { anew: true, ids: new Set(frame.ids) };
-      else {
-        for (const id of frame.ids) touched.ids.add(id);
-        for (const id of frame.gone) touched.ids.add(id);
-      }
-      if (!frame.more) nextFrame(tell);
+      told(JSON.parse(event.data));
     };
-    opened.onclose = () => {
+    opened.onclose = async () => {
       if (socket !== opened) return;
       socket = null;
-      if (over) return;
       failures += 1;
       // A socket does not say why it was refused; an ordinary call finds out, tells of a server
       // that is away, and asks for a token. The view may be gone too: the wall sees that itself.
-      get(`/views/${encodeURIComponent(view)}`).catch(() => {});
+      const { signal } = over;
+      await get(`/views/${encodeURIComponent(view)}`, undefined, { signal }).catch(() => {});
+      if (socket !== null || signal.aborted) return;
       const pause = Math.min(RETRY_MS * 2 ** failures, RETRY_MAX_MS);
       timer = setTimeout(connect, pause * (0.75 + Math.random() / 2));
     };
@@ -76,19 +78,19 @@ export function follow(view, options, heard) {
     else held?.close();
   }
 
-  function seen() {
-    clearTimeout(timer);
-    if (document.hidden) timer = setTimeout(letGo, HIDDEN_MS);
-    else connect();
-  }
-
-  document.addEventListener("visibilitychange", seen);
+  // A connection that was there before the server was away may be dead without knowing.
+  const stopListening = onOnline(({ live }) => {
+    if (!live) isFresh = false;
+    else if (!isFresh) {
+      letGo();
+      connect();
+    }
+  });
   connect();
   return () => {
-    over = true;
+    over.abort();
+    stopListening();
     clearTimeout(timer);
-    notNextFrame(tell);
-    document.removeEventListener("visibilitychange", seen);
     letGo();
   };
 }
@@ -98,8 +100,8 @@ export function useFeed(view, options, heard) {
   const newest = useRef(heard);
   newest.current = heard;
   const { limit, order } = options;
-  useEffect(
-    () => follow(view, { limit, order }, (rows, touched) => newest.current(rows, touched)),
+  useLayoutEffect(
+    () => follow(view, { limit, order }, (rows) => newest.current(rows)),
     [view, limit, order],
   );
 }

@@ -2,13 +2,16 @@
 //
 // in    numbers with a known unit, instants in milliseconds, cells with their SQL type
 // out   short texts; null, undefined and NaN are always "–"
-// note  pure; a "compact" number has at most three digits that count, so columns stay narrow
+// note  pure; a "compact" number has at most three digits that count, so columns stay narrow; what
+//       is too large or too small for groups of digits is written with its power of ten
 
 export const NOTHING = "–";
 const SHORT = ["", "k", "M", "G", "T", "P"];
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const some = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
+const GROUPED_MAX = 1e15;
+const GROUPED_MIN = 1e-6;
 
 const missing = (value) => value === null || value === undefined || Number.isNaN(value);
 
@@ -21,6 +24,7 @@ export function compact(value) {
     step += 1;
   }
   if (!Number.isFinite(left)) return value > 0 ? "∞" : "-∞";
+  if (left >= 999.5) return String(Number(value.toPrecision(3))).replace("+", "");
   return (value < 0 ? "-" : "") + digits(left) + SHORT[step];
 }
 
@@ -31,7 +35,10 @@ export function count(value) {
 
 /** 1234.5678 -> "1,234.5678": what is there, in groups. */
 export function exact(value) {
-  return missing(value) ? NOTHING : some.format(value);
+  if (missing(value)) return NOTHING;
+  const size = Math.abs(value);
+  if (size >= GROUPED_MAX || (size < GROUPED_MIN && size > 0)) return String(value).replace("+", "");
+  return some.format(value);
 }
 
 /** 15300 -> "15.3k/s" */
@@ -110,7 +117,7 @@ export function cell(value, type) {
     const number = Number(value);
     if (Number.isNaN(number)) return String(value);
     if (typeof value === "string") return grouped(value);
-    return Math.abs(number) >= 1e15 ? String(value) : some.format(number);
+    return exact(number);
   }
   if (/^TIMESTAMP/i.test(type)) return String(value).replace("T", " ").replace("Z", "");
   if (typeof value === "object") return JSON.stringify(value);

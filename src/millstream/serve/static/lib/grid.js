@@ -7,7 +7,7 @@
 //       sorted(order) is called when a heading is pressed ("n", "-n", or "" for as they come),
 //       seen(from, to) when other rows come into sight
 // note  a paint writes only cells whose text is another one and marks them for a moment; rows are
-//       placed by transforms, so nothing is laid out again
+//       placed by transforms, so nothing is laid out again but by a text that needs a wider column
 
 import { cell, isNumber } from "./format.js";
 import { nextFrame, notNextFrame } from "./frames.js";
@@ -35,7 +35,8 @@ export class Grid {
     this._texts = new Map();
     this._hot = new Map();
     this._range = "";
-    this._wide = false;
+    /** How many letters each column has room for. @type {number[]} */
+    this._letters = [];
     element.classList.add("grid");
     element.tabIndex = 0;
     element.setAttribute("role", "table");
@@ -83,7 +84,6 @@ export class Grid {
       this._range = `${from}-${to}`;
       this.seen(from, to);
     }
-    if (!this._wide && this.total && this.row(from)) this._widths(from, to);
     this._rows(from, to, shift, performance.now());
   }
 
@@ -100,9 +100,11 @@ export class Grid {
     this._texts.clear();
     this._hot.clear();
     this._range = "";
-    this._wide = false;
+    const focused = [...this._head.querySelectorAll("button")].indexOf(document.activeElement);
     this._body.replaceChildren();
     this._head.replaceChildren();
+    this._letters = this.columns.map(({ name }) => name.length + 2);
+    this._widths();
     const row = made("div", "grid-row", "row", this._head);
     row.setAttribute("aria-rowindex", "1");
     for (const column of this.columns) {
@@ -120,6 +122,8 @@ export class Grid {
       button.addEventListener("click", () => this.sorted(next));
     }
     this.element.setAttribute("aria-colcount", String(this.columns.length));
+    // Who has sorted by a heading stays on it.
+    this._head.querySelectorAll("button")[focused]?.focus({ preventScroll: true });
   }
 
   /** How a column is sorted now, and the order that a press asks for. */
@@ -129,28 +133,20 @@ export class Grid {
     return ["", `-${name}`];
   }
 
-  /** Columns as wide as what the first rows need, and what is left in the same proportions. */
-  _widths(from, to) {
-    this._wide = true;
-    let wide = 0;
-    const widths = this.columns.map((column, k) => {
-      let letters = column.name.length + 2;
-      for (let n = from; n < Math.min(to, from + 40); n += 1) {
-        const found = this.row(n);
-        if (found) letters = Math.max(letters, textOf(found.values[k], column.type).length);
-      }
-      const least = Math.round(Math.min(letters, LETTERS_MAX) * 7.6 + 28);
-      wide += least;
-      return `minmax(${least}px, ${Math.min(letters, LETTERS_MAX)}fr)`;
-    });
+  /** Columns as wide as what has been seen in them, and what is left in the same proportions. */
+  _widths() {
+    const letters = this._letters.map((one) => Math.min(one, LETTERS_MAX));
+    const least = letters.map((one) => Math.round(one * 7.6 + 28));
+    const widths = least.map((width, k) => `minmax(${width}px, ${letters[k]}fr)`);
     this.element.style.setProperty("--columns", widths.join(" "));
-    this.element.style.setProperty("--wide", `${wide}px`);
+    this.element.style.setProperty("--wide", `${least.reduce((sum, width) => sum + width, 0)}px`);
   }
 
   _rows(from, to, shift, now) {
     const size = to - from;
     while (this._pool.length < size) this._pool.push(this._made());
     const seen = new Map();
+    let grows = false;
     this._pool.forEach((held) => (held.used = false));
     for (let n = from; n < to; n += 1) {
       const held = this._pool[n % this._pool.length];
@@ -165,7 +161,13 @@ export class Grid {
       held.element.classList.toggle("due", !found);
       const before = found ? this._texts.get(found.id) : undefined;
       const texts = this.columns.map((column, k) => (found ? textOf(found.values[k], column.type) : ""));
-      if (found) seen.set(found.id, texts);
+      if (found) {
+        seen.set(found.id, texts);
+        texts.forEach((text, k) => {
+          const letters = Math.min(text.length, LETTERS_MAX);
+          if (letters > this._letters[k]) [grows, this._letters[k]] = [true, letters];
+        });
+      }
       this._write(held, texts, before, now);
     }
     for (const held of this._pool) {
@@ -173,6 +175,7 @@ export class Grid {
       if (!held.used) held.place = -1;
     }
     this._texts = seen;
+    if (grows) this._widths();
   }
 
   _write(held, texts, before, now) {

@@ -2,7 +2,9 @@
 //
 // in    tagged templates: html`<p class="x">${value}</p>`
 // out   html, render, Fragment and the hooks; nothing else of the libraries is used anywhere
-// note  style={{…}} sets properties through CSSOM, which the page's policy allows; write no
+// note  an effect that holds elements is a useLayoutEffect: that of a useEffect ends only after the
+//       elements have left the page, and what it does meanwhile meets refs that are null.
+//       style={{…}} sets properties through CSSOM, which the page's policy allows; write no
 //       style attributes as text
 
 import { Fragment, h, render } from "../vendor/preact.js";

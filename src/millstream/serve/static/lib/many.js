@@ -19,7 +19,7 @@ export class Many {
    * @param {any} view ViewInfo
    * @param {string} order "-n", "n" or "" for as they come
    * @param {() => void} changed
-   * @param {(error: Error) => void} failed
+   * @param {(error: Error | null) => void} failed null when it is well again
    */
   constructor(view, order, changed, failed) {
     this.path = `/views/${encodeURIComponent(view.name)}/rows`;
@@ -81,6 +81,7 @@ export class Many {
       if (found.next) this.cursors[page + 1] = found.next;
       else this.cursors.length = page + 1;
       this._forget();
+      this.failed(null);
       this.changed();
     } catch (error) {
       if (!this.over.signal.aborted && error.status) this.failed(error);

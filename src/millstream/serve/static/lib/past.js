@@ -2,6 +2,7 @@
 //
 // in    points {name: number} at a time, about one a second
 // out   at (milliseconds) and per name its values, the newest LENGTH of them; null is a gap
+//       of more names than NAMES_MAX those go that have had no value for the longest
 // note  kept per view for as long as the tab lives, so a page that is opened again goes on with it
 
 const LENGTH = 600;
@@ -45,13 +46,20 @@ export class Past {
     this.at.push(at_ms);
     for (const [name, values] of this.values) values.push(point[name] ?? null);
     for (const name of Object.keys(point)) {
-      if (this.values.has(name) || this.values.size >= NAMES_MAX) continue;
+      if (this.values.has(name)) continue;
+      if (this.values.size >= NAMES_MAX) this._forget();
       this.values.set(name, [...Array(this.at.length - 1).fill(null), point[name]]);
     }
     if (this.at.length > this.length) {
       this.at.shift();
       for (const values of this.values.values()) values.shift();
     }
+  }
+
+  _forget() {
+    const seen = ([, values]) => values.findLastIndex((value) => value !== null);
+    const [name] = [...this.values].reduce((a, b) => (seen(b) < seen(a) ? b : a));
+    this.values.delete(name);
   }
 }
 

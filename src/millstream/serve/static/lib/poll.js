@@ -3,11 +3,13 @@
 // in    a path of the API (or a function that returns a promise) and how often, in milliseconds
 // out   poll(ask, every_ms, told) -> {stop, again}; usePoll(path, params, every_ms) ->
 //       {data, error, again}: the newest answer stays while a call fails
-// note  one call at a time; nothing is asked while the page is hidden, and once as soon as it is
-//       seen again; after failures the pauses grow to 10 s
+// note  one call at a time, and one more at once where again() came while it was under way; nothing
+//       is asked while the page is hidden, and once as soon as it is seen again; after failures the
+//       pauses grow to 10 s, or until the server answers others
 
 import { get } from "./api.js";
 import { useEffect, useRef, useState } from "./html.js";
+import { onOnline } from "./online.js";
 
 const PAUSE_MAX_MS = 10_000;
 
@@ -21,28 +23,27 @@ export function poll(ask, every_ms, told) {
   let timer = 0;
   let failures = 0;
   let underWay = false;
+  let wanted = false;
 
   async function once() {
     clearTimeout(timer);
+    wanted = underWay; // what is under way may have been asked before what it is to tell happened
     if (underWay || over.signal.aborted || document.hidden) return;
     underWay = true;
-    try {
-      const answer = await ask(over.signal);
-      if (over.signal.aborted) return;
-      failures = 0;
-      told(answer, null);
-    } catch (error) {
-      if (over.signal.aborted) return;
-      failures += 1;
-      told(null, error);
-    } finally {
-      underWay = false;
-      const pause = Math.min(every_ms * 2 ** Math.min(failures, 5), PAUSE_MAX_MS);
-      if (!over.signal.aborted) timer = setTimeout(once, Math.max(pause, every_ms));
-    }
+    const [answer, error] = await ask(over.signal).then(
+      (said) => [said, null],
+      (raised) => [null, raised],
+    );
+    underWay = false;
+    if (over.signal.aborted) return;
+    failures = error ? failures + 1 : 0;
+    const pause = Math.min(every_ms * 2 ** Math.min(failures, 5), PAUSE_MAX_MS);
+    timer = setTimeout(once, wanted && !error ? 0 : Math.max(pause, every_ms));
+    told(answer, error);
   }
 
   const seen = () => document.hidden || once();
+  const stopListening = onOnline(({ live }) => live && failures && !underWay && once());
   document.addEventListener("visibilitychange", seen);
   once();
   return {
@@ -50,6 +51,7 @@ export function poll(ask, every_ms, told) {
     stop() {
       over.abort();
       clearTimeout(timer);
+      stopListening();
       document.removeEventListener("visibilitychange", seen);
     },
   };

@@ -2,17 +2,25 @@
 //
 // in    location.hash
 // out   route(), link(path, query) -> href, go(path, query), useRoute()
-// note  names are encoded, so a job may be called anything
+// note  names are encoded, so a job may be called anything; what cannot be decoded stays as it is
 
 import { useEffect, useState } from "./html.js";
 
 /** @returns {{path: string[], query: Record<string, string>}} */
 export function parsed(hash) {
-  const [path, query = ""] = hash.replace(/^#?\/?/, "").split("?");
+  const [, path, query] = /^#?\/?([^?]*)\??(.*)$/s.exec(hash);
   return {
-    path: path.split("/").filter(Boolean).map(decodeURIComponent),
+    path: path.split("/").filter(Boolean).map(decoded),
     query: Object.fromEntries(new URLSearchParams(query)),
   };
+}
+
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 /** The address of a page: link(["jobs", name], {tab: "x"}). */

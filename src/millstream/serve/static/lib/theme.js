@@ -1,15 +1,16 @@
 // Light, dark, or as the system says.
 //
-// in    theme() / setTheme("light" | "dark" | "auto"), kept in localStorage
-// out   data-theme on <html> (early.js sets it before the first paint); colours() for canvases;
-//       onTheme(listener) -> stop, called when the colours have changed
+// in    theme() / setTheme("light" | "dark" | "auto"), kept in localStorage; what the system wishes
+// out   data-theme on <html>, always "light" or "dark", so that style.css has each palette once
+//       (early.js sets it before the first paint); colours() for canvases; onTheme(listener) ->
+//       stop, called when the colours have changed
 
 const KEY = "millstream.theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
 let known = null;
 
-dark.addEventListener("change", told);
+dark.addEventListener("change", dress);
 
 /** @returns {"light" | "dark" | "auto"} */
 export function theme() {
@@ -19,14 +20,9 @@ export function theme() {
 
 /** @param {"light" | "dark" | "auto"} wanted */
 export function setTheme(wanted) {
-  if (wanted === "auto") {
-    localStorage.removeItem(KEY);
-    delete document.documentElement.dataset.theme;
-  } else {
-    localStorage.setItem(KEY, wanted);
-    document.documentElement.dataset.theme = wanted;
-  }
-  told();
+  if (wanted === "auto") localStorage.removeItem(KEY);
+  else localStorage.setItem(KEY, wanted);
+  dress();
 }
 
 /** Call a function when colours change; returns how to stop it. */
@@ -61,7 +57,10 @@ export function still() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-function told() {
+function dress() {
+  const chosen = theme();
+  const wished = dark.matches ? "dark" : "light";
+  document.documentElement.dataset.theme = chosen === "auto" ? wished : chosen;
   known = null;
   for (const listener of listeners) listener();
 }

@@ -1,7 +1,7 @@
 // Small parts that every page is made of.
 //
 // in    what they show
-// out   Head, State, Severity, Fault, Empty, Waiting, Icon, Fact, confirmed, say, useNow
+// out   Head, State, Fault, Empty, Waiting, Icon, Fact, Meter, Act, confirmed, say, tried, done, useNow
 //
 //   html`<${Head} title="Jobs" trail=${[["Jobs", "#/jobs"]]}>buttons…<//>`
 //   html`<${State} of="running" />`                  a chip: never by colour alone
@@ -102,18 +102,28 @@ export function Meter({ value, label, mark = "accent" }) {
 }
 
 /**
- * Ask before something that cannot be undone.
- * @param {{title: string, text: string, act: string, danger?: boolean, extra?: any}} asked
+ * A button for something that may be impossible now. It is never disabled, because a button that
+ * is takes the focus away from who has just pressed it; it says why it does nothing instead.
+ */
+export function Act({ off = "", title, onClick, children, ...rest }) {
+  return html`<button type="button" ...${rest} aria-disabled=${off ? "true" : undefined}
+    title=${off || title} onClick=${off ? undefined : onClick}>${children}</button>`;
+}
+
+/**
+ * Ask before something that cannot be undone, or for what is needed to go on (`must`).
+ * @param {{title: string, text: string, act: string, danger?: boolean, must?: boolean, extra?: any}} asked
  * @returns {Promise<FormData | null>} what was filled in (see extra); null where it was not wanted
  */
-export function confirmed({ title, text, act, danger = false, extra = null }) {
+export function confirmed({ title, text, act, danger = false, must = false, extra = null }) {
   return new Promise((answer) => {
     const place = document.body.appendChild(document.createElement("div"));
     const before = document.activeElement;
     const end = (said) => {
       render(null, place);
       place.remove();
-      before?.focus?.();
+      const isThere = before?.isConnected && before !== document.body;
+      (isThere ? before : document.getElementById("main")).focus();
       answer(said);
     };
     const asked = (event) => {
@@ -124,15 +134,16 @@ export function confirmed({ title, text, act, danger = false, extra = null }) {
     render(
       html`<dialog class="ask" ref=${shown} aria-labelledby="ask-title" onCancel=${(event) => {
         event.preventDefault();
-        end(null);
+        if (!must) end(null);
       }}>
         <form onSubmit=${asked}>
           <h2 id="ask-title">${title}</h2>
           <p>${text}</p>
           ${extra}
           <div class="ask-acts">
-            <button type="button" onClick=${() => end(null)}>Cancel</button>
-            <button type="submit" class=${danger ? "danger" : "primary"} autofocus>${act}</button>
+            ${!must && html`<button type="button" onClick=${() => end(null)}>Cancel</button>`}
+            <button type="submit" class=${danger ? "danger" : "primary"}
+              autofocus=${extra === null}>${act}</button>
           </div>
         </form>
       </dialog>`,
@@ -150,16 +161,21 @@ export function say(text, mark = "calm") {
   setTimeout(() => note.remove(), SAID_MS);
 }
 
-/** Do a call and tell how it went. @returns {Promise<any>} its answer, or null after a failure */
-export async function done(promise, text) {
+/** What a call answers; after a failure, which is told, null. @returns {Promise<any>} */
+export async function tried(promise) {
   try {
-    const answer = await promise;
-    say(text, "good");
-    return answer ?? true;
+    return (await promise) ?? true;
   } catch (error) {
     say(error.hint ? `${error.message} ${error.hint}` : error.message, "bad");
     return null;
   }
+}
+
+/** Do a call and tell how it went. @returns {Promise<any>} its answer, or null after a failure */
+export async function done(promise, text) {
+  const answer = await tried(promise);
+  if (answer !== null) say(text, "good");
+  return answer;
 }
 
 /** The clock, as a hook: it moves every so often. */

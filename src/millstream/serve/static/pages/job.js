@@ -3,9 +3,10 @@
 // in    name
 // asks  the job, its plan and what is new of its history, once a second while the page is seen
 
-import { PlanPicture, nodeId } from "../graph/graph.js";
+import { PlanPicture } from "../graph/graph.js";
 import { Panel } from "../graph/panel.js";
 import { PlanTable } from "../graph/table.js";
+import { nodeId } from "../graph/words.js";
 import { Charts, SERIES } from "../job/charts.js";
 import { Figures } from "../job/figures.js";
 import { JobHeader, LastFailure } from "../job/header.js";
@@ -16,14 +17,13 @@ import { Fault, Waiting } from "../lib/ui.js";
 
 const EVERY_MS = 1_000;
 
-export function Job({ name }) {
+export default function Job({ name }) {
   const path = `/jobs/${encodeURIComponent(name)}`;
   const { data: job, error, again } = usePoll(path, undefined, EVERY_MS);
   const { data: plan } = usePoll(`${path}/plan`, undefined, EVERY_MS);
   const [range, setRange] = useState("10 min");
   const [chosen, setChosen] = useState(null);
-  const ofStep = chosen === null ? [] : [`rows_in_per_s:${chosen}`, `busy:${chosen}`];
-  const history = useHistory(name, [...SERIES, ...ofStep], range);
+  const history = useHistory(name, SERIES, range);
   if (job === null && error !== null) return html`<${Fault} error=${error} again=${again} />`;
   return html`
     <div class="page-job">
@@ -32,13 +32,12 @@ export function Job({ name }) {
       ${job && html`<${LastFailure} job=${job} />`}
       ${job && html`<${Figures} job=${job} />`}
       ${job && plan && html`
-        <${Plan} plan=${plan} job=${job} chosen=${chosen} history=${history}
-          onChoose=${setChosen} />`}
+        <${Plan} plan=${plan} job=${job} chosen=${chosen} range=${range} onChoose=${setChosen} />`}
       <${Charts} history=${history} range=${range} onRange=${setRange} />
     </div>`;
 }
 
-function Plan({ plan, job, chosen, history, onChoose }) {
+function Plan({ plan, job, chosen, range, onChoose }) {
   const [asTable, setAsTable] = useState(false);
   const operator = plan.operators.find((one) => one.id === chosen) ?? null;
   const close = () => {
@@ -59,9 +58,8 @@ function Plan({ plan, job, chosen, history, onChoose }) {
             ? html`<${PlanTable} plan=${plan} chosen=${chosen} onChoose=${choose} />`
             : html`<${PlanPicture} plan=${plan} job=${job} chosen=${chosen} onChoose=${choose} />`}
         </div>
-        ${operator && html`<${Panel} operator=${operator} history=${history} onClose=${close} />`}
+        ${operator && html`<${Panel} key=${chosen} name=${job.name} operator=${operator} range=${range}
+          onClose=${close} />`}
       </div>
     </section>`;
 }
-
-export default Job;

@@ -2,16 +2,16 @@
 //
 // in    the list of jobs, once a second
 // out   a card per job: state, rate with its last minutes, lag, work, rejected rows, the newest
-//       checkpoint; pause, resume, stop (asked again before it is done)
+//       checkpoint; pause, resume, stop, start again (job/deeds.js)
 
-import { post } from "../lib/api.js";
+import { Deeds } from "../job/deeds.js";
 import { Spark } from "../lib/chart.js";
 import { ago, compact, count, duration, percent, rate } from "../lib/format.js";
 import { html } from "../lib/html.js";
 import { pastOf } from "../lib/past.js";
 import { usePoll } from "../lib/poll.js";
 import { link } from "../lib/route.js";
-import { confirmed, done, Empty, Fact, Fault, Head, Icon, Meter, State, useNow, Waiting } from "../lib/ui.js";
+import { Empty, Fact, Fault, Head, Meter, State, useNow, Waiting } from "../lib/ui.js";
 
 const JOBS_MS = 1_000;
 const TREND = 120;
@@ -59,39 +59,7 @@ function Row({ job, now, again }) {
         ${checkpoint ? ago(checkpoint.at_ms, now) : job.checkpoint_dir ? "none yet" : "off"}
       <//>
     </dl>
-    <div class="job-acts"><${Deeds} job=${job} again=${again} /></div>
+    <div class="job-acts"><${Deeds} job=${job} again=${again} inList /></div>
     ${job.last_failure && html`<p class="job-failure">${job.last_failure}</p>`}
   </article>`;
-}
-
-function Deeds({ job, again }) {
-  const path = `/jobs/${encodeURIComponent(job.name)}`;
-  const tell = async (deed, body, text) => {
-    await done(post(`${path}/${deed}`, body), text);
-    again();
-  };
-  const stop = async () => {
-    const drain = html`<label class="check"><input type="checkbox" name="drain" /> Close open windows first</label>`;
-    const filled = await confirmed({
-      title: `Stop ${job.name}?`,
-      text: job.checkpoint_dir
-        ? "It ends with a checkpoint; the next start goes on from there."
-        : "It keeps no checkpoints: the next start begins anew.",
-      act: "Stop",
-      danger: true,
-      extra: drain,
-    });
-    if (filled) await tell("stop", { drain: filled.has("drain") }, `${job.name} is stopping`);
-  };
-  const off = !job.can_be_told;
-  const paused = job.state === "paused";
-  return html`
-    ${paused
-      ? html`<button type="button" disabled=${off} onClick=${() => tell("resume", undefined, `${job.name} goes on`)}>
-          <${Icon} name="play" />Resume<span class="unseen"> ${job.name}</span></button>`
-      : html`<button type="button" disabled=${off} onClick=${() => tell("pause", undefined, `${job.name} is paused`)}>
-          <${Icon} name="pause" />Pause<span class="unseen"> ${job.name}</span></button>`}
-    <button type="button" class="danger" disabled=${off} onClick=${stop}>
-      <${Icon} name="stop" />Stop<span class="unseen"> ${job.name}</span></button>
-  `;
 }

@@ -11,7 +11,7 @@ import { ago, count } from "../lib/format.js";
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { usePoll } from "../lib/poll.js";
 import { go, link } from "../lib/route.js";
-import { confirmed, done, Empty, Fault, useNow, Waiting } from "../lib/ui.js";
+import { confirmed, done, Empty, Fault, tried, useNow, Waiting } from "../lib/ui.js";
 
 const EVERY_MS = 2_000;
 const PAGE = 50;
@@ -158,13 +158,16 @@ function Filters({ name, query }) {
         <option value="">${label}: all</option>
         ${options.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
       </select></label>`;
+  const [typed, type] = useState(query.reason ?? "");
+  useEffect(() => type(query.reason ?? ""), [query.reason]);
   const narrowed = ["operator", "kind", "reason", "state"].some((key) => query[key]);
   return html`
     <div class="filters" role="search" aria-label="Filters">
       ${choice("state", "State", STATES)}
       ${choice("kind", "Kind", KINDS)}
       <label class="filter"><span class="unseen">Reason holds</span>
-        <input type="search" placeholder="Reason holds…" value=${query.reason ?? ""}
+        <input type="search" placeholder="Reason holds…" value=${typed}
+          onInput=${(event) => type(event.target.value)}
           onChange=${(event) => to({ reason: event.target.value.trim() })} /></label>
       ${query.operator && html`<span class="chip calm">step ${query.operator}</span>`}
       ${narrowed && html`<a class="link" href=${link(["jobs", name, "letters"])}>Clear</a>`}
@@ -184,8 +187,8 @@ function useLetters(name, query) {
   if (data === null) return { letters: null, error, more: null };
   const cursor = behind.letters.length ? behind.next : data.next;
   const more = cursor === null ? null : async () => {
-    const page = await get(path, { ...filters, limit: PAGE, cursor });
-    if (now.current !== key) return;
+    const page = await tried(get(path, { ...filters, limit: PAGE, cursor }));
+    if (page === null || now.current !== key) return;
     setBehind((old) => ({ letters: [...old.letters, ...page.letters], next: page.next }));
   };
   const known = new Set(data.letters.map((one) => one.id));

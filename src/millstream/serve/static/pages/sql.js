@@ -9,7 +9,7 @@ import { post, url } from "../lib/api.js";
 import { events } from "../lib/events.js";
 import { count, duration } from "../lib/format.js";
 import { Grid } from "../lib/grid.js";
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/html.js";
 import { usePoll } from "../lib/poll.js";
 import { go } from "../lib/route.js";
 import { Empty, Head, Icon } from "../lib/ui.js";
@@ -77,7 +77,7 @@ export default function Sql({ query }) {
         ${asked
           ? html`<${Answer} asked=${asked} area=${area} stop=${stop} />`
           : html`<${Empty} title="Ask the live views">
-              The answer moves on as they change. Every view on the right is a table.
+              The answer moves on as they change. Every view is a table.
             <//>`}
       </section>
       <aside class="sql-side">
@@ -92,12 +92,13 @@ function Answer({ asked, area, stop }) {
   const place = useRef(null);
   const grid = useRef(null);
   const [state, show] = useState({});
-  useEffect(() => {
+  useLayoutEffect(() => {
     grid.current = new Grid(place.current, { label: "Answer" });
     return () => grid.current.destroy();
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (asked.stopped) return undefined;
+    show({});
     const answered = (answer) => {
       const { columns, rows } = answer;
       const row = (n) => (rows[n] ? { id: n, values: rows[n] } : null);
@@ -109,8 +110,14 @@ function Answer({ asked, area, stop }) {
       stop();
     };
     if (asked.live) return events(url("/query/events", { sql: asked.sql, limit: LIMIT }), answered, failed);
-    post("/query", { sql: asked.sql, limit: LIMIT }).then(answered, failed);
-    return undefined;
+    // Of two questions one after the other, the first may be answered last.
+    const over = new AbortController();
+    const { signal } = over;
+    post("/query", { sql: asked.sql, limit: LIMIT }, { signal }).then(
+      (answer) => signal.aborted || answered(answer),
+      (error) => signal.aborted || failed(error),
+    );
+    return () => over.abort();
   }, [asked.number, asked.stopped]);
   const { error, rows, truncated, took_ms } = state;
   return html`

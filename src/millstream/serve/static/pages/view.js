@@ -7,7 +7,7 @@
 import { ago, count, duration } from "../lib/format.js";
 import { follow, useFeed } from "../lib/feed.js";
 import { Grid } from "../lib/grid.js";
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { html, useLayoutEffect, useRef, useState } from "../lib/html.js";
 import { Many } from "../lib/many.js";
 import { usePoll } from "../lib/poll.js";
 import { go, link } from "../lib/route.js";
@@ -37,8 +37,7 @@ export default function View({ name, query }) {
       <${Drawn} key=${view.chart.kind} view=${view} />
     </section>`}
     <section aria-label="Rows">
-      <${Table} key=${`${isLarge.current} ${order}`} view=${view} order=${order}
-        isLarge=${isLarge.current} sorted=${sorted} />
+      <${Table} view=${view} order=${order} isLarge=${isLarge.current} sorted=${sorted} />
     </section>
   `;
 }
@@ -59,7 +58,7 @@ function Drawn({ view }) {
   const body = useRef(null);
   const tile = useRef(null);
   const kind = tileOf(view);
-  useEffect(() => {
+  useLayoutEffect(() => {
     tile.current = new kind(body.current, view);
     const timer = setInterval(() => document.hidden || tile.current.tick(Date.now()), 1_000);
     return () => {
@@ -67,39 +66,42 @@ function Drawn({ view }) {
       tile.current.destroy();
     };
   }, []);
-  useFeed(view.name, kind.feed(view), (rows, touched) => tile.current.update(rows, touched));
+  useFeed(view.name, kind.feed(view), (rows) => {
+    body.current.classList.toggle("is-empty", rows.total === 0);
+    tile.current.update(rows);
+  });
   return html`<div class="tile-body tile-${view.chart.kind}" ref=${body}></div>`;
 }
 
 /** All rows. Few of them come with the feed; of many, those that are looked at are asked for. */
 function Table({ view, order, isLarge, sorted }) {
   const place = useRef(null);
+  const grid = useRef(null);
+  const rows = useRef(null);
   const [error, fail] = useState(null);
-  useEffect(() => {
-    const { name, columns } = view;
+  useLayoutEffect(() => {
     const label = `Rows of ${view.chart.title}`;
-    if (isLarge) {
-      const grid = new Grid(place.current, { label, sorted, seen: (from, to) => many.want(from, to) });
-      const many = new Many(view, order, () => show(), fail);
-      const show = () => grid.show({ columns, total: many.total, row: (n) => many.row(n), order });
-      show();
-      return () => {
-        many.close();
-        grid.destroy();
-      };
-    }
-    const grid = new Grid(place.current, { label, sorted });
-    grid.show({ columns, total: 0, row: () => null, order });
-    const stop = follow(name, {}, (rows) => {
-      const found = rows.sorted(order);
-      const row = (n) => found[n] && { id: found[n][0], values: found[n][1] };
-      grid.show({ columns, total: found.length, row, order });
-    });
-    return () => {
-      stop();
-      grid.destroy();
-    };
+    const seen = (from, to) => rows.current.want(from, to);
+    grid.current = new Grid(place.current, { label, sorted, seen });
+    return () => grid.current.destroy();
   }, []);
+  useLayoutEffect(() => {
+    const { name, columns } = view;
+    const show = (total, row) => grid.current.show({ columns, total, row, order });
+    fail(null);
+    if (isLarge) {
+      const many = new Many(view, order, () => show(many.total, (n) => many.row(n)), fail);
+      rows.current = many;
+      show(many.total, (n) => many.row(n));
+      return () => many.close();
+    }
+    rows.current = { want() {} };
+    show(0, () => null);
+    return follow(name, {}, (all) => {
+      const found = all.sorted(order);
+      show(found.length, (n) => found[n] && { id: found[n][0], values: found[n][1] });
+    });
+  }, [isLarge, order]);
   return html`
     ${error && html`<${Fault} error=${error} />`}
     <div class="card view-rows" ref=${place}></div>

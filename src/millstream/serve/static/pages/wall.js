@@ -5,11 +5,12 @@
 
 import { ago, count } from "../lib/format.js";
 import { useFeed } from "../lib/feed.js";
-import { html, useEffect, useRef } from "../lib/html.js";
+import { html, useLayoutEffect, useRef } from "../lib/html.js";
 import { usePoll } from "../lib/poll.js";
 import { link } from "../lib/route.js";
 import { Empty, Fault, Head, Icon, Waiting } from "../lib/ui.js";
 import { tileOf } from "../tiles/index.js";
+import { write } from "../tiles/parts.js";
 
 const VIEWS_MS = 5_000;
 const TICK_MS = 1_000;
@@ -22,12 +23,18 @@ export default function Wall({ onWall }) {
   const { data, error, again } = usePoll("/views", {}, VIEWS_MS);
   const views = data?.items ?? [];
   const place = useRef(null);
-  useEffect(() => {
-    if (onWall && place.current) fit(place.current, views.length);
+  const heading = useRef(null);
+  useLayoutEffect(() => heading.current?.focus(), [onWall]);
+  useLayoutEffect(() => {
+    if (!onWall) return undefined;
+    const fitted = () => fit(place.current, views.length);
+    fitted();
+    addEventListener("resize", fitted);
+    return () => removeEventListener("resize", fitted);
   }, [onWall, views.length]);
   return html`
     ${onWall
-      ? html`<h1 class="unseen">Wall</h1>`
+      ? html`<h1 class="unseen" tabindex="-1" ref=${heading}>Wall</h1>`
       : html`<${Head} title="Wall">
           <a class="button" href="#/wall" title="Press w"><${Icon} name="full" />Wall mode</a>
         <//>`}
@@ -51,7 +58,7 @@ function Tile({ view }) {
   const total = useRef(null);
   const seen = useRef(view.changed_at_ms);
   const kind = tileOf(view);
-  useEffect(() => {
+  useLayoutEffect(() => {
     tile.current = new kind(body.current, view);
     const tick = () => {
       if (document.hidden) return;
@@ -65,13 +72,14 @@ function Tile({ view }) {
     return () => {
       clearInterval(timer);
       tile.current.destroy();
-      body.current?.replaceChildren();
+      body.current.replaceChildren();
     };
   }, [view.name, view.chart.kind]);
-  useFeed(view.name, kind.feed(view), (rows, touched) => {
+  useFeed(view.name, kind.feed(view), (rows) => {
     seen.current = rows.at_ms || null;
     write(total.current, `${count(rows.total)} ${rows.total === 1 ? "row" : "rows"}`);
-    tile.current.update(rows, touched);
+    body.current.classList.toggle("is-empty", rows.total === 0);
+    tile.current.update(rows);
   });
   const { kind: name, title } = view.chart;
   return html`<article class="tile tile-${name}" aria-label=${title}>
@@ -79,7 +87,7 @@ function Tile({ view }) {
       <h2><a href=${link(["views", view.name])}>${title}</a></h2>
       <span class="tile-fresh" ref=${fresh} title="Last change"></span>
     </header>
-    <div class="tile-body" ref=${body}></div>
+    <div class=${`tile-body ${view.rows ? "" : "is-empty"}`} ref=${body}></div>
     <footer class="tile-foot"><span ref=${total}>${count(view.rows)} rows</span><span>${view.job}</span></footer>
   </article>`;
 }
@@ -90,8 +98,4 @@ function fit(place, tiles) {
   const columns = Math.min(Math.max(1, Math.round(ideal)), tiles || 1);
   place.style.setProperty("--across", String(columns));
   place.style.setProperty("--rest", String(1 + ((columns - (tiles % columns)) % columns)));
-}
-
-function write(element, text) {
-  if (element && element.textContent !== text) element.textContent = text;
 }

@@ -1,10 +1,10 @@
 // Bars beside each other, in the order of x.
 //
-// in    one bar per row: x says which, y[0] how high
+// in    one bar per row: x says which, y[0] how high; what is below zero hangs from it
 // out   a list whose bars grow by transforms; its items say their name and value as text
 
 import { cell, compact } from "../lib/format.js";
-import { numeric } from "../lib/rows.js";
+import { finite } from "../lib/rows.js";
 import { made, write } from "./parts.js";
 
 const BARS_MAX = 48;
@@ -31,15 +31,17 @@ export class Bars {
     const found = rows.sorted(chart.order ?? chart.x, BARS_MAX);
     while (this.bars.length < found.length) this.bars.push(bar(this.list));
     while (this.bars.length > found.length) this.bars.pop().item.remove();
-    let most = 0;
-    for (const [, row] of found) most = Math.max(most, numeric(row[high]) || 0);
+    const values = found.map(([, row]) => finite(row[high]));
+    const [least, most] = [Math.min(0, ...values), Math.max(0, ...values)];
+    const span = most - least || 1;
     found.forEach(([, row], n) => {
-      const value = numeric(row[high]);
       const held = this.bars[n];
       write(held.name, cell(row[name], columns[name].type));
-      write(held.value, compact(value));
-      const scale = `scaleY(${most > 0 ? Math.max(0, value || 0) / most : 0})`;
-      if (held.scale !== scale) held.bar.style.transform = held.scale = scale;
+      write(held.value, compact(values[n] ?? NaN));
+      const scale = `translateY(${(100 * least) / span}%) scaleY(${(values[n] ?? 0) / span})`;
+      if (held.scale === scale) return;
+      held.bar.style.transform = held.scale = scale;
+      held.item.title = `${held.name.textContent}: ${cell(row[high], columns[high].type)}`;
     });
     this.list.classList.toggle("close", found.length > VALUES_MAX);
     this.list.classList.toggle("narrow", found.length > NAMES_MAX);

@@ -1,16 +1,19 @@
 // Where things are, without a map: a net of degrees and one bubble per row.
 //
-// in    x is the longitude, y[0] the latitude, y[1] (if any) the size; `by` names a bubble
+// in    x is the longitude, y[0] the latitude, y[1] (if any) the size; `by` names a bubble; rows
+//       that are nowhere on earth are counted, not drawn
 // out   a canvas; nothing is loaded from anywhere, so there are no coasts and no streets
 
-import { compact, exact } from "../lib/format.js";
-import { numeric } from "../lib/rows.js";
+import { compact, count, exact, NOTHING } from "../lib/format.js";
+import { finite, numeric } from "../lib/rows.js";
 import { colours } from "../lib/theme.js";
 import { faded } from "../lib/chart.js";
 import { Canvas, made, write } from "./parts.js";
 
 const POINTS = 1_000;
 const NAMED = 12;
+const LAT_MAX = 90;
+const LON_MAX = 360; // some count to the east only
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 45];
 
 export class Geo {
@@ -35,19 +38,24 @@ export class Geo {
     this.points = [];
     for (const row of rows.byId.values()) {
       const point = { lon: numeric(row[lon]), lat: numeric(row[lat]) };
-      if (Number.isNaN(point.lon) || Number.isNaN(point.lat)) continue;
-      point.size = size < 0 ? 1 : Math.max(0, numeric(row[size]) || 0);
-      point.name = name < 0 ? "" : String(row[name]);
+      if (!(Math.abs(point.lon) <= LON_MAX && Math.abs(point.lat) <= LAT_MAX)) continue;
+      point.size = size < 0 ? 1 : Math.max(0, finite(row[size]));
+      point.name = name < 0 ? "" : String(row[name] ?? NOTHING);
       this.points.push(point);
     }
     this.points.sort((a, b) => b.size - a.size);
+    this.nowhere = rows.byId.size - this.points.length;
     this.canvas.again();
   }
 
   tick() {
     const top = this.points.slice(0, 3).map((one) => `${one.name || "place"} ${compact(one.size)}`);
     this.canvas.said(`${this.chart.title}, ${this.points.length} places; largest: ${top.join(", ")}`);
-    this.idle = this.chart.y[1] ? `${this.points.length} places, size is ${this.chart.y[1]}` : "";
+    this.idle = [
+      `${count(this.points.length)} places`,
+      this.chart.y[1] && `size is ${this.chart.y[1]}`,
+      this.nowhere > 0 && `${count(this.nowhere)} nowhere on earth`,
+    ].filter(Boolean).join(", ");
     if (!this.hovered) write(this.under, this.idle);
   }
 

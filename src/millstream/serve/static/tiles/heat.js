@@ -1,11 +1,11 @@
 // A heat map: two categories, one figure.
 //
 // in    x across, `by` down, y[0] as colour; seven steps from the least to the most
-// out   a canvas; what is under the pointer is written below it
+// out   a canvas; what is under the pointer is written below it, else what there was no room for
 
 import { extremes } from "../lib/chart.js";
-import { compact, exact } from "../lib/format.js";
-import { compared, numeric } from "../lib/rows.js";
+import { cell, compact, count, exact } from "../lib/format.js";
+import { compared, finite } from "../lib/rows.js";
 import { colours } from "../lib/theme.js";
 import { Canvas, made, write } from "./parts.js";
 
@@ -28,10 +28,12 @@ export class Heat {
     this.high = made("span", this.foot);
     this.under = made("b", this.foot);
     this.canvas.element.addEventListener("pointermove", (event) => this._hover(event));
-    this.canvas.element.addEventListener("pointerleave", () => write(this.under, ""));
+    this.canvas.element.addEventListener("pointerleave", () => this._hover(null));
+    /** Values by the texts of their column and row. @type {Map<string, number | null>} */
     this.cells = new Map();
     this.across = [];
     this.down = [];
+    this.rest = "";
   }
 
   update(rows) {
@@ -41,10 +43,14 @@ export class Heat {
     for (const row of rows.byId.values()) {
       across.add(row[x]);
       down.add(row[y]);
-      this.cells.set(`${row[x]}\n${row[y]}`, numeric(row[value]));
+      this.cells.set(keyOf(row[x], row[y]), finite(row[value]));
     }
-    this.across = [...across].sort(compared).slice(0, SIDE_MAX);
-    this.down = [...down].sort(compared).slice(0, SIDE_MAX);
+    this.types = [rows.columns[x].type, rows.columns[y].type];
+    this.across = side(across, this.types[0]);
+    this.down = side(down, this.types[1]);
+    const isCut = Math.max(across.size, down.size) > SIDE_MAX || rows.total > rows.byId.size;
+    this.rest = isCut ? `a part of ${count(rows.total)}` : "";
+    if (!this.isHovered) write(this.under, this.rest);
     [this.least, this.most] = extremes(this.cells.values());
     write(this.low, compact(this.least));
     write(this.high, compact(this.most));
@@ -66,32 +72,32 @@ export class Heat {
   _draw(pen, width, height) {
     if (!this.across.length) return;
     const { heat, faint, surface } = colours();
-    const labels = this.down.map(short);
+    const labels = this.down.map((one) => short(one, this.types[1]));
     const left = Math.min(width / 3, 8 + Math.max(...labels.map((text) => pen.measureText(text).width)));
-    const bottom = 18;
+    const [top, bottom] = [4, 18];
     const [wide, high] = [
       (width - left) / this.across.length,
-      (height - bottom) / this.down.length,
+      (height - top - bottom) / this.down.length,
     ];
-    this.layout = { left, wide, high };
+    this.layout = { left, top, wide, high };
     const gap = Math.min(wide, high) > 6 ? 1 : 0;
     const span = this.most - this.least || 1;
     this.down.forEach((down, row) => {
       this.across.forEach((across, column) => {
-        const value = this.cells.get(`${across}\n${down}`);
-        const there = value !== undefined && !Number.isNaN(value);
+        const value = this.cells.get(keyOf(across, down)) ?? null;
+        const there = value !== null;
         const step = there ? Math.min(6, Math.floor((7 * (value - this.least)) / span)) : 0;
         pen.fillStyle = there ? heat[step] : surface;
-        pen.fillRect(left + column * wide, row * high, wide - gap, high - gap);
+        pen.fillRect(left + column * wide, top + row * high, wide - gap, high - gap);
       });
     });
     pen.fillStyle = faint;
     pen.textBaseline = "middle";
     pen.textAlign = "right";
     const everyRow = Math.ceil(13 / high);
-    labels.forEach((text, n) => n % everyRow || pen.fillText(text, left - 6, (n + 0.5) * high));
+    labels.forEach((text, n) => n % everyRow || pen.fillText(text, left - 6, top + (n + 0.5) * high));
     pen.textAlign = "center";
-    const names = this.across.map(short);
+    const names = this.across.map((one) => short(one, this.types[0]));
     const widest = Math.max(...names.map((text) => pen.measureText(text).width)) + 8;
     const everyColumn = Math.ceil(widest / wide);
     names.forEach((text, n) => {
@@ -99,17 +105,28 @@ export class Heat {
     });
   }
 
+  /** Tell of the cell under the pointer; without one, of what is not shown. */
   _hover(event) {
     if (!this.layout) return;
-    const { left, wide, high } = this.layout;
-    const across = this.across[Math.floor((event.offsetX - left) / wide)];
-    const down = this.down[Math.floor(event.offsetY / high)];
-    const value = this.cells.get(`${across}\n${down}`);
-    write(this.under, value === undefined ? "" : `${down} · ${across}: ${exact(value)}`);
+    const { left, top, wide, high } = this.layout;
+    const across = event && this.across[Math.floor((event.offsetX - left) / wide)];
+    const down = event && this.down[Math.floor((event.offsetY - top) / high)];
+    const value = this.cells.get(keyOf(across, down));
+    this.isHovered = Boolean(event) && value !== undefined;
+    const [column, row] = this.isHovered ? [cell(across, this.types[0]), cell(down, this.types[1])] : [];
+    write(this.under, this.isHovered ? `${row} · ${column}: ${exact(value)}` : this.rest);
   }
 }
 
-function short(value) {
-  const text = String(value);
+function keyOf(across, down) {
+  return JSON.stringify([across, down]);
+}
+
+function side(values, type) {
+  return [...values].sort(compared(type)).slice(0, SIDE_MAX);
+}
+
+function short(value, type) {
+  const text = cell(value, type);
   return text.length > LABEL_MAX ? `${text.slice(0, LABEL_MAX - 1)}…` : text;
 }

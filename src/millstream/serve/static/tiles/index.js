@@ -4,7 +4,7 @@
 // out   tileOf(view): the class that draws it. A tile has
 //         static feed(view) -> {limit, order}      what it needs of the view's feed
 //         constructor(element, view)               makes its elements once
-//         update(rows, touched)                    rows have changed; at most once a frame
+//         update(rows)                             rows have changed; at most once a frame
 //         tick(now_ms)                             a second has passed
 //         destroy()
 

@@ -7,7 +7,7 @@
 import { Plot } from "../lib/chart.js";
 import { compact } from "../lib/format.js";
 import { pastOf } from "../lib/past.js";
-import { instant, numeric } from "../lib/rows.js";
+import { finite, instant } from "../lib/rows.js";
 import { made, write } from "./parts.js";
 
 const LINES_MAX = 8;
@@ -65,21 +65,21 @@ function pointOf(rows, view) {
   const { y, by } = view.chart;
   const named = (by ? [by] : (view.key ?? [])).map((name) => rows.index(name));
   const found = rows.sorted();
-  const point = {};
+  const point = Object.create(null); // rows may name a line as they like
   for (const [id, row] of found) {
     for (const name of y) {
       const parts = named.map((at) => String(row[at]));
       if (y.length > 1 || !parts.length) parts.push(name);
       if (!named.length && found.length > 1) parts.push(String(id));
-      point[parts.join(" ")] = numeric(row[rows.index(name)]);
+      point[parts.join(" ")] = finite(row[rows.index(name)]);
     }
   }
   return point;
 }
 
 /**
- * Rows of event time as lines on one axis.
- * @returns {{at: number[], series: {label: string, values: (number|null)[]}[], more: number}}
+ * Rows of event time as lines on one axis; a line goes on over times that only others have.
+ * @returns {{at: number[], series: {label: string, values: (number|null|undefined)[]}[], more: number}}
  */
 export function pivoted(rows, { x, y, by }) {
   const [time, split] = [rows.index(x), by ? rows.index(by) : -1];
@@ -93,9 +93,9 @@ export function pivoted(rows, { x, y, by }) {
       const label = split < 0 ? name : y.length > 1 ? `${row[split]} ${name}` : String(row[split]);
       let line = lines.get(label);
       if (!line) lines.set(label, (line = { points: new Map(), sum: 0 }));
-      const value = numeric(row[rows.index(name)]);
+      const value = finite(row[rows.index(name)]);
       line.points.set(ms, value);
-      line.sum += Math.abs(value) || 0;
+      line.sum += Math.abs(value);
     }
   }
   const at = [...times].sort((a, b) => a - b);
@@ -105,7 +105,7 @@ export function pivoted(rows, { x, y, by }) {
   if (split >= 0) kept.sort((a, b) => (a[0] < b[0] ? -1 : 1));
   const series = kept.map(([label, { points }]) => ({
     label,
-    values: at.map((ms) => points.get(ms) ?? null),
+    values: at.map((ms) => points.get(ms)),
   }));
   return { at, series, more };
 }

@@ -4,9 +4,9 @@
 // out   text and a line; the line is the figure's past as this page has seen it
 
 import { extremes, spark } from "../lib/chart.js";
-import { compact, exact, titled } from "../lib/format.js";
+import { cell, compact, exact, NOTHING, titled } from "../lib/format.js";
 import { pastOf } from "../lib/past.js";
-import { instant, numeric } from "../lib/rows.js";
+import { finite, instant, numeric } from "../lib/rows.js";
 import { colours, onTheme } from "../lib/theme.js";
 import { made, write } from "./parts.js";
 
@@ -52,23 +52,20 @@ export class Figure {
     const newest = sorted.at(-1)?.[1];
     const at = rows.index(this.name);
     this.value = newest ? numeric(newest[at]) : NaN;
-    const shown = Number.isNaN(this.value) && newest ? String(newest[at] ?? "–") : written(this.value);
-    write(this.text, shown);
-    for (const [name, text] of this.texts) {
-      const place = rows.index(name);
-      write(text, newest ? written(numeric(newest[place])) : "–");
-    }
+    const shown = (place) => newest ? written(newest[place], rows.columns[place].type) : NOTHING;
+    write(this.text, newest ? shown(at) : ""); // the tile says that there are no rows
+    for (const [name, text] of this.texts) write(text, shown(rows.index(name)));
     if (x) {
       const place = rows.index(x);
-      this.rows = sorted.map(([, row]) => [instant(row[place]), numeric(row[at])]);
+      this.rows = sorted.map(([, row]) => [instant(row[place]), finite(row[at])]);
       this._draw();
     }
   }
 
   tick(now_ms) {
-    if (!Number.isNaN(this.value)) this.past.add(now_ms, { [this.name]: this.value });
+    if (Number.isFinite(this.value)) this.past.add(now_ms, { [this.name]: this.value });
     const before = this.past.before(this.name, MINUTE_MS);
-    const change = before === null ? 0 : this.value - before;
+    const change = before === null || !Number.isFinite(this.value) ? 0 : this.value - before;
     const sign = change > 0 ? "▲" : "▼";
     write(this.change, change ? `${sign} ${compact(Math.abs(change))}/min` : "");
     this._draw();
@@ -88,9 +85,11 @@ export class Figure {
   }
 }
 
-function written(value) {
-  if (!Number.isFinite(value)) return "–";
-  if (Math.abs(value) >= LONG) return compact(value);
+/** A figure in so many digits as are read from afar; what is no number as it is. */
+function written(said, type) {
+  const value = numeric(said);
+  if (!Number.isFinite(value)) return cell(said, type);
   const size = Math.abs(value);
+  if (size >= LONG) return compact(value);
   return exact(Number(size >= 1 ? value.toFixed(size < 1e6 ? 2 : 0) : value.toPrecision(3)));
 }

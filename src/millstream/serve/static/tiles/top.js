@@ -4,8 +4,8 @@
 //       for; x names them
 // out   an ordered list; an item keeps its element while its row is in it, and glides to its rank
 
-import { cell, exact } from "../lib/format.js";
-import { numeric } from "../lib/rows.js";
+import { cell } from "../lib/format.js";
+import { finite } from "../lib/rows.js";
 import { made, write } from "./parts.js";
 
 const TOP = 10;
@@ -31,7 +31,7 @@ export class Top {
     const value = rows.index(this.view.chart.y[0]);
     const fits = Math.max(3, Math.floor(this.list.clientHeight / ROW_MIN_PX) || limit);
     const found = rows.sorted(order, Math.min(limit, fits));
-    const most = Math.max(0, ...found.map(([, row]) => numeric(row[value]) || 0));
+    const most = Math.max(0, ...found.map(([, row]) => finite(row[value])));
     this.list.style.setProperty("--rows", String(Math.max(found.length, 5)));
     const there = new Set(found.map(([id]) => id));
     for (const [id, held] of this.items) {
@@ -47,8 +47,8 @@ export class Top {
         .map((at) => cell(row[at], rows.columns[at].type))
         .join(" · ");
       write(held.name, name);
-      write(held.value, exact(numeric(row[value])));
-      const share = most > 0 ? Math.max(0, numeric(row[value]) || 0) / most : 0;
+      write(held.value, cell(row[value], rows.columns[value].type));
+      const share = most > 0 ? Math.max(0, finite(row[value])) / most : 0;
       if (held.share !== share) {
         held.share = share;
         held.bar.style.transform = `scaleX(${share})`;
@@ -57,7 +57,6 @@ export class Top {
         held.rank = rank;
         held.item.style.setProperty("--rank", String(rank));
       }
-      held.id = id;
     });
     this._inOrder(found);
   }
@@ -81,5 +80,5 @@ function item(list) {
   const bar = made("i", element);
   const name = made("span", element);
   const value = made("b", element);
-  return { item: element, bar, name, value, share: -1, rank: -1, id: -1 };
+  return { item: element, bar, name, value, share: -1, rank: -1 };
 }
