@@ -57,7 +57,7 @@ def serve_files(
     for number in before:
         signal.signal(number, end)
     try:
-        with serving(asked, quiet=quiet) as server:
+        with serving(asked, quiet=quiet, jobs_due=len(jobs)) as server:
             assert server is not None, "an address is asked for"
             try:
                 for job in jobs:

@@ -95,8 +95,10 @@ def wanted(
 
 
 @contextmanager
-def serving(asked: Wanted | None, *, quiet: bool = False) -> Iterator[Server | None]:
-    """Serve while this lasts; None where no server is asked for."""
+def serving(
+    asked: Wanted | None, *, quiet: bool = False, jobs_due: int = 1
+) -> Iterator[Server | None]:
+    """Serve while this lasts; None where no server is asked for. It is ready with its jobs."""
     if asked is None:
         yield None
         return
@@ -105,7 +107,7 @@ def serving(asked: Wanted | None, *, quiet: bool = False) -> Iterator[Server | N
     from millstream.serve.metrics.asked import exporting_if_asked
     from millstream.serve.server import Serving
 
-    hub = Hub()
+    hub = Hub(jobs_due=jobs_due)
     with Health(hub, asked.alert_to) as health, hub.looking(), exporting_if_asked(hub):
         server = Serving(
             hub,

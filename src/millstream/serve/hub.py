@@ -82,8 +82,15 @@ Listener = Callable[[Held, Look], None]
 class Hub:
     """All jobs of a server."""
 
-    def __init__(self, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+    def __init__(
+        self,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        *,
+        jobs_due: int = 0,
+    ) -> None:
         self.clock_ms = clock_ms
+        self.jobs_due = jobs_due
+        """So many jobs are still to come; until then the server is not ready."""
         self._jobs: dict[str, Held] = {}
         self._listeners: list[Listener] = []
         self._over = threading.Event()
@@ -112,6 +119,8 @@ class Hub:
                 )
             held = Held(named, job, running, self.clock_ms(), again=again)
             held.look(held.started_at_ms)
+            if named not in self._jobs:
+                self.jobs_due = max(0, self.jobs_due - 1)
             self._jobs[named] = held
         return held
 

@@ -16,6 +16,7 @@ from millstream.job import Job, Running
 from millstream.serve.facts import job_info
 from millstream.serve.hub import Held, Hub
 from millstream.settings import Settings
+from tests.unit.serve_api.conftest import client_of
 
 WAIT_S = 20.0
 
@@ -45,7 +46,8 @@ def nothing() -> Progress:
 
 
 def job() -> Job:
-    return cast("Job", SimpleNamespace(settings=Settings(), bounded=False))
+    plan = SimpleNamespace(walk=lambda: ())
+    return cast("Job", SimpleNamespace(settings=Settings(), bounded=False, plan=plan))
 
 
 def added(hub: Hub, name: str, played: Played, again: Callable[[], Any] | None = None) -> Held:
@@ -108,6 +110,22 @@ def test_a_server_that_ends_starts_nothing() -> None:
     assert not job_info(held).can_be_started_again
     with pytest.raises(PlanError, match="cannot be started"):
         hub.start_again("a")
+
+
+def test_a_server_is_ready_with_its_jobs() -> None:
+    """It listens first: who sends events while a job restores its state must come again."""
+    hub = Hub(jobs_due=2)
+    client = client_of(hub)
+    played = Played()
+    added(hub, "a", played)
+    played.done, played.state = True, State.STOPPED
+    added(hub, "a", Played())  # started again, no other one
+    early = client.get("/readyz")
+    assert (early.status_code, early.json()["reasons"]) == (503, ["jobs to be started: 1"])
+    assert client.post("/v1/events/clicks", json={}).status_code == 503
+    added(hub, "b", Played())
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/v1/events/clicks", json={}).status_code == 404
 
 
 def test_a_job_that_comes_while_views_are_listed() -> None:

@@ -151,6 +151,8 @@ def _table(hub: Hub, name: str) -> tuple[Held, Table]:
                 taken = known is not None and known[0] is not held
                 found[f"{job}.{node.table.name}" if taken else node.table.name] = held, node.table
     if name not in found:
+        if hub.jobs_due:  # whoever sends events must not take this for the last word
+            raise ProblemError(503, "The jobs are being started.", hint=_AGAIN)
         unknown = UnknownName("table of events", name, available=found)
         raise ProblemError(404, unknown.fact, hint=unknown.hint or _DECLARE)
     held, table = found[name]
@@ -161,6 +163,7 @@ def _table(hub: Hub, name: str) -> tuple[Held, Table]:
     return held, table
 
 
+_AGAIN = "Send it again a little later."
 _DECLARE = "No job has one: CREATE TABLE … WITH ('connector' = 'http-events', 'format' = 'json')."
 
 

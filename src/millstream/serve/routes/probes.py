@@ -25,11 +25,11 @@ async def is_alive() -> Health:
     "/readyz",
     dependencies=[permits(Action.OPEN)],
     operation_id="is_ready",
-    responses={503: {"model": Health, "description": "A job waits for a restart, or has failed."}},
+    responses={503: {"model": Health, "description": "A job is to come, waits, or has failed."}},
 )
 async def is_ready(here: Here, response: Response) -> Health:
-    """Whether all jobs run, are paused on purpose, or have ended well; 503 where one does not."""
-    reasons = []
+    """Whether all jobs are there and run, are paused on purpose, or have ended well; else 503."""
+    reasons = [f"jobs to be started: {here.hub.jobs_due}"] if here.hub.jobs_due else []
     for number, held in enumerate(here.hub.jobs.values(), 1):
         state = state_of(held)
         if state in (State.RESTARTING, State.FAILED):
