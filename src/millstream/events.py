@@ -4,7 +4,8 @@ in      records of ``logging.getLogger("millstream")`` and below; ``extra=about(
 state   the job that this thread works for (a context variable; :func:`carried` takes it along)
 out     lines with the time in UTC, the level, the message, and of these what is known: ``job``,
         ``operator`` (its id), ``split``, ``event`` (a word to filter by), figures of the event,
-        ``exception`` (its traceback as text)
+        ``exception`` (its traceback as text). One record is one line of JSON; in text, what it
+        has of further lines is moved in
 secrets what looks like a password, a token or a key is masked in every line, whoever wrote it
 use     in Python::
 
@@ -31,18 +32,26 @@ _JOB: ContextVar[str | None] = ContextVar("millstream_job", default=None)
 _ABOUT = "millstream"
 """The attribute of a record that holds what it is about."""
 _MASK = "***"
+_NAME_MAX = 64
+"""Characters of a secret's name behind what gives it away."""
+# What is searched may be somebody's bytes: each pattern takes a time that grows with the text and
+# no faster, so none begins with something of any length, and names have a limit.
 _SECRETS = (
-    (re.compile(r"(://[^\s:/@'\"]*:)[^\s@/]+@"), rf"\1{_MASK}@"),
-    (re.compile(r"(?i)\b(bearer|basic)(\s+)[\w.~+/=-]{6,}"), rf"\1\2{_MASK}"),
+    (re.compile(r"(://[^\s:/@'\"]{0,256}:)[^\s/'\"]{1,256}@"), rf"\1{_MASK}@"),
+    (re.compile(r"(?i)\b(bearer|basic)(\s{1,8})[\w.~+/=-]{6,}"), rf"\1\2{_MASK}"),
     (
         re.compile(
-            r"(?i)([\w.-]*(?:password|passwd|pwd|secret|token|credential|api[-_.]?key|"
-            r"private[-_.]?key|access[-_.]?key)[\w.-]*['\"]?\s*[=:]\s*)"
-            r"(\"[^\"]*\"|'[^']*'|[^\s,;&'\")]+)"
+            r"(?i)((?:password|passwd|pwd|secret|token|credential|api[-_.]?key|"
+            rf"private[-_.]?key|access[-_.]?key)[\w.-]{{0,{_NAME_MAX}}}"
+            r"['\"]?\s{0,8}[=:]\s{0,8})"
+            r"(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;&'\")]+)"
         ),
         rf"\1{_MASK}",
     ),
 )
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @contextmanager
@@ -97,7 +106,7 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
     found = {
         "ts": _instant(record.created),
         "level": record.levelname.lower(),
-        "message": masked(record.getMessage()),
+        "message": masked(_message(record)),
         "job": _JOB.get(),
         **{name: masked(v) if isinstance(v, str) else v for name, v in said.items()},
     }
@@ -124,7 +133,12 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; what is no JSON value becomes its text."""
-        return json.dumps(fields(record), ensure_ascii=False, default=str)
+        found = fields(record)
+        try:
+            return json.dumps(found, ensure_ascii=False, default=str, allow_nan=False)
+        except (TypeError, ValueError):  # NaN, or keys that are no texts
+            texts = {name: masked(str(value)) for name, value in found.items()}
+            return json.dumps(texts, ensure_ascii=False)
 
 
 class TextLines(logging.Formatter):
@@ -133,11 +147,18 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         found = fields(record)
-        line = f"{found.pop('ts')} {found.pop('level').upper():8} {found.pop('message')}"
+        line = f"{found.pop('ts')} {found.pop('level').upper():8} {_shown(found.pop('message'))}"
         trace = found.pop("exception", None)
         if found:
             line += " [" + " ".join(f"{name}={_word(value)}" for name, value in found.items()) + "]"
-        return line if trace is None else f"{line}\n{trace}"
+        return line if trace is None else f"{line}\n{_shown(trace)}"
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 (a record that was made wrong is told as it is)
+        return f"{record.msg} {record.args}"
 
 
 def _said(record: logging.LogRecord) -> tuple[dict[str, Any], BaseException | None]:
@@ -150,6 +171,16 @@ def _instant(at_s: float) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
+def _shown(text: str) -> str:
+    """Return a text that looks like no other record and tells the terminal nothing.
+
+    Its further lines are moved in, its control characters are written out: it may be a row's.
+    """
+    lines = (_CONTROL.sub(lambda found: repr(found[0])[1:-1], line) for line in text.split("\n"))
+    return "\n    ".join(lines)
+
+
 def _word(value: Any) -> str:
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return json.dumps(text, ensure_ascii=False) if re.search(r"[\s\"=\]]", text) else text
+    quoted = re.search(r"[\s\"=\]]", text) or _CONTROL.search(text)
+    return json.dumps(text, ensure_ascii=False) if quoted else text

@@ -3,7 +3,8 @@
 in      ``--log-format`` and ``--log-level``; neither given, nothing is set up
 out     lines on standard error. Without these options: warnings, their text alone. With them:
         lines with their fields (:mod:`millstream.events`), text or JSON. Where they are JSON,
-        nothing else is there: no progress line, no summary, and an error is a line as well
+        nothing else is there: no progress line, no summary; an error is a line as well, and so are
+        Python's warnings and what other libraries log that nobody else writes
 bad     the program has set up logging of its own: without the options that alone is used
 """
 
@@ -17,6 +18,8 @@ from enum import Enum
 from millstream.events import JsonLines, TextLines, about, event_of
 
 LOGGER = logging.getLogger("millstream")
+PYTHON = logging.getLogger("py.warnings")
+_LAST_RESORT = logging.lastResort
 _MESSAGE = logging.Formatter("%(message)s")
 
 
@@ -65,14 +68,20 @@ def set_up(log_format: LogFormat | None = None, level: LogLevel | None = None) -
         log_format = LogFormat.TEXT
     if level is None:
         level = LogLevel.INFO if log_format is LogFormat.JSON else LogLevel.WARNING
-    for old in [h for h in LOGGER.handlers if isinstance(h, _OnStandardError)]:
-        LOGGER.removeHandler(old)
+    for logger in (LOGGER, PYTHON):
+        for old in [h for h in logger.handlers if isinstance(h, _OnStandardError)]:
+            logger.removeHandler(old)
     handler = _OnStandardError(log_format)
     handler.setLevel(level.value.upper())
     LOGGER.addHandler(handler)
     if log_format is not None:
         LOGGER.setLevel(handler.level)
-    return log_format is LogFormat.JSON
+    is_json = log_format is LogFormat.JSON
+    if is_json:
+        PYTHON.addHandler(handler)
+    logging.captureWarnings(is_json)
+    logging.lastResort = handler if is_json else _LAST_RESORT
+    return is_json
 
 
 def wiped_by(wipe: Callable[[], None]) -> None:
