@@ -178,7 +178,7 @@ class Board:
         self, sink: str, epoch: int | None, rows: Iterable[Transition], now_ms: int
     ) -> Record:
         """Return what notes an epoch's transitions."""
-        made = [asdict(row) for row in rows]
+        made = [row.to_json() for row in rows]
         return {"do": "rows", "sink": sink, "epoch": epoch, "at_ms": now_ms, "rows": made}
 
     def _take_rows(self, record: Record) -> None:
@@ -486,7 +486,7 @@ class Board:
             record: Record = {
                 "do": "send", "channel": channel, "alert": alert, "at_ms": now_ms, "keys": keys,
                 "repeats": True, "id": notification_id(self.origin, keys, chosen[0].times),
-                "alerts": [asdict(t.alert) for t in chosen],
+                "alerts": [t.alert.to_json() for t in chosen],
             }  # fmt: skip
             alerts = tuple(t.alert for t in chosen)
             return Send(self._notification(channel, record, alerts), record)
@@ -519,8 +519,8 @@ class Board:
         """Return the state, for a restart."""
         lanes = {
             name: {
-                "queue": [[asdict(c.alert), c.queued_at_ms] for c in lane.queue.values()],
-                "told": [[asdict(t.alert), t.at_ms, t.times] for t in lane.told.values()],
+                "queue": [[c.alert.to_json(), c.queued_at_ms] for c in lane.queue.values()],
+                "told": [[t.alert.to_json(), t.at_ms, t.times] for t in lane.told.values()],
                 "dropped": lane.dropped,
                 "flight": None if lane.flight is None else _flight_json(lane.flight),
             }
@@ -532,8 +532,8 @@ class Board:
             "incarnation": self.incarnation,
             "routes": self._routes,
             "numbers": self._numbers,
-            "active": [asdict(a) for a in self.active.values()],
-            "resolved": [asdict(a) for a in self.resolved],
+            "active": [a.to_json() for a in self.active.values()],
+            "resolved": [a.to_json() for a in self.resolved],
             "silences": [asdict(s) for s in self.silences.values()],
             "notified": {f: n.notified for f, n in self._notes.items()},
             "lanes": lanes,

@@ -5,11 +5,12 @@ threads  safe to use from any
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from millstream.connect.alert_values import AlertInfo, AlertRule
-from millstream.errors import UnknownName
+from millstream.errors import OptionError, UnknownName
 
 if TYPE_CHECKING:
     from millstream.connect.alert_desk import AlertDesk
@@ -38,11 +39,12 @@ class AlertBook:
         with self._desk.lock:
             return self._desk.board.dropped()
 
-    def active(self) -> list[AlertInfo]:
-        """Return what is pending or firing, the newest first."""
+    def active(self, state: str | None = None, limit: int | None = None) -> list[AlertInfo]:
+        """Return what is pending or firing, or in that state alone; the newest first."""
         with self._desk.lock:
-            found = [self._info(alert) for alert in self._desk.board.active.values()]
-        return sorted(found, key=lambda info: info.fired_at_ms or info.since_ms, reverse=True)
+            found = [a for a in self._desk.board.active.values() if state in (None, a.state)]
+            found.sort(key=lambda alert: alert.fired_at_ms or alert.since_ms, reverse=True)
+            return [self._info(alert) for alert in found[:limit]]
 
     def history(self, limit: int = 100) -> list[AlertInfo]:
         """Return what was resolved, the newest first."""
@@ -54,6 +56,7 @@ class AlertBook:
         """Return what is watched."""
         with self._desk.lock:
             board = self._desk.board
+            active = Counter(alert.alert for alert in board.active.values())
             return [
                 AlertRule(
                     name=rule.name,
@@ -63,7 +66,7 @@ class AlertBook:
                     severity=rule.severity,
                     by=list(rule.by),
                     channels=list(rule.channels),
-                    active=sum(alert.alert == rule.name for alert in board.active.values()),
+                    active=active[rule.name],
                 )
                 for rule in board.rules.values()
             ]
@@ -71,10 +74,13 @@ class AlertBook:
     def silence(self, labels: Mapping[str, str], seconds: int, comment: str = "") -> Silence:
         """Tell nobody of alerts that have all these labels, for so many seconds.
 
-        ``alert`` and ``severity`` count as labels.
+        ``alert`` and ``severity`` count as labels. Raises JobError where too many are in force.
         """
-        assert labels, "a silence names a label at least"
-        assert seconds > 0, "a silence lasts"
+        if not labels or seconds <= 0:
+            raise OptionError(
+                "A silence names a label at least, and lasts for a second at least.",
+                hint="book.silence({'alert': 'hot'}, seconds=3600)",
+            )
         return self._desk.silence(labels, seconds, comment)
 
     def silences(self) -> list[Silence]:

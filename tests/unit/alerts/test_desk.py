@@ -13,7 +13,7 @@ from millstream.connect.alert_channels import Channel
 from millstream.connect.alert_desk import AlertDesk
 from millstream.connect.alert_outbox import StoreOutbox
 from millstream.connect.alert_values import Notification, Policy, Rule, Transition
-from millstream.errors import JobError, MillstreamError, Retry
+from millstream.errors import JobError, MillstreamError, OptionError, Retry
 from millstream.ports.store import Bytes, StoreError
 from millstream.stores.memory import MemoryStore
 
@@ -199,6 +199,9 @@ def test_silences_have_an_end() -> None:
         desk.book.silence({"host": str(n)}, 3_600)
     with pytest.raises(JobError, match="200 silences"):
         desk.book.silence({"host": "one too many"}, 3_600)
+    for labels, seconds in (({}, 1), ({"host": "a"}, 0)):
+        with pytest.raises(OptionError):
+            desk.book.silence(labels, seconds)
 
 
 def test_many_that_fire_at_once_hold_nobody_up() -> None:
@@ -213,4 +216,7 @@ def test_many_that_fire_at_once_hold_nobody_up() -> None:
     assert [len(p.told) for p in pagers] == [10_000, 10_000]
     assert desk.book.changes_dropped == 20_000
     assert len(desk.book.active()) == 20_000
+    newest = desk.book.active(limit=2)
+    assert [info.state for info in newest] == ["firing", "firing"]
+    assert desk.book.active("pending") == []
     desk.leave()

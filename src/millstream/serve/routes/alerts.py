@@ -23,7 +23,7 @@ from millstream.serve.models import (
     SilenceInfo,
     SilenceList,
 )
-from millstream.serve.paging import LIMIT, Limit
+from millstream.serve.paging import LIMIT, LIMIT_MAX, Limit
 from millstream.serve.permit import Action, permits
 from millstream.serve.problems import ProblemError, problems
 from millstream.serve.routes import Here, Served
@@ -41,9 +41,10 @@ _JOINT = "-"
 async def list_alerts(
     here: Here,
     state: Annotated[AlertState | None, Query(description="Only those in this state.")] = None,
+    limit: Limit = LIMIT_MAX,
 ) -> AlertList:
     """What is pending or firing, the newest first; with ``state=resolved`` what was."""
-    found = await here.aside(_active, here, state)
+    found = await here.aside(_active, here, state, limit)
     return AlertList(items=found)
 
 
@@ -126,11 +127,11 @@ def _books(here: Served) -> list[AlertBook]:
     return books if here.health is None else [*books, here.health.book]
 
 
-def _active(here: Served, state: str | None) -> list[AlertInfo]:
+def _active(here: Served, state: str | None, limit: int) -> list[AlertInfo]:
     if state == "resolved":
-        return _resolved(here, LIMIT)
-    found = [_alert(one) for book in _books(here) for one in book.active()]
-    return _newest(one for one in found if state in (None, one.state))
+        return _resolved(here, limit)
+    found = (_alert(one) for book in _books(here) for one in book.active(state, limit))
+    return _newest(found)[:limit]
 
 
 def _resolved(here: Served, limit: int) -> list[AlertInfo]:
