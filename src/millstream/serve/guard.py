@@ -98,6 +98,9 @@ class Guard:
                 await self._app(scope, call.receive, call.send)
         except TimeoutError:
             await call.instead(503, f"It took longer than {limit_s:g} s.")
+        except asyncio.CancelledError:  # the server ends and has waited long enough
+            if not call.began:
+                await call.instead(503, "The server is ending.")
         except _TooManyStreamsError:
             await call.instead(429, "There are too many live streams.", hint="Close some pages.")
         except Exception:  # noqa: BLE001 (told in the log)
@@ -149,7 +152,7 @@ class _Call:
         is_events = scope["path"].startswith("/v1/events/")
         self.bytes_max = limits.events_bytes_max if is_events else limits.body_bytes_max
         self._bytes = self._held = 0
-        self._began = self._is_stream = False
+        self.began = self._is_stream = False
         length = Headers(scope=scope).get("content-length", "")
         self._declared = int(length) if length.isdecimal() and len(length) < 20 else 0
 
@@ -188,7 +191,7 @@ class _Call:
                 headers.setdefault(name, value)
             if self._scope["path"].startswith("/v1/"):
                 headers.setdefault("Cache-Control", "no-store")
-            self._began = True
+            self.began = True
         await self._send(message)
 
     def _begin_stream(self) -> None:
@@ -202,7 +205,7 @@ class _Call:
 
     async def instead(self, status: int, detail: str, *, hint: str | None = None) -> None:
         """Answer with a problem, unless an answer has begun: then the connection is cut."""
-        if self._began:
+        if self.began:
             raise ConnectionAbortedError(detail)
         said = problem(status, detail, hint=hint, instance=self._scope["path"])
         await said(self._scope, self._receive, self.send)

@@ -85,6 +85,17 @@ def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert connection.connections_max() <= 2
 
 
+def test_who_is_being_served_at_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A traceback in the log for each of them would hide what matters."""
+    with Serving(Hub(), "127.0.0.1:0") as server, connected(server) as client:
+        head = b"POST /v1/query HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        client.sendall(head + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 100"), "it waits for the body"
+        server.close()
+        assert b"503" in received(client)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 WHOLE = b"GET /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
