@@ -2,13 +2,14 @@
 
 in      how it is drawn (:class:`~millstream.serve.models.ChartInfo`), a frame with its columns
 out     plain numbers and texts, sorted and cut as the chart says
-limit   points of a line, bars, cells: what is beyond is left out; a NULL is a gap or is left out
+limit   bars, cells, places: what is beyond is left out. Of a line of more than ``POINTS_MAX``
+        points the lowest and the highest of each run of neighbours stay: its shape and every peak
+gaps    NULL, NaN and infinity are gaps, or are left out
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def bars_of(info: ChartInfo, frame: pl.DataFrame) -> Bars:
     assert info.x is not None, "a bar has a name"
     chosen = _chosen(info, frame).head(BARS_MAX)
     names = tuple(name_of(value) for value in chosen[info.x])
-    return Bars(names, tuple((y, _numbers(chosen[y])) for y in info.y))
+    return Bars(names, tuple((y, tuple(_numbers(chosen[y]))) for y in info.y))
 
 
 def cells_of(info: ChartInfo, frame: pl.DataFrame) -> Cells:
@@ -94,12 +95,11 @@ def places_of(info: ChartInfo, frame: pl.DataFrame) -> Places:
     """Return points; ``x`` is the longitude, the first of ``y`` the latitude."""
     assert info.x is not None, "a place has a longitude"
     latitude, *measured = info.y
-    chosen = _chosen(info, frame).drop_nulls([info.x, latitude]).head(PLACES_MAX)
-    values: Sequence[float | None] = [None] * chosen.height
-    if measured:
-        values = _numbers(chosen[measured[0]])
-    at = zip(chosen[info.x].cast(pl.Float64), chosen[latitude].cast(pl.Float64), strict=True)
-    return Places(tuple((x, y, value) for (x, y), value in zip(at, values, strict=True)))
+    chosen = _chosen(info, frame)
+    at = pl.DataFrame({"x": _numbers(chosen[info.x]), "y": _numbers(chosen[latitude])})
+    value = _numbers(chosen[measured[0]]) if measured else pl.lit(None)
+    found = at.with_columns(value=value).drop_nulls(["x", "y"]).head(PLACES_MAX)
+    return Places(tuple(found.rows()))
 
 
 def figures_of(info: ChartInfo, frame: pl.DataFrame) -> tuple[tuple[str, float | None], ...]:
@@ -135,13 +135,30 @@ def _chosen(info: ChartInfo, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _line(name: str, x: str, y: str, frame: pl.DataFrame) -> Line:
-    newest = frame.tail(POINTS_MAX)
-    return Line(name, tuple(newest[x]), _numbers(newest[y]))
+    drawn = frame.select(pl.col(x).alias("x"), _numbers(frame[y]).alias("y"))
+    if drawn.schema["x"] == pl.Duration:
+        drawn = drawn.with_columns(x=pl.col("x").dt.total_microseconds() / 1e6)
+    drawn = _thinned(drawn)
+    return Line(name, tuple(drawn["x"]), tuple(drawn["y"]))
 
 
-def _numbers(column: pl.Series) -> tuple[float | None, ...]:
+def _thinned(points: pl.DataFrame) -> pl.DataFrame:
+    """Return at most ``POINTS_MAX`` points: the lowest and the highest of each run."""
+    run = -(-points.height // (POINTS_MAX // 2))
+    if run <= 2:
+        return points.tail(POINTS_MAX)
+    runs = points.group_by(pl.int_range(pl.len()) // run, maintain_order=True)
+    lowest, highest = pl.col("y").arg_min(), pl.col("y").arg_max()
+    # A run without a number is a gap: it keeps its first point.
+    ends = runs.agg(low=lowest.fill_null(0), high=highest.fill_null(0)).with_row_index("run")
+    starts = pl.col("run").cast(pl.Int64) * run
+    places = pl.concat([ends.select(starts + pl.col(end)).to_series() for end in ("low", "high")])
+    return points[places.unique().sort()]
+
+
+def _numbers(column: pl.Series) -> pl.Series:
     found = column.cast(pl.Float64, strict=False)
-    return tuple(found.fill_nan(None))
+    return found.set(~found.is_finite(), None)
 
 
 def _name(named: tuple[str, Any]) -> str:

@@ -30,6 +30,10 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 24
 ROW_PX = 24
 NAMES_MAX = 12
 LETTERS_MAX = 22
+LONG = 1e15
+"""Numbers from here on are said with an exponent."""
+LEAST = 1e-290
+"""What is smaller is nothing, to the eye and to the arithmetic of an axis."""
 _TEXT = 'font-size="11" fill="currentColor" fill-opacity="0.7"'
 
 
@@ -60,7 +64,7 @@ def number_text(value: float | None) -> str:
         return "–"
     if value < 0:
         return f"-{number_text(-value)}"
-    return f"{value:.3g}" if 0 < value < 100 else short_text(value)
+    return f"{value:.3g}" if 0 < value < 100 or value >= LONG else short_text(value)
 
 
 def nice_steps(low: float, high: float) -> list[float]:
@@ -69,12 +73,13 @@ def nice_steps(low: float, high: float) -> list[float]:
     >>> nice_steps(0, 87)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
-    span = high - low or abs(high) or 1.0
-    size = 10.0 ** math.floor(math.log10(span / 4))
+    span = max(high / 2 - low / 2, LEAST) * 2 if high > low else abs(high) or 1.0
+    exponent = math.floor(math.log10(max(span, LEAST) / 4))
+    size = 10.0**exponent
     step = next(size * k for k in (1, 2, 5, 10) if size * k >= span / 4.5)
     first = step * (low // step)
     count = math.ceil((high - first) / step) or 1
-    return [round(first + step * k, 10) for k in range(count + 1)]
+    return [round(first + step * k, 3 - exponent) for k in range(count + 1)]
 
 
 def _figures(figures: Sequence[tuple[str, float | None]]) -> str:
@@ -88,9 +93,10 @@ def _figures(figures: Sequence[tuple[str, float | None]]) -> str:
 
 def _lines(lines: Sequence[Line]) -> str | None:
     values = [y for line in lines for y in line.ys if y is not None]
-    places = [_place(x) for line in lines for x in line.xs]
-    if len(places) < 2 or not values:
+    ends = [x for line in lines for x in line.xs]
+    if len(ends) < 2 or not values or isinstance(ends[0], str):
         return None
+    places = [_place(x) for x in ends]
     steps = nice_steps(min(0.0, *values), max(values))
     first, last = min(places), max(places)
     parts = [_ground(steps)]
@@ -100,8 +106,7 @@ def _lines(lines: Sequence[Line]) -> str | None:
             f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.6" '
             'stroke-linejoin="round"/>'
         )
-    ends = (min(x for line in lines for x in line.xs), max(x for line in lines for x in line.xs))
-    for at, anchor, end in ((LEFT, "start", ends[0]), (WIDTH - RIGHT, "end", ends[1])):
+    for at, anchor, end in ((LEFT, "start", min(ends)), (WIDTH - RIGHT, "end", max(ends))):
         parts.append(_text(at, HEIGHT - 7, _short(end), anchor))
     names = [line.name for line in lines]
     return _svg("".join(parts), HEIGHT, f"Lines of {', '.join(names)}") + _legend(names)

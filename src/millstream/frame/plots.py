@@ -19,8 +19,7 @@ import polars as pl
 from millstream.columns.physical import logical_schema
 from millstream.errors import PlanError, UnknownName
 from millstream.frame import chart_data
-from millstream.frame.figures import short_text
-from millstream.frame.inline_chart import COLOURS
+from millstream.frame.inline_chart import COLOURS, number_text
 from millstream.frame.measured_plot import plotter
 from millstream.frame.sink import Sink
 from millstream.frame.where import here
@@ -79,7 +78,8 @@ class Figure:
     def _bytes(self, kind: str, dpi: int) -> bytes:
         out = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else {}
-        self._drawn.savefig(out, format=kind, dpi=dpi, metadata=metadata)
+        with _as_it_is_written():
+            self._drawn.savefig(out, format=kind, dpi=dpi, metadata=metadata)
         return out.getvalue()
 
 
@@ -124,10 +124,18 @@ def plot(
     info = _chosen(name, schema, key, said | {k: v for k, v in given.items() if v is not None})
     if not frame.height:
         raise PlanError("There are no rows to draw yet.", where=here())
-    return Figure(_drawn(info, frame), info)
+    with _as_it_is_written():
+        return Figure(_drawn(info, frame), info)
 
 
 Key = tuple[str, ...] | None
+_NONE = float("nan")
+"""Draws nothing: what is not known is no zero."""
+
+
+def _as_it_is_written() -> Any:
+    """Texts come from data: a ``$`` in them is a dollar and begins no formula."""
+    return plotter().rc_context({"text.parse_math": False})
 
 
 def _taken(result: Any) -> tuple[str, pl.DataFrame, Schema, dict[str, Any], Key]:
@@ -188,10 +196,12 @@ def _drawn(info: ChartInfo, frame: pl.DataFrame) -> Any:
 
 def _lines(axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
     lines = chart_data.lines_of(info, frame)
+    drawn = []
     for line, colour in zip(lines, COLOURS, strict=False):
-        ys = [float("nan") if y is None else y for y in line.ys]
-        axis.plot(line.xs, ys, color=colour, linewidth=1.6, label=line.name)
-    _plain(axis, lines)
+        ys = [_NONE if y is None else y for y in line.ys]
+        alone = "o" if len(ys) == 1 else None
+        drawn += axis.plot(line.xs, ys, color=colour, linewidth=1.6, marker=alone)
+    _plain(axis, drawn, [line.name for line in lines])
     axis.set_xlabel(info.x or "")
     if any(isinstance(x, str) for line in lines for x in line.xs[:1]):
         axis.tick_params(axis="x", rotation=30)
@@ -200,16 +210,15 @@ def _lines(axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
 def _bars(axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
     bars = chart_data.bars_of(info, frame)
     wide = 0.8 / len(bars.columns)
-    for number, (name, column) in enumerate(bars.columns):
+    drawn = []
+    for number, (_, column) in enumerate(bars.columns):
         places = [place + wide * (number + 0.5) - 0.4 for place in range(len(bars.names))]
-        axis.bar(
-            places, [v or 0.0 for v in column], wide * 0.94, color=COLOURS[number % len(COLOURS)],
-            label=name,
-        )  # fmt: skip
+        known = [_NONE if v is None else v for v in column]
+        drawn.append(axis.bar(places, known, wide * 0.94, color=COLOURS[number % len(COLOURS)]))
     many = len(bars.names) > _SMALL
     axis.set_xticks(range(len(bars.names)), bars.names, rotation=45 if many else 0,
                     ha="right" if many else "center")  # fmt: skip
-    _plain(axis, bars.columns)
+    _plain(axis, drawn, [name for name, _ in bars.columns])
 
 
 def _ranking(axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
@@ -217,7 +226,8 @@ def _ranking(axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
     name, column = bars.columns[0]
     places = range(len(bars.names))
     drawn = axis.barh(places, [v or 0.0 for v in column], 0.7, color=COLOURS[0])
-    axis.bar_label(drawn, [short_text(v or 0.0) for v in column], padding=4, fontsize=8)
+    said = ["–" if v is None else number_text(v) for v in column]
+    axis.bar_label(drawn, said, padding=4, fontsize=8)
     axis.set_yticks(places, bars.names)
     axis.invert_yaxis()
     axis.set_xlabel(name)
@@ -226,7 +236,9 @@ def _ranking(axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
 
 def _net(figure: Any, axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
     cells = chart_data.cells_of(info, frame)
-    values = [[float("nan") if v is None else v for v in row] for row in cells.rows]
+    if not cells.rows:
+        raise PlanError("There are no rows to draw: one of the names is always NULL.", where=here())
+    values = [[_NONE if v is None else v for v in row] for row in cells.rows]
     drawn = axis.imshow(values, cmap="Purples", aspect="auto")
     axis.set_xticks(range(len(cells.across)), cells.across, rotation=45, ha="right")
     axis.set_yticks(range(len(cells.down)), cells.down)
@@ -252,19 +264,22 @@ def _figures(axis: Any, info: ChartInfo, frame: pl.DataFrame) -> None:
     axis.set_axis_off()
     for number, (name, value) in enumerate(figures):
         at = (number + 0.5) / len(figures)
-        said = "–" if value is None else f"{value:,.4g}" if abs(value) < 1e6 else short_text(value)
+        said = number_text(value) if value is None or abs(value) >= 1e6 else f"{value:,.4g}"
         axis.text(at, 0.55, said, ha="center", va="center", fontsize=34, fontweight="bold",
                   transform=axis.transAxes)  # fmt: skip
         axis.text(at, 0.28, name, ha="center", fontsize=11, color="#5f6978",
                   transform=axis.transAxes)  # fmt: skip
 
 
-def _plain(axis: Any, drawn: Sequence[Any]) -> None:
+def _plain(axis: Any, drawn: Sequence[Any], names: Sequence[str]) -> None:
     """Say numbers short; name what is drawn where it is more than one."""
     _bare(axis, "y")
-    axis.yaxis.set_major_formatter(lambda value, _: _number(value))
+    axis.yaxis.set_major_formatter(lambda value, _: number_text(value))
     if len(drawn) > 1:
-        axis.legend(fontsize=8, frameon=False)
+        # Names are given here: matplotlib leaves out labels that begin with an underscore.
+        found = axis.legend(drawn, [" "] * len(drawn), fontsize=8, frameon=False)
+        for text, name in zip(found.get_texts(), names, strict=True):
+            text.set_text(name)
 
 
 def _bare(axis: Any, grid: str) -> None:
@@ -273,9 +288,3 @@ def _bare(axis: Any, grid: str) -> None:
     axis.tick_params(labelsize=8)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
-
-
-def _number(value: float) -> str:
-    if value < 0:
-        return f"-{_number(-value)}"
-    return f"{value:.3g}" if value < 1_000 else short_text(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import xml.etree.ElementTree as ET
 
 import polars as pl
@@ -10,11 +11,13 @@ import pytest
 
 import millstream as ms
 from millstream.frame import chart_data
+from millstream.frame.inline_chart import inline_chart, nice_steps
 from millstream.serve.charts import chart
 from millstream.types import Schema
 
 pytest.importorskip("matplotlib")
 AT = dt.datetime(2026, 1, 1)  # noqa: DTZ001 (a TIMESTAMP has no zone)
+LINE = {"kind": "line", "x": "t", "y": "n"}
 TIMES = [AT + dt.timedelta(minutes=n) for n in range(6)]
 
 
@@ -100,3 +103,94 @@ def test_lines_grow_along_the_axis_whatever_order_rows_came_in():
         ("a", (1, 2, 3), (10.0, 20.0, 30.0)),
         ("b", (1,), (5.0,)),
     ]
+
+
+def test_a_million_points_keep_their_shape_and_their_peak():
+    """The newest two thousand of a million would draw a wave as a straight line."""
+    frame = pl.DataFrame({"t": range(1_000_000)}).with_columns(
+        n=pl.when(pl.col("t") == 432_101).then(99.0).otherwise((pl.col("t") / 50_000).sin())
+    )
+    info = chart("c", Schema.of({"t": "BIGINT", "n": "DOUBLE"}), None, LINE)
+    (line,) = chart_data.lines_of(info, frame)
+    assert len(line.xs) <= chart_data.POINTS_MAX
+    assert list(line.xs) == sorted(set(line.xs))
+    assert line.xs[0] < 2_000
+    assert line.xs[-1] > 998_000
+    assert (432_101, 99.0) in zip(line.xs, line.ys, strict=True)
+    assert min(line.ys) == pytest.approx(-1, abs=1e-6)
+
+
+def test_a_long_gap_in_many_points_stays_a_gap():
+    """A line that is drawn through what nobody measured would be made up."""
+    frame = pl.DataFrame({"t": range(10_000)}).with_columns(
+        n=pl.when(pl.col("t").is_between(4_000, 6_000)).then(None).otherwise(1.0)
+    )
+    info = chart("c", Schema.of({"t": "BIGINT", "n": "DOUBLE"}), None, LINE)
+    (line,) = chart_data.lines_of(info, frame)
+    gap = [x for x, y in zip(line.xs, line.ys, strict=True) if y is None]
+    assert 3_990 < min(gap) < 4_020
+    assert 5_980 < max(gap) < 6_010
+
+
+ODD = ["Zürich", "a$b$c", "$\\frac$", "_x", "<b>&", None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame", "said"),
+    [
+        ("line", {"t": [1, 2] * 6, "k": [k for k in ODD for _ in "ab"], "n": range(12)},
+         {"x": "t", "y": "n", "by": "k"}),
+        ("line", {"t": ["a", "b"], "n": [1, 2]}, {"x": "t", "y": "n"}),
+        ("line", {"t": [dt.timedelta(seconds=n) for n in range(3)], "n": range(3)},
+         {"x": "t", "y": "n"}),
+        ("line", {"t": [1, 2, 3], "n": [1.0, math.inf, math.nan]}, {"x": "t", "y": "n"}),
+        ("line", {"t": [1, 2], "n": [1e-13, 3e-13]}, {"x": "t", "y": "n"}),
+        ("line", {"t": [1, 2], "n": [1e300, -1e300]}, {"x": "t", "y": "n"}),
+        ("bar", {"k": ODD, "n": [1.0, None, math.inf, -2, 0, 3]}, {"x": "k", "y": "n"}),
+        ("top", {"k": ODD, "n": [1, None, 2, 3, 4, 5]}, {"x": "k", "y": "n", "title": "$\\x"}),
+        ("heat", {"a": ODD, "b": ODD, "n": range(6)}, {"x": "a", "y": "n", "by": "b"}),
+        ("geo", {"lon": [1.0, math.inf, None], "lat": [1.0, 2.0, 3.0], "n": [math.nan, 1, 2]},
+         {"x": "lon", "y": ["lat", "n"]}),
+        ("number", {"n": [math.inf]}, {"y": "n"}),
+    ],
+)  # fmt: skip
+def test_odd_rows_are_drawn(kind, frame, said, tmp_path):
+    """A NaN, an infinity or a dollar in one row must not take the picture of all others away."""
+    rows = pl.DataFrame(frame, strict=False)
+    figure = ms.plot(rows, kind, **said)
+    text = figure.save(tmp_path / "x.svg").read_text()
+    assert ET.fromstring(text).tag.endswith("svg")
+    inline = inline_chart(figure._info, rows)
+    for number in ("nan", "inf"):
+        assert f'="{number}' not in (inline or "")
+
+
+def test_names_are_written_as_they_are(tmp_path):
+    """Matplotlib takes dollars for formulas, and leaves names with an underscore out."""
+    rows = pl.DataFrame({"t": [1, 2] * 2, "k": ["_x", "_x", "a$b$c", "a$b$c"], "n": range(4)})
+    text = ms.plot(rows, "line", x="t", y="n", by="k").save(tmp_path / "x.svg").read_text()
+    assert "<!-- _x -->" in text
+    assert "<!-- a$b$c -->" in text
+
+
+def test_what_is_not_known_is_no_zero(tmp_path):
+    """A NULL beside a 0 looked the same."""
+    rows = pl.DataFrame({"k": ["a", "b"], "n": [None, 0]}, schema={"k": pl.String, "n": pl.Int64})
+    text = ms.plot(rows, "top", x="k", y="n").save(tmp_path / "x.svg").read_text()
+    assert "<!-- – -->" in text
+    with pytest.raises(ms.PlanError, match="always NULL"):
+        ms.plot(pl.DataFrame({"a": [None], "b": ["x"], "n": [1]}, schema_overrides={"a": pl.Int64}),
+                "heat", x="a", y="n", by="b")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 0), (0, 87), (-3e-13, 1e-12), (0, 5e-324), (-1e300, 1e300), (0, 1.7e308), (-5, -5)],
+)
+def test_steps_of_an_axis_rise(low, high):
+    """Two steps at one height divide by zero."""
+    steps = nice_steps(low, high)
+    assert len(steps) >= 2
+    assert steps == sorted(set(steps))
+    assert steps[-1] - steps[0] > 0
+    assert steps[0] <= low
