@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -384,6 +385,24 @@ def test_two_tables_of_one_folder_are_told(tmp_path: Path) -> None:
     reader.close()
     more.close()
     source_for(second, home=home).open("log", resume=None).close()
+
+
+def test_a_log_that_is_wanted_again_soon_stays_open(tmp_path: Path) -> None:
+    """Between two runs of a job each request would read the whole log to add one event."""
+    first = event_log.acquire(tmp_path, LogLimits(), lambda: 0, "a")
+    written = first.append([b"1"])
+    event_log.release(first, linger_s=WAIT_S)
+    again = event_log.acquire(tmp_path, LogLimits(), lambda: 0, "a")
+    assert again is first
+    assert written.result(WAIT_S) == Accepted(1)
+    event_log.release(again, linger_s=WAIT_S)
+    other = event_log.acquire(tmp_path, LogLimits(), lambda: 0, "b")
+    assert other is not first, "who merely lingers is in nobody's way"
+    event_log.release(other, linger_s=0.05)
+    ends_s = time.monotonic() + WAIT_S
+    while event_log._OPEN:
+        assert time.monotonic() < ends_s
+        time.sleep(0.01)
 
 
 HOLDS = """

@@ -122,6 +122,8 @@ class EventLog:
         self._waiting: deque[_Request] = deque()
         self._waiting_bytes = 0
         """Of requests that are not on the disk: they wait, or are being written."""
+        self.lingers = False
+        """It is to be closed in a while, if nobody uses it then."""
         self._shortening = threading.Lock()
         self._file: int | None = None
         self._readers: dict[int, int] = {}
@@ -537,17 +539,41 @@ def acquire(
     with _OPENING:
         log, users = _OPEN.get(folder, (None, 0))
         if log is not None and log.owner != owner:
-            raise _taken(folder, log.owner or "somebody", owner)
+            if users:
+                raise _taken(folder, log.owner or "somebody", owner)
+            _close(log)
+            log = None
         log = log or EventLog(folder, limits, clock_ms, owner)
         _OPEN[folder] = (log, users + 1)
         return log
 
 
-def release(log: EventLog) -> None:
-    """Close a log if nobody else uses it."""
+def release(log: EventLog, *, linger_s: float = 0.0) -> None:
+    """Close a log if nobody else uses it.
+
+    ``linger_s``: not before, as it is likely to be wanted again, and opening a large one takes long.
+    """
     with _OPENING:
-        _, users = _OPEN.pop(log.folder)
+        _, users = _OPEN[log.folder]
+        _OPEN[log.folder] = (log, users - 1)
         if users > 1:
-            _OPEN[log.folder] = (log, users - 1)
-        else:
-            log.close()
+            return
+        if not linger_s:
+            _close(log)
+        elif not log.lingers:
+            log.lingers = True
+            timer = threading.Timer(linger_s, _close_if_unused, (log,))
+            timer.daemon = True
+            timer.start()
+
+
+def _close_if_unused(log: EventLog) -> None:
+    with _OPENING:
+        log.lingers = False
+        if _OPEN.get(log.folder) == (log, 0):
+            _close(log)
+
+
+def _close(log: EventLog) -> None:
+    del _OPEN[log.folder]
+    log.close()

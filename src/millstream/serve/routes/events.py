@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v1/events", tags=["events"])
 CONNECTOR = "http-events"
 EVENTS_MAX = 100_000
+LINGER_S = 5.0
 JSON, LINES = "application/json", "application/x-ndjson"
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder(msgspec.Raw)
@@ -172,7 +173,7 @@ def _append(
 ) -> Future[Accepted] | None:
     """Hand the events of a body to the log; None where there are none.
 
-    The log is open as long as the job runs, and opened for each request between two runs.
+    The log is open as long as the job runs; between two runs it is opened for a while.
     """
     from millstream.connect.event_log import Busy, KeyReused, release
     from millstream.connect.http_events import log_of
@@ -189,5 +190,5 @@ def _append(
     except KeyReused as error:
         raise ProblemError(409, error.fact, hint=error.hint) from None
     finally:
-        release(log)
+        release(log, linger_s=LINGER_S)
     return written
