@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -234,6 +235,31 @@ def test_a_server_that_trickles_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> N
     port, _, thread = scripted(HELLO[:3])
     refused(f"email:a@x?smtp=127.0.0.1:{port}")
     thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_tls_that_trickles_is_cut_off(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same behind TLS, where the session is another thread's."""
+    monkeypatch.setattr(alert_channels, "SEND_S_MAX", 0.2)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run() -> None:
+            plain, _ = server.accept()
+            with (
+                contextlib.suppress(OSError),
+                context(certificate).wrap_socket(plain, server_side=True) as talk,
+            ):
+                while talk.recv(100):
+                    pass
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        error = refused(f"webhook:https://127.0.0.1:{server.getsockname()[1]}/x")
+        assert error.retry is Retry.LATER
+        thread.join(60)
     assert not thread.is_alive()
 
 

@@ -362,7 +362,8 @@ def _cut_off(sock: socket.socket | None) -> Iterator[None]:
 
 def _shut(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+        # Of the plain socket: TLS's own would take the session from under the thread that reads.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _seconds(said: str | None) -> float:
