@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,10 +12,12 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from millstream.engine.progress import CheckpointProgress, Histogram, State
+from millstream.events import event_of
 from millstream.serve.metrics.asked import ENDPOINTS, exporting_if_asked
 from millstream.serve.metrics.metric import Kind
 from millstream.serve.metrics.otel import UNITS, exporting
 from millstream.serve.metrics.table import METRICS
+from tests.servers import ports
 from tests.servers.ports import wait_until
 from tests.unit.serve_metrics.collector import attributes_of, collecting
 from tests.unit.serve_metrics.still import NOW_MS, Still, hub_of, progress
@@ -84,6 +87,48 @@ def test_differences_where_they_are_asked_for(collector, monkeypatch):
     assert sum(p.sum for p in points) == 13.5
     sent = collector.metrics[0]["millstream_job_latency_seconds"].histogram
     assert sent.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+
+
+@pytest.mark.parametrize("preference", ["delta", "cumulative"])
+def test_a_job_that_counts_anew_is_no_negative_number(collector, monkeypatch, preference):
+    """A job without checkpoints begins at zero when it is started again; OTLP knows no less."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", preference)
+    running = Still(now=progress(latency=Histogram((0.01, 0.1), (60, 30, 10), 12.5)))
+    hub = hub_of(None, j=running)
+    with exporting(hub, collector.url, every_ms=OFTEN_MS):
+        assert wait_until(lambda: bool(points_of(collector)), limit_s=CAME_MAX_S)
+        running.done = True
+        again = Still(now=progress(latency=Histogram((0.01, 0.1), (1, 2, 0), 0.5)))
+        hub.add(hub.held("j").job, again, "j")
+        assert wait_until(lambda: bool(anew(collector)), limit_s=CAME_MAX_S)
+    assert anew(collector)[0].sum == 0.5
+    assert anew(collector)[0].start_time_unix_nano >= points_of(collector)[0].time_unix_nano
+
+
+def anew(collector):
+    return [p for p in points_of(collector) if list(p.bucket_counts) == [1, 2, 0]]
+
+
+def points_of(collector):
+    found = [m.get("millstream_job_latency_seconds") for m in list(collector.metrics)]
+    return [p for m in found if m is not None for p in m.histogram.data_points]
+
+
+def test_a_collector_that_is_down_is_told_once_and_not_waited_for(caplog):
+    """The SDK logs each of its tries; a log of nothing else hides what matters."""
+    (port,) = ports.free_ports(1)
+    sdk = logging.getLogger("opentelemetry.exporter.otlp.proto.http.metric_exporter")
+    with (
+        caplog.at_level(logging.WARNING),
+        exporting(hub_of(j=Still()), f"http://127.0.0.1:{port}", every_ms=OFTEN_MS),
+    ):
+        assert wait_until(lambda: bool(caplog.records), limit_s=CAME_MAX_S)
+        for _ in range(20):
+            sdk.warning("again")
+    assert [r.name for r in caplog.records] == ["millstream"]
+    assert event_of(caplog.records[0]) == "otel_unreachable"
+    sdk.warning("ours no more")
+    assert caplog.records[-1].name == sdk.name
 
 
 def rows_of(collector) -> int:

@@ -11,12 +11,16 @@ traces  a span per job, per durable checkpoint and per restart, each a trace of 
         are those of the hub's looks, to about a second
 threads two of the SDK; the compute thread is never stopped
 extra   otel
-bad     a collector that does not answer is logged by the SDK and asked again next time
+bad     a collector that does not answer is asked again next time; of what the SDK says of that,
+        once every ``TOLD_EVERY_S`` something is logged. The end waits ``END_WAIT_S`` for it at
+        most, and ``END_AGAIN_S`` once it is known not to answer: time for one more try
 """
 
 from __future__ import annotations
 
+import logging
 import platform
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +31,7 @@ from typing import Any, cast
 from millstream import __version__
 from millstream.engine.progress import Histogram
 from millstream.errors import MissingExtra
+from millstream.events import about
 from millstream.serve.hub import Hub
 from millstream.serve.metrics.metric import Kind, Metric
 from millstream.serve.metrics.reading import Reader, Reading
@@ -45,10 +50,14 @@ try:
 except ImportError:
     raise MissingExtra("opentelemetry-sdk", "otel", where="OpenTelemetry") from None
 
+LOG = logging.getLogger("millstream")
+SDK = ("opentelemetry.exporter.", "opentelemetry.sdk.")
+"""Loggers of what sends."""
 SCOPE = "millstream"
 UNITS = {"seconds": "s", "bytes": "By", "rows": "{row}", "ratio": "1", "": "1"}
-END_WAIT_S = 5.0
-"""So long the end waits for the last export; a collector that is gone must not hold a stop up."""
+END_WAIT_S, END_AGAIN_S = 5.0, 1.5
+LOOK_EVERY_S = 0.02
+TOLD_EVERY_S = 600.0
 
 
 @contextmanager
@@ -72,22 +81,66 @@ def exporting(
     )
     spans = Spans(tracers.get_tracer(SCOPE, __version__))
     hub.on_look(spans.look)
+    with _seldom() as complaints:
+        try:
+            yield
+        finally:
+            spans.close(hub.clock_ms())
+            _end(meters, tracers, complaints)
+
+
+class _Complaints(logging.Filter):
+    """Takes what the SDK complains of, which is one line per try, and logs some of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self._next_s = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the SDK's own record is to be logged."""
+        if record.levelno < logging.WARNING:
+            return True
+        self.count += 1
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + TOLD_EVERY_S
+            LOG.warning(
+                "OpenTelemetry cannot be sent: %s It is tried again; this is said every %d "
+                "minutes at most.",
+                record.getMessage(),
+                TOLD_EVERY_S // 60,
+                extra=about("otel_unreachable"),
+            )
+        return False
+
+
+@contextmanager
+def _seldom() -> Iterator[_Complaints]:
+    """Take over what the SDK logs, for as long as this lasts."""
+    complaints = _Complaints()
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(SDK)]
+    loggers = [logging.getLogger(name) for name in names]
+    for logger in loggers:
+        logger.addFilter(complaints)
     try:
-        yield
+        yield complaints
     finally:
-        spans.close(hub.clock_ms())
-        _end(meters, tracers)
+        for logger in loggers:
+            logger.removeFilter(complaints)
 
 
-def _end(meters: sdk.MeterProvider, tracers: TracerProvider) -> None:
-    """Send what is left, and close."""
+def _end(meters: sdk.MeterProvider, tracers: TracerProvider, complaints: _Complaints) -> None:
+    """Send what is left, and close; a collector that is gone must not hold a stop up."""
     ends = (tracers.shutdown, lambda: meters.shutdown(END_WAIT_S * 1000))
     threads = [threading.Thread(target=end, name="millstream-otel", daemon=True) for end in ends]
     for thread in threads:
         thread.start()
-    until_s = time.monotonic() + END_WAIT_S
-    for thread in threads:
-        thread.join(max(0.0, until_s - time.monotonic()))
+    before, until_s = complaints.count, time.monotonic() + END_WAIT_S
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < until_s:
+        time.sleep(LOOK_EVERY_S)
+        if complaints.count > before:
+            before, until_s = sys.maxsize, min(until_s, time.monotonic() + END_AGAIN_S)
 
 
 def _resource() -> Resource:
@@ -189,13 +242,15 @@ class _Exporter(sdk_export.MetricExporter):
     ) -> sdk_export.HistogramDataPoint:
         none = Histogram(number.bounds_s, (0,) * len(number.counts), 0.0)
         before, since_ns = self._sent.get((metric.name, labels), (none, at_ns))
+        if any(new < old for new, old in zip(number.counts, before.counts, strict=True)):
+            before, since_ns = none, at_ns  # the job was started again, and counts anew
         shown = number
         if self._temporality is sdk_export.AggregationTemporality.DELTA:
             counts = tuple(new - old for new, old in zip(number.counts, before.counts, strict=True))
             shown = replace(number, counts=counts, sum_s=number.sum_s - before.sum_s)
             self._sent[metric.name, labels] = (number, at_ns)
         else:
-            self._sent[metric.name, labels] = (none, since_ns)
+            self._sent[metric.name, labels] = (number, since_ns)
         return sdk_export.HistogramDataPoint(
             attributes=dict(zip(metric.labels, labels, strict=True)),
             start_time_unix_nano=since_ns,
