@@ -551,7 +551,7 @@ def acquire(
 def release(log: EventLog, *, linger_s: float = 0.0) -> None:
     """Close a log if nobody else uses it.
 
-    ``linger_s``: not before, as it is likely to be wanted again, and opening a large one takes long.
+    ``linger_s``: not before, as it is likely to be wanted again, and a large one opens slowly.
     """
     with _OPENING:
         _, users = _OPEN[log.folder]

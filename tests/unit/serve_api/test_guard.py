@@ -52,11 +52,24 @@ def test_pages_of_other_sites_change_nothing(empty: TestClient, origin: str) -> 
     assert refused.status_code == 403
     assert empty.post("/v1/silences", json=asked, headers={"Origin": HERE}).status_code == 409
     assert empty.get("/v1/jobs", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+
+
+def test_pages_of_other_sites_follow_nothing(client: TestClient) -> None:
+    """A WebSocket knows no CORS: whoever opens one reads it."""
+    feed = "ws://127.0.0.1:8042/v1/views/per_k/feed"
+    for origin in ("http://evil.com", "null", "http://127.0.0.1:9999"):
+        with (
+            pytest.raises(WebSocketDisconnect),
+            client.websocket_connect(feed, headers={"Origin": origin}),
+        ):
+            pass
     with (
         pytest.raises(WebSocketDisconnect),
-        empty.websocket_connect("/v1/views/x/feed", headers={"Origin": origin}),
+        client.websocket_connect(feed.replace("127.0.0.1", "evil.com")),
     ):
         pass
+    with client.websocket_connect(feed, headers={"Origin": HERE}) as socket:
+        assert socket.receive_json()
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/jobs", "/v1/nothing", "/metrics", "/style.css"])

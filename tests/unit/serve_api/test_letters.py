@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi.testclient import TestClient
 
 from millstream.cli.inspect import jobs_of
 from millstream.serve.hub import Hub
+from millstream.serve.routes.letters import _text_of
 from tests.unit.serve_api.conftest import client_of, until
 
 LETTERS = "/v1/jobs/shop/letters"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [("aü".encode(), "a"), (b"aaa", "aa"), (b"a", "a"), (b"\xff", None), ("ü".encode()[:1], None)],
+)
+def test_long_bytes_are_cut_between_characters(raw: bytes, text: str | None) -> None:
+    """A page of letters is no gigabyte, and a text that was cut is a text still."""
+    found = _text_of(raw, 2)
+    assert found == text
 
 
 def test_letters_are_found_by_what_they_are(client: TestClient) -> None:

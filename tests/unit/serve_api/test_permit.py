@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from starlette.websockets import WebSocketDisconnect
 from millstream.serve.app import app_of
 from millstream.serve.hub import Hub
 from millstream.serve.permit import Action, Rights, Verdict, action_of
-from tests.unit.serve_api.conftest import client_of
+from tests.unit.serve_api.conftest import client_of, until
 
 TOKEN = "correct horse"
+FEED = "ws://127.0.0.1:8042/v1/views/per_k/feed"
 WRITES = {
     "pause_job": Action.CONTROL,
     "resume_job": Action.CONTROL,
@@ -86,14 +88,23 @@ def test_a_token_is_needed_where_there_is_one() -> None:
     assert right.json() == {"items": []}
 
 
-def test_a_websocket_offers_its_token_as_a_protocol() -> None:
+def test_a_websocket_offers_its_token_as_a_protocol(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
     """A browser cannot set a header for it; without the token it is closed before it opens."""
-    client = client_of(Hub(), token=TOKEN)
-    with (
-        pytest.raises(WebSocketDisconnect),
-        client.websocket_connect("/v1/views/x/feed", subprotocols=["millstream"]),
-    ):
-        pass
+    client = client_of(hub, token=TOKEN)
+    until(lambda: "per_k" in hub.views())
+    wrong = base64.urlsafe_b64encode(b"wrong").decode()
+    for offered in ([], ["bearer."], ["bearer.!"], [f"bearer.{wrong}"]):
+        with (
+            pytest.raises(WebSocketDisconnect),
+            client.websocket_connect(FEED, subprotocols=["millstream", *offered]),
+        ):
+            pass
+    assert not [record for record in caplog.records if record.exc_info], "nobody fills the log"
+    right = base64.urlsafe_b64encode(TOKEN.encode()).decode().rstrip("=")
+    with client.websocket_connect(FEED, subprotocols=["millstream", f"bearer.{right}"]) as socket:
+        assert socket.accepted_subprotocol == "millstream"
 
 
 def test_without_a_token_other_machines_are_refused() -> None:
