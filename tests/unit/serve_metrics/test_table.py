@@ -153,6 +153,10 @@ def test_views_of_a_job_are_counted():
     found = Still(views=(view,))
     assert numbers_of("view_rows", found) == {("j", "parts"): 2}
     assert numbers_of("view_changes_total", found) == {("j", "parts"): 3}
+    assert numbers_of("view_bytes", found) == {("j", "parts"): view.bytes_kept}
+    assert numbers_of("view_full", found) == {("j", "parts"): 0}
+    view.rows_max = 2
+    assert numbers_of("view_full", found) == {("j", "parts"): 1}
 
 
 def test_a_metric_that_does_not_exist_cannot_be_shown():

@@ -149,6 +149,10 @@ ROWS = (
     Row("Live views and alerts", (
         Panel("Rows of live views", "Rows each view holds.", "short",
               (Line(_now("view_rows"), "{{job_name}} · {{view}}"),)),
+        Panel("Changes of live views", "Changes each view took in, a second.", "cps",
+              (Line(_rate("view_changes_total"), "{{job_name}} · {{view}}"),)),
+        Panel("Size of live views", "What each view keeps for its readers.", "bytes",
+              (Line(_now("view_bytes"), "{{job_name}} · {{view}}"),)),
         Panel("Alerts", "How many keys each alert is pending or firing for.", "short",
               (Line(_now("alert_active"), "{{job_name}} · {{alert}} {{state}}"),)),
     )),

@@ -50,6 +50,16 @@ def _views(held: Held, _: Look) -> Iterator[Sample]:
         yield (held.name, view.name), float(len(view))
 
 
+def _view_bytes(held: Held, _: Look) -> Iterator[Sample]:
+    for view in held.running.views:
+        yield (held.name, view.name), float(view.bytes_kept)
+
+
+def _view_full(held: Held, _: Look) -> Iterator[Sample]:
+    for view in held.running.views:
+        yield (held.name, view.name), float(view.is_full)
+
+
 def _view_changes(held: Held, _: Look) -> Iterator[Sample]:
     for view in held.running.views:
         yield (held.name, view.name), float(view.rows_total)
@@ -241,6 +251,12 @@ OF_SINKS = (
               lambda s: float(s.exactly_once)),
     Metric("millstream_view_rows", _G, "rows", "Rows a live view holds.",
            ("job_name", "view"), _views),
+    Metric("millstream_view_bytes", _G, "bytes",
+           "Bytes a live view keeps for its readers, rows of the past among them.",
+           ("job_name", "view"), _view_bytes),
+    Metric("millstream_view_full", _G, "",
+           "1 while a live view holds as many rows as it may: each new one drives an old one out.",
+           ("job_name", "view"), _view_full),
     Metric("millstream_view_changes_total", _C, "",
            "Changes a live view took in since the process started.",
            ("job_name", "view"), _view_changes, Falls.ANEW),
