@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from millstream.connect import alert_desk
 from millstream.connect.alert_channels import Channel
 from millstream.connect.alert_desk import AlertDesk
 from millstream.connect.alert_outbox import StoreOutbox
@@ -103,8 +104,11 @@ def test_a_full_disk_behind_the_answer_sends_nothing_twice() -> None:
     assert pager.told == [("a", "firing"), ("b", "firing")]
 
 
-def test_a_channel_that_hangs_through_a_restart_has_one_thread() -> None:
+def test_a_channel_that_hangs_through_a_restart_has_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The old thread must not tell beside the new one, nor what the new one has told."""
+    monkeypatch.setattr(alert_desk, "END_S", 0.05)
     store, pager, other = MemoryStore(), Pager(), Pager("other")
     desk = desk_of(store, pager, other)
     desk.open("sink", "p", 1)
@@ -126,15 +130,19 @@ def test_a_channel_that_hangs_through_a_restart_has_one_thread() -> None:
     assert pager.told == [("a", "firing"), ("a", "firing"), ("b", "firing")]
 
 
-def test_a_start_that_was_taken_over_tells_nobody() -> None:
+def test_a_start_that_was_taken_over_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that tell are two notifications; the older one stops by itself."""
+    monkeypatch.setattr(alert_desk, "END_S", 0.05)
     store, pager, newer = MemoryStore(), Pager(), Pager()
-    old = desk_of(store, pager, policy=Policy(group_wait_ms=50))
+    old = desk_of(store, pager, policy=Policy(group_wait_ms=10**9))
     old.open("sink", "p", 1)
     old.take("sink", 1, [row("a", 1)])
     new = desk_of(store, newer)
     new.open("sink", "p", 2)
     until(lambda: newer.got)
+    with old.lock:  # the wait of its group is over
+        old._hurry = True
+        old._changed.notify_all()
     until(lambda: not [t for t in threading.enumerate() if t.name == "alerts pager" and t in
                        old._threads])  # fmt: skip
     assert pager.got == []
