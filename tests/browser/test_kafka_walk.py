@@ -231,6 +231,21 @@ def test_a_rejected_row_is_put_through_again_from_the_page(opened: Opened, walk:
     expect(shown.locator("dd")).to_contain_text("1")
 
 
+def test_what_is_typed_is_not_erased_by_news(opened: Opened, walk: Walk) -> None:
+    """The page looks again every two seconds; who is slower at typing must not begin anew."""
+    page = opened(f"#/jobs/{JOB}/letters", url=walk.url)
+    box = page.get_by_role("searchbox", name="Reason holds")
+    box.press_sequentially("a l")
+    for _ in range(2):
+        with page.expect_response(re.compile(r"/letters\?")):
+            pass
+    expect(page.locator(".letters .letter").first).to_be_visible()
+    assert box.input_value() == "a l"
+    box.press_sequentially("ot")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile(r"reason=a\+lot"))
+
+
 def test_pause_stop_and_starting_again(opened: Opened, walk: Walk) -> None:
     """What is done on the page happens to the job; no payment is lost or counted twice by it."""
     page = opened(f"#/jobs/{JOB}", url=walk.url)
