@@ -52,6 +52,8 @@ def serve_files(
         over.set()
         if number == signal.SIGINT:  # a second Ctrl-C is Python's own again
             signal.signal(number, before[signal.SIGINT])
+        elif signals.count(signal.SIGTERM) > 1:  # also while a job is being started
+            end_soon(number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
@@ -131,6 +133,5 @@ def _wait(running: Running, signals: Sequence[int]) -> None:
     """Wait for the end of a job; a second SIGTERM asks for it at once."""
     while running.wait(LOOK_S) is None:
         if signals.count(signal.SIGTERM) > 1:
-            end_soon(signal.SIGTERM)
             running.abort()
             return
