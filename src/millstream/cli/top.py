@@ -3,7 +3,8 @@
 in      the address of a server; how often it is asked
 out     on a terminal the whole screen, until ``q`` or Ctrl-C; with ``once`` or in a pipe one table
 keys    q quit, p stand still, arrows or j and k choose the job whose steps are shown
-bad     nothing answers at first: an error; later: the last picture stays, and says for how long
+bad     nothing answers at first: an error; later: the last picture stays, and says for how long.
+        An answer of another version is one that says nothing
 """
 
 from __future__ import annotations
@@ -130,6 +131,18 @@ def _moved(standing: _Standing, key: str, jobs: int) -> None:
 
 
 def _asked(server: Server) -> Seen:
+    from millstream.errors import ConnectorError
+
+    try:
+        return _read(server)
+    except (ValueError, LookupError, TypeError) as error:
+        raise ConnectorError(
+            f"{server.address} answers, but not as this version of Millstream does.",
+            hint="Use the version that serves there; `millstream --version` tells this one's.",
+        ) from error
+
+
+def _read(server: Server) -> Seen:
     from millstream.cli.top_screen import SPARK_POINTS, Seen
     from millstream.serve.models import AlertInfo, HistoryPage, JobInfo, PlanGraph
 

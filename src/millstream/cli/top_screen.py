@@ -2,13 +2,15 @@
 
 in      values of the API (:mod:`millstream.serve.models`), the size of the screen, which job
 out     renderables for rich; nothing is asked or printed here
-limit   as many steps and alerts as there are lines; what is left out is counted
+limit   as many jobs, steps and alerts as there are lines; what is left out is counted
+safe    names and failures may be somebody's text: what would command the terminal is replaced
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from rich import box
@@ -30,6 +32,7 @@ BAR_CELLS = 10
 ALERTS_SHOWN = 5
 SPARK = "▁▂▃▄▅▆▇█"
 SPARK_POINTS = 30
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ALIVE = ("running", "restarting")
 _STATE_STYLES = {
     "running": "green",
@@ -71,26 +74,61 @@ class Size:
     lines: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """How many jobs, alerts and steps are shown; None: all."""
+
+    jobs: int | None = None
+    alerts: int | None = None
+    steps: int | None = None
+
+
 def screen(seen: Seen, chosen: int, size: Size, *, keys: bool = True) -> Group:
     """Return the whole picture; ``chosen`` is the job whose steps are shown."""
     parts: list[RenderableType] = [_head(seen), Text()]
     if not seen.jobs:
         parts.append(Text("No job runs on this server.", style="dim"))
         return Group(*parts)
-    parts += [jobs_table(seen, chosen if len(seen.jobs) > 1 else None, size), Text()]
-    job = seen.jobs[min(chosen, len(seen.jobs) - 1)]
-    parts += [_facts(job), *_trouble(job)]
+    several = len(seen.jobs) > 1
+    chosen = min(chosen, len(seen.jobs) - 1)
+    job = seen.jobs[chosen]
+    trouble = _trouble(job)
     alerts = [a for a in seen.alerts if a.state != "resolved"]
-    used = len(seen.jobs) + len(parts) + 8 + min(len(alerts), ALERTS_SHOWN)
-    room = None if size.lines is None else max(3, size.lines - used)
-    if (graph := seen.graphs.get(job.name)) is not None:
-        parts += [Text(), *_steps(graph.operators, seen.at_ms, size, room)]
-    most = None if size.lines is None else ALERTS_SHOWN
-    if alerts:
-        parts += [Text(), *_alerts(alerts, seen.at_ms, size, most)]
+    rooms = _rooms(size, len(seen.jobs), len(trouble), len(alerts))
+    parts += _jobs(seen, chosen if several else None, size, rooms.jobs)
+    parts += [Text(), _facts(job), *trouble]
+    graph = seen.graphs.get(job.name)
+    if graph is not None and rooms.steps != 0:
+        parts += [Text(), *_steps(graph.operators, seen.at_ms, size, rooms.steps)]
+    if alerts and rooms.alerts != 0:
+        parts += [Text(), *_alerts(alerts, seen.at_ms, size, rooms.alerts)]
     if keys:
-        parts += [Text(), _keys(len(seen.jobs) > 1)]
+        parts += [Text(), _keys(several)]
     return Group(*parts)
+
+
+def _rooms(size: Size, jobs: int, trouble: int, alerts: int) -> _Rooms:
+    """Divide the lines: half of them for jobs, then alerts (the head counts them), then steps."""
+    if size.lines is None:
+        return _Rooms()
+    left = size.lines - 8 - trouble  # head, titles of the jobs, facts, keys, blanks before them
+    shown = min(jobs, max(1, left // 2))
+    left -= shown + (jobs > shown)
+    told = max(0, min(alerts, ALERTS_SHOWN, left // 2 - 3))  # as much again is for the steps
+    if told:
+        left -= 3 + told + (alerts > told)
+    return _Rooms(shown, told, max(0, left - 4))
+
+
+def _jobs(seen: Seen, chosen: int | None, size: Size, room: int | None) -> list[RenderableType]:
+    """Return those around the chosen one, as many as there is room for."""
+    count = len(seen.jobs)
+    if room is None or room >= count:
+        return [jobs_table(seen, chosen, size)]
+    first = max(0, min((chosen or 0) - room // 2, count - room))
+    shown = replace(seen, jobs=seen.jobs[first : first + room])
+    table = jobs_table(shown, None if chosen is None else chosen - first, size)
+    return [table, *_left_out(count - room, "jobs")]
 
 
 def jobs_table(seen: Seen, chosen: int | None, size: Size) -> Table:
@@ -148,7 +186,6 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 def _head(seen: Seen) -> Text:
     text = Text("millstream top", style="bold cyan", no_wrap=True, overflow="ellipsis")
-    text.append(f"  {seen.address}  {instant_text(seen.at_ms)} UTC", style="dim")
     firing = [a for a in seen.alerts if a.state == "firing" and not a.silenced]
     if firing:
         worst = "critical" if any(a.severity == "critical" for a in firing) else "warning"
@@ -156,7 +193,7 @@ def _head(seen: Seen) -> Text:
         text.append(f"  {count}", style=_SEVERITY_STYLES[worst])
     if seen.silent_s:
         text.append(f"  no answer for {seconds_text(seen.silent_s)}", style="bold red")
-    return text
+    return text.append(f"  {seen.address}  {instant_text(seen.at_ms)} UTC", style="dim")
 
 
 def _facts(job: JobInfo) -> Text:
@@ -179,18 +216,19 @@ def _facts(job: JobInfo) -> Text:
         said.append("1 restart" if job.restarts == 1 else f"{job.restarts} restarts")
     if job.rows_waiting:
         said.append(f"{short_text(job.rows_waiting)} rows wait at the sources")
-    return text.append("  " + " · ".join(said), style="dim")
+    return _in_a_line(text.append("  " + " · ".join(said), style="dim"))
 
 
 def _trouble(job: JobInfo) -> list[Text]:
     lines = []
     if job.checkpoint_failures:
         times = "once" if job.checkpoint_failures == 1 else f"{job.checkpoint_failures} times"
-        lines.append(Text(f"A checkpoint could not be written {times}.", style="yellow"))
+        said = f"A checkpoint could not be written {times}."
+        lines.append(_in_a_line(Text(said, style="yellow")))
     if job.last_failure:
         first = job.last_failure.strip().splitlines()[0]
         again = f" (again in {seconds_text(job.restart_in_s)})" if job.restart_in_s else ""
-        lines.append(Text(f"last failure: {first}{again}", style="red", overflow="ellipsis"))
+        lines.append(_in_a_line(Text(f"last failure: {first}{again}", style="red")))
     return lines
 
 
@@ -291,11 +329,15 @@ def _table(
             no_wrap=not column.flexible,
         )
     for row in rows:
-        cells = [column.cell(row) for column in shown]
-        for cell in cells:
-            cell.no_wrap, cell.overflow = True, "ellipsis"
+        cells = [_in_a_line(column.cell(row)) for column in shown]
         table.add_row(*cells, style=style(row))
     return table
+
+
+def _in_a_line(text: Text) -> Text:
+    text.plain = _CONTROL.sub("�", text.plain)
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _bar_cells(size: Size) -> int:

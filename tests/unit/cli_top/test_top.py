@@ -207,6 +207,17 @@ def test_a_refusal_without_words_has_its_number(refusing, body):
     assert TOKEN in (raised.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    "body", [b"[]", b"7", b"null", b'{"jobs": []}', b'{"items": [{"name": "x"}]}', b'{"items": 1}']
+)
+def test_a_server_of_another_version_is_told(refusing, body):
+    """It is asked again and again: its first odd answer must not end the screen."""
+    server, _, answers = refusing
+    answers.append((200, body))
+    with pytest.raises(ConnectorError, match="this version"):
+        command.Asked(server).look()
+
+
 def test_an_answer_that_is_no_json(refusing):
     """Another program on the port is no Millstream server."""
     server, _, answers = refusing
@@ -238,8 +249,9 @@ def test_no_line_is_wider_than_the_screen(columns, lines):
     assert max(map(len, said.splitlines())) <= columns
     assert "1.25k" in said
     assert "rejected" in said
-    assert "[red]x" in said or columns < 84, "names are no markup"
-    assert "more alerts" in said
+    assert "9 alerts fire" in said
+    assert "[red]x" in said or columns < 84 or lines == 12, "names are no markup"
+    assert "more alerts" in said or lines == 12
 
 
 def test_more_steps_than_lines_are_counted():
@@ -248,6 +260,38 @@ def test_more_steps_than_lines_are_counted():
     seen = Seen("a:1", NOW_MS, (job(),), {"shop": graph})
     assert re.search(r"and \d+ more steps", drawn(seen, Size(120, 24)))
     assert "more steps" not in drawn(seen, Size(120))
+
+
+@pytest.mark.parametrize("lines", [12, 24, 60])
+@pytest.mark.parametrize("chosen", [0, 14, 29])
+def test_thirty_jobs_fit_and_the_chosen_one_is_among_them(lines, chosen):
+    """Beyond the last line nobody sees which job the steps are of."""
+    jobs = tuple(job(f"job-{n:02}-Zürich-東京") for n in range(30))
+    plan = PlanGraph(operators=[step(n) for n in range(40)], edges=[])
+    seen = Seen("127.0.0.1:8042", NOW_MS, jobs, {one.name: plan for one in jobs}, {},
+                tuple(alert(n) for n in range(9)))  # fmt: skip
+    said = drawn(seen, Size(100, lines), chosen).rstrip("\n").splitlines()
+    assert len(said) <= lines
+    assert any(line.startswith(f"› job-{chosen:02}") for line in said)
+    shown = sum("job-" in line and "running" in line for line in said)
+    assert f"  and {30 - shown} more jobs" in said
+    assert said[-1].startswith("q quit")
+    assert lines == 12 or any("Step 0" in line for line in said)
+
+
+def test_a_chosen_job_that_is_gone_is_the_last_one():
+    """A server that was started again may have fewer jobs than the keys went down."""
+    assert "› audit" in drawn(Seen("a", NOW_MS, (job(), job("audit"))), Size(100, 24), 7)
+
+
+def test_texts_of_others_do_not_command_the_terminal():
+    """A failure tells of rows: what clears the screen there must not do so here."""
+    bad = "a\x1b[2Jb\nc\x9b31m"
+    seen = Seen("a", NOW_MS, (job(bad, last_failure=f"No {bad}"),), {},
+                {}, (alert(1, summary=bad, labels={"k": bad}),))  # fmt: skip
+    said = drawn(seen, Size(120, 40))
+    assert "a\ufffd[2Jb\ufffdc" in said
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
 
 
 def test_trouble_is_on_the_screen():
