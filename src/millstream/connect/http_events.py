@@ -109,7 +109,7 @@ def log_of(table: Table, home: Home) -> EventLog:
 
 
 def _log_of(table: Table, config: HttpEventsConfig, home: Home) -> EventLog:
-    owner = f"table '{table.name}' of the job in {home.folder}"
+    owner = f"table '{table.name}' of the job '{home.pipeline}' in {home.folder}"
     return acquire(folder_of(table, config, home), config.limits, now_ms, owner)
 
 

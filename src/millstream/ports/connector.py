@@ -261,6 +261,7 @@ class Home:
 
     folder: str = ".millstream/millstream"
     commits: bool = True
+    pipeline: str = "millstream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

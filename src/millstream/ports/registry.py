@@ -207,10 +207,10 @@ def home_of(settings: Settings) -> Home:
     >>> home_of(Settings(pipeline_name="shop", checkpoint_dir="s3://bucket/shop")).folder
     '.millstream/shop'
     """
-    kept = settings.checkpoint_dir
+    kept, name = settings.checkpoint_dir, settings.pipeline_name
     if kept is not None and (folder := kept.removeprefix("file://")).find("://") < 0:
-        return Home(folder)
-    return Home(f".millstream/{quote(settings.pipeline_name, safe='')}", commits=kept is not None)
+        return Home(folder, pipeline=name)
+    return Home(f".millstream/{quote(name, safe='')}", commits=kept is not None, pipeline=name)
 
 
 def sink_for(table: Table, *, updating: bool, exactly_once: bool | None = None) -> Sink:
