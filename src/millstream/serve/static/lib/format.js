@@ -130,6 +130,11 @@ export function titled(name) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** A name as SQL has it: in backticks where it needs them. */
+export function quoted(name) {
+  return /^[A-Za-z_]\w*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
+}
+
 function digits(value) {
   if (value === 0) return "0";
   if (value < 0.01) return value.toPrecision(1);

@@ -7,7 +7,7 @@
 
 import { post, url } from "../lib/api.js";
 import { events } from "../lib/events.js";
-import { count, duration } from "../lib/format.js";
+import { count, duration, quoted } from "../lib/format.js";
 import { Grid } from "../lib/grid.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/html.js";
 import { usePoll } from "../lib/poll.js";
@@ -204,10 +204,6 @@ export function placeOf(message, sql) {
   const from = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0) + column - 1;
   const word = /^\w+/.exec(sql.slice(from));
   return { line, column, from, to: from + (word ? word[0].length : 1) };
-}
-
-function quoted(name) {
-  return /^[A-Za-z_]\w*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
 }
 
 function kept() {

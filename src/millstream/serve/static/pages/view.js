@@ -4,7 +4,7 @@
 //       interface where there are more than a page should hold (see lib/many.js)
 // out   a chart as on the wall, a table of any length that can be sorted and moves on
 
-import { ago, count, duration } from "../lib/format.js";
+import { ago, count, duration, quoted } from "../lib/format.js";
 import { follow, useFeed } from "../lib/feed.js";
 import { Grid } from "../lib/grid.js";
 import { html, useLayoutEffect, useRef, useState } from "../lib/html.js";
@@ -106,8 +106,4 @@ function Table({ view, order, isLarge, sorted }) {
     ${error && html`<${Fault} error=${error} />`}
     <div class="card view-rows" ref=${place}></div>
   `;
-}
-
-function quoted(name) {
-  return /^[A-Za-z_]\w*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
 }
