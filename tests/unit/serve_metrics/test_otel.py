@@ -206,12 +206,14 @@ def test_a_job_that_failed_is_a_span_that_failed(collector):
     hub = hub_of(j=running)
     with exporting(hub, collector.url, every_ms=60_000):
         hub.look()
-        running.now = replace(running.now, state=State.FAILED, last_failure="no space left")
+        why = "k://me:hush@db: no space left"
+        running.now = replace(running.now, state=State.FAILED, last_failure=why)
         running.done = True
         hub.look()
         hub.look()
     (job,) = [s for s in collector.spans if s.name == "millstream.job"]
-    assert (job.status.code, job.status.message) == (Status.STATUS_CODE_ERROR, "no space left")
+    told = "k://me:***@db: no space left"
+    assert (job.status.code, job.status.message) == (Status.STATUS_CODE_ERROR, told)
 
 
 def test_nothing_is_sent_that_nobody_asked_for(collector, monkeypatch):

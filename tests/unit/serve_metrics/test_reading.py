@@ -101,4 +101,5 @@ def test_names_that_are_no_text_can_be_written():
     """A file name may hold any bytes; one such split must not end all scrapes."""
     running = Still(progress(splits=(split("caf\udce9.csv"),)))
     (sample,) = Reader(hub_of(j=running)).read().samples["millstream_split_idle"]
-    assert sample[0][-1] == clean("caf\udce9.csv") == "caf?.csv"
+    assert sample[0][-1] == clean("caf\udce9.csv") == "caf\\udce9.csv"
+    assert clean("caf\udce8.csv") != clean("caf\udce9.csv"), "two files are two series"

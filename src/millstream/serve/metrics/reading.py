@@ -130,4 +130,4 @@ def higher(reached: Number, number: Number) -> Number:
 
 def clean(text: str) -> str:
     """Return a text that every exporter can write: names of files may hold bytes that are none."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from millstream.engine.progress import Progress, State
 from millstream.errors import MissingExtra
+from millstream.events import masked
 
 try:
     from opentelemetry.trace import Link, Span, Status, StatusCode, Tracer
@@ -68,7 +69,7 @@ class Spans:
     def close(self, at_ms: int) -> None:
         """End what is open: nobody looks any more."""
         self._is_closed = True
-        for told in self._jobs.values():
+        for told in list(self._jobs.values()):  # the hub's thread may be in the middle of a look
             if not told.is_over:
                 now = _newest(told.held)
                 self._checkpoints(told, now)
@@ -111,7 +112,7 @@ class Spans:
                 attributes={"job_name": told.held.name, "restart.number": now.restarts},
                 start_time=since_ms * NS,
             )
-            told.restart.set_status(Status(StatusCode.ERROR, now.last_failure))
+            told.restart.set_status(_failed(now))
         if told.restart is not None and not waits:
             told.restart.end(look.at_ms * NS)
             told.restart = None
@@ -130,8 +131,14 @@ class Spans:
             }
         )
         if now.state is State.FAILED:
-            told.span.set_status(Status(StatusCode.ERROR, now.last_failure))
+            told.span.set_status(_failed(now))
         told.span.end(at_ms * NS)
+
+
+def _failed(now: Progress) -> Status:
+    """Return why; it leaves this machine, so what looks like a secret does not."""
+    why = None if now.last_failure is None else masked(now.last_failure)
+    return Status(StatusCode.ERROR, why)
 
 
 def _newest(held: Held) -> Progress:
