@@ -125,6 +125,8 @@ def test_what_a_view_is_told_in_python():
     for wrong in ({"key": "idd"}, {"rows_max": 0}, {"ttl": "soon"}):
         with pytest.raises(PlanError):
             orders.view("wrong", **wrong)
+    with pytest.raises(PlanError, match="a part of addresses"):
+        orders.view("by/day")
     for wrong in ({"kind": "pie"}, {"x": "idd"}, {"order": "-idd"}):
         with pytest.raises(UnknownName):
             orders.chart(**wrong)
@@ -199,6 +201,16 @@ def test_the_rows_of_a_memory_sink_are_asked_by_its_name():
         job.wait()
         assert sorted(job.query("counted").rows()) == [("de", 3267, 66), ("fr", 1683, 34)]
         assert job.query("rows").rows(named=True) == ORDERS
+
+
+def test_rows_that_went_for_want_of_room_are_told():
+    """A view that forgets must not look like one that knows all."""
+    view = ms.read_memory(ORDERS, name="orders").view("few", key="id", rows_max=30)
+    with ms.start(view) as job:
+        summary = job.wait()
+    assert summary is not None
+    assert sum(step.rows_dropped for step in summary.progress.steps) == 70
+    assert view.live.is_full
 
 
 def test_its_rows_count_as_memory_of_the_pipeline():

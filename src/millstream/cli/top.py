@@ -131,7 +131,7 @@ def _moved(standing: _Standing, key: str, jobs: int) -> None:
 
 
 def _asked(server: Server) -> Seen:
-    from millstream.errors import ConnectorError
+    from millstream.errors import ConnectorError, Domain
 
     try:
         return _read(server)
@@ -139,6 +139,7 @@ def _asked(server: Server) -> Seen:
         raise ConnectorError(
             f"{server.address} answers, but not as this version of Millstream does.",
             hint="Use the version that serves there; `millstream --version` tells this one's.",
+            domain=Domain.DATA,
         ) from error
 
 

@@ -31,7 +31,7 @@ from millstream.engine.progress import CheckpointProgress
 from millstream.engine.reading import Reading
 from millstream.engine.world import Actor, Inbox, end_of
 from millstream.errors import Domain, Retry
-from millstream.events import about
+from millstream.events import about, masked
 from millstream.ports.connector import Deciding, Delivered, Sink
 from millstream.ports.store import StoreError
 
@@ -442,7 +442,7 @@ class EpochWriter(Actor):
     def _failed_to_write(self, number: int, error: StoreError) -> None:
         """Note when to try again; raises where that would not help, or nobody has time for it."""
         self.failures += 1
-        self.last_failure = " ".join(error.fact.split()).rstrip(".")
+        self.last_failure = masked(" ".join(error.fact.split()).rstrip("."))
         may = error.retry is Retry.LATER and error.domain in (Domain.LIMIT, Domain.NETWORK)
         # A system that is not reached is for the supervisor to wait for, with everything closed.
         if (

@@ -70,6 +70,8 @@ class Operator(ABC):
     """The memory of its state that can be put on the disk."""
     timed: bool = False
     """Whether a step by event time also gives results by the clock (:meth:`on_clock`)."""
+    rows_dropped: int = 0
+    """Rows that went in this run because it keeps only so many."""
     recalls: bool = False
     """Whether its reader starts anew from :meth:`recall`: a sink that keeps nothing itself."""
 

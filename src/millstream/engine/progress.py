@@ -74,6 +74,7 @@ class StepProgress:
     inputs        uids of the steps whose rows it takes, late and rejected ones too; each once
     watermark_ms  its mark; None before the first, and after the end of the input
     bytes_in      of sources: payload bytes read; bytes_out, of sinks: bytes of columns given
+    rows_dropped  of views: rows that went in this run because there were too many
     """
 
     uid: str
@@ -92,6 +93,7 @@ class StepProgress:
     watermark_ms: int | None = None
     bytes_in: int = 0
     bytes_out: int = 0
+    rows_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

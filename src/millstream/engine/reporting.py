@@ -243,6 +243,7 @@ class Reporter:
                 watermark_ms=_mark(step.mark_ms),
                 bytes_in=read.get(step.uid, 0),
                 bytes_out=count.bytes_out,
+                rows_dropped=0 if operator is None else operator.rows_dropped,
             )
 
     def _split_progress(self) -> tuple[SplitProgress, ...]:

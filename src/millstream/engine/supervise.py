@@ -35,7 +35,7 @@ from millstream.engine.restarts import (
 from millstream.engine.watchdog import Watchdog
 from millstream.engine.world import RealWorld, World
 from millstream.errors import Domain, JobError, MillstreamError
-from millstream.events import about, of_job
+from millstream.events import about, masked, of_job
 from millstream.settings import RestartStrategy, Settings
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Supervisor:
     def _wait_of(self, error: BaseException) -> float:
         """Return how long to wait for the next run; raises where there is none."""
         fault, failed = fault_of(error), self._failed
-        self._last_failure = fault.what
+        self._last_failure = masked(fault.what)
         epoch = 0 if failed is None else failed.epoch
         before = self._restarts.number
         now_s, chance = self.world.monotonic_s(), self.world.random.uniform(-1.0, 1.0)

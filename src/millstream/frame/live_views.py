@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from millstream.errors import PlanError
 from millstream.frame.facts import facts_of
 from millstream.frame.sink import Sink
 from millstream.frame.tables import sink_table
@@ -68,6 +69,11 @@ def viewed(node: Node, name: str, options: ViewOptions) -> Viewed:
     """Return the sink of a view."""
     from millstream.connect.live_view import LiveView
 
+    if "/" in name:
+        raise PlanError(
+            f"A view cannot be called '{name}': its name is a part of addresses.",
+            hint="Leave the '/' out.",
+        )
     facts, key = facts_of(node), options.key_columns
     if key is None and facts.updates and facts.keys:
         key = facts.keys[0]

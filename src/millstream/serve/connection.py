@@ -79,9 +79,12 @@ class Connection(H11Protocol):
             self._refuse(transport)
             return
         found = transport.get_extra_info("socket")
-        if found is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        if found is not None:
             with suppress(OSError):  # a socket of another family has no such thing
-                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+                # A listener without a protocol number leaves it to us: asyncio looks for that.
+                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
         self._link = Link(transport)
         self.app_state = {**self.app_state, "link": self._link}
         super().connection_made(transport)

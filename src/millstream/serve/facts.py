@@ -161,6 +161,7 @@ def _operator(look: Look, step: StepProgress, past: dict[str, StepProgress]) -> 
         rows_out=step.rows_out,
         rows_late=step.rows_late,
         rows_rejected=step.rows_rejected,
+        rows_dropped=step.rows_dropped,
         rows_in_per_s=rate(then.rows_in, step.rows_in, passed_s),
         rows_out_per_s=rate(then.rows_out, step.rows_out, passed_s),
         bytes_in=step.bytes_in,

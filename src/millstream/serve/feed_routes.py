@@ -100,6 +100,11 @@ def router(hub: Hub, feed: Feed | None = None) -> APIRouter:
             await channel.first()
             return EventStream(reader, stack.pop_all())
 
+    _add_sockets(routes, feed)
+    return routes
+
+
+def _add_sockets(routes: APIRouter, feed: Feed) -> None:
     @routes.websocket("/v1/views/{view}/feed", dependencies=[permits(Action.READ)])
     async def socket(
         websocket: WebSocket,
@@ -121,8 +126,6 @@ def router(hub: Hub, feed: Feed | None = None) -> APIRouter:
             )
         except MillstreamError as error:
             await websocket.send_denial_response(of_error(error, websocket.url.path))
-
-    return routes
 
 
 class EventStream(Response):

@@ -175,12 +175,16 @@ class Hub:
         for held in self.jobs.values():
             if held.ended_at_ms is not None:
                 continue
-            look = held.look(at_ms)
+            try:  # one that cannot be looked at must not hide the others
+                look = held.look(at_ms)
+            except Exception:
+                LOG.exception("Looking at job '%s' failed.", held.name)
+                continue
             for listener in self._listeners:
                 try:
                     listener(held, look)
                 except Exception:
-                    LOG.exception("Looking at job '%s' failed.", held.name)
+                    LOG.exception("Telling of job '%s' failed.", held.name)
 
     @contextmanager
     def looking(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from millstream.connect.live_view import At
 
@@ -20,6 +20,16 @@ AlertState = Literal["pending", "firing", "resolved"]
 ChartKind = Literal["number", "line", "bar", "heat", "geo", "table", "top"]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _number(value: object) -> object:
+    """Refuse what only could be read as a number; 1.0 is a whole number in JSON."""
+    if isinstance(value, str | bool):
+        raise ValueError("a number is wanted")
+    return value
+
+
+IsNumber = BeforeValidator(_number)
 
 
 class Said(BaseModel):
@@ -121,6 +131,8 @@ class OperatorInfo(Said):
     rows_out: Count
     rows_late: Count
     rows_rejected: Count
+    rows_dropped: Count = 0
+    """Of views, in this run: they went because it was full."""
     rows_in_per_s: float
     rows_out_per_s: float
     bytes_in: Count
@@ -215,8 +227,8 @@ class QueryAsk(Said):
     """SQL over the live views."""
 
     sql: Annotated[str, Field(min_length=1, max_length=100_000)]
-    limit: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    limit: Annotated[int, Field(ge=1, le=100_000), IsNumber] = 1_000
+    timeout_s: Annotated[float, Field(gt=0, le=60), IsNumber] = 10.0
     at: At = "newest"
     """``committed``: only what the last checkpoint has, and nothing that may be taken back."""
 
@@ -296,7 +308,7 @@ class ReplayAnswer(Said):
 class StopAsk(Said):
     """How a job is stopped."""
 
-    drain: bool = False
+    drain: StrictBool = False
 
 
 class SavepointAsk(Said):
@@ -365,7 +377,7 @@ class SilenceAsk(Said):
     """Labels that must match (``alert`` and ``severity`` count as labels), and until when."""
 
     labels: Annotated[dict[str, str], Field(min_length=1, max_length=20)]
-    seconds: Annotated[int, Field(ge=1, le=31_536_000)]
+    seconds: Annotated[int, Field(ge=1, le=31_536_000), IsNumber]
     comment: Annotated[str, Field(max_length=1_000)] = ""
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import polars as pl
 from fastapi.testclient import TestClient
 
+from millstream.connect.live_view import LiveView
 from millstream.serve.hub import Hub
+from millstream.serve.routes.views import _page
+from millstream.types import Schema
 
 
 def test_a_view_is_described(client: TestClient, hub: Hub) -> None:
@@ -91,3 +97,22 @@ def test_committed_rows_of_a_job_with_checkpoints(client: TestClient, hub: Hub) 
     page = client.get("/v1/views/per_k/rows", params={"at": "committed", "order": "k"}).json()
     assert [row[0] for row in page["rows"]] == list(range(10))
     assert client.get("/v1/views/per_k/rows", params={"at": "later"}).status_code == 422
+
+
+def test_a_text_is_no_number(client: TestClient) -> None:
+    """The description says number: what is taken for one by chance hides a mistake."""
+    for wrong in ({"limit": "5"}, {"limit": True}, {"timeout_s": "1"}, {"limit": 1.5}):
+        asked = {"sql": "SELECT k FROM per_k", **wrong}
+        assert client.post("/v1/query", json=asked).status_code == 422, wrong
+    assert client.post("/v1/query", json={"sql": "SELECT k FROM per_k", "limit": 1.0}).is_success
+    assert client.post("/v1/jobs/shop/stop", json={"drain": 0}).status_code == 422
+
+
+def test_nothing_known_comes_last_in_both_directions() -> None:
+    """NULL and NaN are no values: the pages and the feed must agree on where they stand."""
+    view = LiveView("v", Schema.of({"k": "STRING", "x": "DOUBLE"}), key=("k",))
+    rows = {"$row": [0, 1, 2, 3], "k": ["a", "b", "c", "d"], "x": [1.0, float("nan"), None, 2.0]}
+    view.put(pl.DataFrame(rows))
+    for order, wanted in (("-x", "dabc"), ("x", "adbc"), ("-k", "dcba")):
+        page = json.loads(_page(view, 10, None, order))
+        assert "".join(row[0] for row in page["rows"]) == wanted

@@ -29,8 +29,8 @@ from millstream.engine.state.ages import COUNT as ROWS
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.kept_rows import KeptRows
-from millstream.engine.state.key_index import KeyIndex, keys_of
+from millstream.engine.state.kept_rows import KeptRows, keyed_rows
+from millstream.engine.state.key_index import keys_of
 from millstream.engine.state.prefetch import AHEAD, prefetch
 from millstream.engine.state.slots import Rows, SlotRows
 from millstream.events import about
@@ -57,8 +57,6 @@ class Numbered(Operator):
         self.timed = ttl_ms > 0
         self._arena = Arena()
         self._turn = 0
-        self.rows_dropped = 0
-        """Rows that went because there were too many."""
         self.rows_unmatched = 0
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
@@ -145,17 +143,10 @@ class NewestRows(Numbered):
         super().__init__(node, node.ttl_ms or lowering.ttl_ms)
         schema = polars_schema(node.input.schema)
         self._key = key
-        heap = ByteHeap(self._arena)
-        self._values = KeptRows({n: schema[n] for n in schema if n not in key}, heap)
-        self._index = KeyIndex(
-            {name: schema[name] for name in key},
-            lowering.seed,
-            arena=self._arena,
-            heap=heap,
-            extra_words=OWN_WORDS + self._values.words,
+        self._index, self._values = keyed_rows(
+            dict(schema), key, OWN_WORDS, lowering.seed, self._arena
         )
         self._own = self._index.extra
-        self._values.settle(self._index.rows, self._own + OWN_WORDS)
         self._ages = Ages(self._index.rows, self._own)
 
     def _write(self, batch: Batch) -> list[pl.DataFrame]:

@@ -207,6 +207,8 @@ OF_OPERATORS = (
                   lambda s: s.rows_late),
     of_operators("rejected_rows_total", _C, "rows", "Rows it could not use.",
                   lambda s: s.rows_rejected),
+    of_operators("dropped_rows_total", _C, "rows", "Rows of a view that went because it was full.",
+                  lambda s: s.rows_dropped),
     of_operators("batches_total", _C, "", "Batches it worked on.", lambda s: s.batches),
     of_operators_lately("batch_rows", "rows",
                          "Rows in a batch, the mean of about the last second.", _batch_rows),

@@ -8,7 +8,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 
-from millstream.errors import JobError, UnknownName
+from millstream.connect.live_window import ordered_by, oriented
+from millstream.errors import JobError
 from millstream.serve import rows as json
 from millstream.serve.charts import chart_of
 from millstream.serve.feed_routes import LookAt
@@ -111,7 +112,8 @@ def _page(view: LiveRows, limit: int, cursor: str | None, order: str | None) -> 
         first = int(np.searchsorted(seen.rows, after))
     else:
         first = min(after, total)
-    frame = seen.frame if order is None else _sorted(seen.frame, view, order, first + limit)
+    by = ordered_by(view.schema, order)
+    frame = seen.frame if by is None else _sorted(seen.frame, by, first + limit)
     page = frame.slice(first, limit)
     following = None
     if first + limit < total:
@@ -125,12 +127,12 @@ def _page(view: LiveRows, limit: int, cursor: str | None, order: str | None) -> 
     return _with_rows(head.model_dump_json(), json.json_rows(page, view.schema))
 
 
-def _sorted(frame: pl.DataFrame, view: LiveRows, order: str, most: int) -> pl.DataFrame:
-    """Return the first rows in an order; nothing known comes last."""
-    column = order.removeprefix("-")
-    if column not in view.schema.names:
-        raise UnknownName("column", column, available=view.schema.names)
-    falls = order.startswith("-")
+def _sorted(frame: pl.DataFrame, by: tuple[str, bool], most: int) -> pl.DataFrame:
+    """Return the first rows in an order, that of the feed: NULL and NaN come last."""
+    column, falls = by
+    values = oriented(frame[column], falling=falls)
+    if values is not None:
+        return frame[np.argsort(values, kind="stable")[:most]]
     whole = frame.sort(column, descending=falls, nulls_last=True, maintain_order=True)
     return whole.head(most)
 

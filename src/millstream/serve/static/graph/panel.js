@@ -50,6 +50,7 @@ function factsOf(one) {
     one.watermark_ms !== null && ["Watermark", moment(one.watermark_ms)],
     one.state_rows > 0 && ["State", `${count(one.state_rows)} entries, ${bytes(one.state_bytes)}`],
     ["Late", count(one.rows_late)],
+    one.rows_dropped > 0 && ["Gone, the view is full", count(one.rows_dropped)],
     ["Rejected", count(one.rows_rejected)],
     one.bytes_in > 0 && ["Bytes in", bytes(one.bytes_in)],
     one.bytes_out > 0 && ["Bytes out", bytes(one.bytes_out)],
