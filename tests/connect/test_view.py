@@ -11,14 +11,11 @@ import pytest
 import millstream as ms
 from millstream.connect.live_view import LiveView
 from millstream.errors import OptionError, PlanError, SqlError, UnknownName
-from millstream.frame.live_views import said_of_view, viewed
 from millstream.job import Job
-from millstream.plan.nodes import Plan, Scan
-from millstream.plan.table import Physical, Table
-from millstream.ports import registry
+from millstream.plan.nodes import Plan
 from millstream.settings import Settings
-from millstream.types import BigInt, Schema
-from tests.unit.engine.flaky import Flaky
+from millstream.types import Schema
+from tests.connect.failing_view import failing_view
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,25 +43,10 @@ def test_a_view_is_whole_again_in_another_process(tmp_path: Path, key: str | Non
 
 def test_a_restart_after_a_failure_shows_no_empty_view(tmp_path: Path, monkeypatch):
     """A page that follows a view must not see it vanish; rows read twice must not count twice."""
-    monkeypatch.setitem(registry.CONNECTORS, "flaky", "tests.unit.engine.flaky")
-    registry.connector.cache_clear()
-    flaky = Flaky(
-        pl.DataFrame({"k": [i % 7 for i in range(200)]}, schema={"k": pl.Int64}),
-        [(120, OSError("gone")), (180, OSError("gone again"))],
-        until=lambda: any(job.progress().epoch for job in running),  # a checkpoint has rows
-    )
     running: list[Running] = []
-    table = Table("numbers", (Physical("k", BigInt()),), "flaky", {"flaky": flaky})
-    node = ms.sql("SELECT k, COUNT(*) AS n FROM t GROUP BY k", t=stream(Scan(table=table))).node
-    sink = viewed(node, "counts", said_of_view(node, "counts"))
-    settings = Settings(
-        checkpoint_dir=str(tmp_path),
-        checkpoint_interval_ms=50,
-        restart_backoff_initial_ms=20,
-        restart_backoff_max_ms=20,
-    )
+    sql = "SELECT k, COUNT(*) AS n FROM t GROUP BY k"
+    sink, job = failing_view(sql, tmp_path, monkeypatch, running, interval_ms=50)
     heights: list[int] = []
-    job = Job(Plan((sink.node,)), settings)
     with sink.live.heard(lambda: heights.append(len(sink.live))), job.start() as now:
         running.append(now)
         summary = now.wait(60)
@@ -73,12 +55,6 @@ def test_a_restart_after_a_failure_shows_no_empty_view(tmp_path: Path, monkeypat
     assert 0 not in heights
     assert dict(sink.live.frame().rows()) == {k: 29 if k < 4 else 28 for k in range(7)}
     assert sink.live.version == len(heights)
-
-
-def stream(node: Scan) -> Any:
-    from millstream.frame.stream import Stream
-
-    return Stream(node)
 
 
 def test_a_running_job_is_asked(tmp_path: Path):

@@ -13,15 +13,11 @@ from millstream.columns.changes import OP, Op
 from millstream.connect import live_view
 from millstream.connect.live_view import ROW, LiveRows, LiveView, snapshots
 from millstream.errors import CheckpointError, JobError, Unsupported
-from millstream.frame.live_views import said_of_view, viewed
-from millstream.frame.stream import Stream
 from millstream.job import Job
-from millstream.plan.nodes import Plan, Scan
-from millstream.plan.table import Physical, Table
-from millstream.ports import registry
+from millstream.plan.nodes import Plan
 from millstream.settings import Settings
-from millstream.types import BigInt, Schema
-from tests.unit.engine.flaky import Flaky
+from millstream.types import Schema
+from tests.connect.failing_view import failing_view
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,6 +141,7 @@ def test_a_running_job_shows_whole_epochs(tmp_path: Path) -> None:
     with Job(Plan(sinks), settings).start() as job:
         before, seen = 0, set()
         while len(seen) < 8:
+            assert not job.done
             found = job.query("SELECT a.n AS n, b.n AS m FROM a, b", at="committed").rows()
             n, m = found[0] if found else (0, 0)
             assert n == m
@@ -176,26 +173,12 @@ def script(folder: Path) -> tuple[tuple[Any, ...], Settings]:
 
 def test_a_failure_takes_nothing_committed_back(tmp_path: Path, monkeypatch: Any) -> None:
     """Whoever acted on a committed row acted on what stays; the newest rows may go back."""
-    monkeypatch.setitem(registry.CONNECTORS, "flaky", "tests.unit.engine.flaky")
-    registry.connector.cache_clear()
-    flaky = Flaky(
-        pl.DataFrame({"k": [i % 7 for i in range(200)]}, schema={"k": pl.Int64}),
-        [(120, OSError("gone")), (180, OSError("gone again"))],
-        until=lambda: any(job.progress().epoch for job in running),
-    )
     running: list[Running] = []
-    table = Table("numbers", (Physical("k", BigInt()),), "flaky", {"flaky": flaky})
-    node = ms.sql("SELECT COUNT(*) AS n FROM t", t=Stream(Scan(table=table))).node
-    sink = viewed(node, "counted", said_of_view(node, "counted"))
-    settings = Settings(
-        checkpoint_dir=str(tmp_path),
-        checkpoint_interval_ms=20,
-        restart_backoff_initial_ms=20,
-        restart_backoff_max_ms=20,
-    )
+    sql = "SELECT COUNT(*) AS n FROM t"
+    sink, job = failing_view(sql, tmp_path, monkeypatch, running, interval_ms=20)
     counts: list[int] = []
     newest: list[int] = []
-    with Job(Plan((sink.node,)), settings).start() as now:
+    with job.start() as now:
         committed = sink.live.at("committed")
         with (
             committed.heard(lambda: counts.append(committed.frame()["n"].sum())),
