@@ -7,7 +7,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest
+# A test that hangs ends its process after ten minutes with the stacks of all threads, and fails.
+PYTEST := $(BIN)/python -m pytest -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 WORKERS ?= 2
 WITH_SERVERS := kafka or postgres or flink or prometheus or browser
 

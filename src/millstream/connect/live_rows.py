@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -243,6 +243,15 @@ class LiveRows:
         return self._log.held(numbers, places)
 
 
+@contextmanager
+def still(views: Iterable[LiveRows]) -> Iterator[None]:
+    """Hold several views as they are; everybody takes their locks in one order."""
+    with ExitStack() as locked:
+        for view in sorted(views, key=lambda view: id(view._log)):
+            locked.enter_context(view._changed)
+        yield
+
+
 def snapshots(views: Sequence[LiveRows]) -> list[Seen]:
     """Return all rows of several views as they stood at one moment.
 
@@ -251,9 +260,7 @@ def snapshots(views: Sequence[LiveRows]) -> list[Seen]:
     """
     until_s = time.monotonic() + SAME_EPOCH_S
     while True:
-        with ExitStack() as locked:
-            for view in sorted(views, key=lambda view: id(view._log)):  # everybody in one order
-                locked.enter_context(view._changed)
+        with still(views):
             seen, behind = [view._seen() for view in views], _behind(views)
         if behind is None:
             return [Seen(version, at_ms, held.rows, held.frame()) for version, at_ms, held in seen]

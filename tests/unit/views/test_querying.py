@@ -13,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from millstream.columns.physical import polars_schema
+from millstream.connect.live_rows import still
 from millstream.connect.live_view import LiveView
 from millstream.engine.functions import Context
 from millstream.engine.once import Once
@@ -161,12 +162,11 @@ def test_views_of_one_query_are_seen_together(views):
     """Two views of one turn must not be read with a turn between them."""
     both = [views["shops"], views["sales"]]
     rows = [v.frame().head(1).with_columns(pl.lit(0).alias("$row")) for v in both]
-    first, second = sorted(both, key=id)  # as whoever wants several must take them
     over = threading.Event()
 
     def write() -> None:
         while not over.is_set():
-            with first._changed, second._changed:
+            with still(both):
                 for held, row in zip(both, rows, strict=True):
                     held.put(row)
 
