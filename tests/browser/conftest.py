@@ -25,7 +25,7 @@ from millstream.serve.server import Serving
 HERE = Path(__file__).parent
 PIPELINE = HERE / "pipeline.sql"
 SIZES = {"phone": (390, 844), "laptop": (1440, 900), "wall": (2560, 1440)}
-WAIT_MS = 30_000
+WAIT_MS = 120_000
 """A first batch waits for kernels to be compiled, on a machine that may be busy."""
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 40[01]\b")
 """Chromium's own line for a question that is wrong, or needs a token: the page says the rest."""

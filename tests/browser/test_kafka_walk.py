@@ -40,7 +40,7 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 # on a phone, as missing, and then misses them in the name. On laptops it finds nothing.
 AXE_RULES = {"label-content-name-mismatch": {"enabled": False}}
 JOB = "payments"
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 BROKEN_EVERY = 50
 LARGE = 5_000
 SQL = """
