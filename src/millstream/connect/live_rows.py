@@ -125,7 +125,7 @@ class LiveRows:
         key: tuple[str, ...] | None,
         log: RowLog,
         lock: threading.RLock,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock_ms: Callable[[], int],
     ) -> None:
         self.name = name
         self.schema = schema

@@ -120,8 +120,7 @@ class LiveView(LiveRows):
         if not frame.height:
             return
         with self._changed:
-            self._take(frame)
-            self._moved(frame[ROW].to_numpy())
+            self._moved(self._take(frame))
             self._pack_if_due()
         self._tell()
 
@@ -137,9 +136,7 @@ class LiveView(LiveRows):
             self._rows = self._committed._rows = 0
             self._packed_rows = 0
             self._cuts.clear()
-            came = frame[ROW].to_numpy()
-            if frame.height:
-                self._take(frame)
+            came = self._take(frame)
             self._committed._set(came, self._place[came])
             told: list[LiveRows] = []
             for table, numbers in zip((self, self._committed), gone, strict=True):
@@ -171,8 +168,11 @@ class LiveView(LiveRows):
             self._committed._moved(numbers)
         self._committed._tell()
 
-    def _take(self, frame: pl.DataFrame) -> None:
-        numbers = frame[ROW].to_numpy()
+    def _take(self, frame: pl.DataFrame) -> np.ndarray:
+        """Have the rows of a frame stand, or go; returns their numbers."""
+        numbers: np.ndarray = frame[ROW].to_numpy()
+        if not numbers.size:
+            return numbers
         self._grow(int(numbers.max()) + 1)
         stood = self._place[numbers] != NOWHERE
         first = self._log.add(frame)
@@ -187,6 +187,7 @@ class LiveView(LiveRows):
             newest &= ~gone
         self._rows += int(newest.sum())
         self.rows_total += frame.height
+        return numbers
 
     def _pack_if_due(self) -> None:
         if self._log.rows <= 2 * max(self._rows, self._packed_rows) + PACK_AFTER_ROWS:

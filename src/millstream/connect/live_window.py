@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from millstream.columns.physical import empty_frame
 from millstream.errors import PlanError, UnknownName
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class LiveWindow:
         self._is_shown = np.zeros(1_024, bool)
         self._last: tuple[float, int] | None = None
         """Value and number of the last row that is shown, where there are as many as may be."""
-        self._frame = view.snapshot().frame.head(0)
+        self._frame = empty_frame(view.schema)
 
     def move(self) -> Shown:
         """Go on to the newest version; return what is different."""

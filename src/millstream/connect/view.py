@@ -20,13 +20,10 @@ from millstream.ports.connector import (
     Delivered,
     Delivery,
     SinkSpec,
-    Viewable,
 )
 from millstream.settings import option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
 
 
@@ -37,7 +34,7 @@ class ViewConfig:
     target: Any = option("target", "The LiveView to fill.", default=None, kind="any")
 
 
-class ViewSink(LiveSink, Viewable):
+class ViewSink(LiveSink):
     """Fills a :class:`LiveView`: uncommitted rows are seen as soon as a turn gives them.
 
     What was written before a ``flush`` is an epoch; readers who ask for it see it when it is
@@ -73,11 +70,6 @@ class ViewSink(LiveSink, Viewable):
 
     def committed(self, epoch: int) -> None:
         self._target.commit(epoch)
-
-    def view(self, waiting: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        """Return the rows there are; none ever waits for an epoch."""
-        assert not waiting, "a view is written at once"
-        return self._target.frame()
 
 
 def _sink(spec: SinkSpec) -> ViewSink:

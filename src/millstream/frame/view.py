@@ -63,7 +63,6 @@ class View(Collected):
     def add(self, frames: Sequence[pl.DataFrame]) -> int:
         """Take the rows of a sink in."""
         count = sum(f.height for f in frames)
-        size = sum(int(f.estimated_size()) for f in frames)
         if self._on_rows is not None:
             for frame in frames:
                 self._on_rows(frame)
@@ -71,7 +70,7 @@ class View(Collected):
             if self._keeps:
                 self._waiting.extend(f for f in frames if f.height)
                 self._waiting_rows += count
-                self.bytes += size
+                self.bytes += sum(int(f.estimated_size()) for f in frames)
             self.rows_total += count
             self.version += 1
             standing = 0 if self._folded is None else self._folded.height
