@@ -37,7 +37,7 @@ Ranges = tuple[tuple[int, int], ...]
 class Filter:
     """Which letters; None = whatever. ``reason`` is a part of it, in any case of letters.
 
-    ``ids`` are those of :func:`letter_ids`; :class:`Requests` goes by them as well.
+    ``ids`` are those of :func:`letter_ids`.
     """
 
     operator: str | None = None
@@ -65,10 +65,10 @@ class Filter:
             if wanted:
                 yield number, part
 
-    def mask(self, frame: pl.DataFrame, blob: str | None = None) -> np.ndarray:
-        """Tell of each letter of such a part whether it is one; ``ids`` need its blob."""
+    def mask(self, frame: pl.DataFrame, blob: str) -> np.ndarray:
+        """Tell of each letter of such a part of a blob whether it is one."""
         keep = np.ones(frame.height, dtype=bool)
-        if self.ids is not None and blob is not None:
+        if self.ids is not None:
             keep &= letter_ids(blob, frame["ordinal"]).is_in(list(self.ids)).to_numpy()
         if self.since_ms is not None:
             keep &= frame["time"].to_numpy() >= self.since_ms

@@ -206,7 +206,7 @@ def _parts(
             names = np.array(STATES)[known]
             again = (known == NEW) & (frame["attempt"].to_numpy() > 0)
             names = np.where(again, FAILED_AGAIN, names)
-            keep = wanted.mask(frame)
+            keep = wanted.mask(frame, head.blob)
             if state is not None:
                 keep &= names == state
             if after is not None and (head.blob, number) == after[:2]:
