@@ -6,7 +6,6 @@ import contextlib
 import logging
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
@@ -23,6 +22,7 @@ from millstream.connect import alert_channels
 from millstream.connect.alert_channels import ChannelError, channel_of
 from millstream.connect.alert_values import Alerted, Notification
 from millstream.errors import OptionError, Retry
+from tests.servers import certificates
 
 PASSWORD = "hush-hush"
 HOT = Alerted(
@@ -62,15 +62,7 @@ def knows(_server: Any, _session: Any, _envelope: Any, _how: str, said: Any) -> 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate of this machine, signed by itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = [
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-        "-keyout", str(key), "-out", str(cert),
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-    return cert, key
+    return certificates.certificate(tmp_path_factory.mktemp("tls"))
 
 
 Serve = Callable[..., tuple[int, Mailbox]]

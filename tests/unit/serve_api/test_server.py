@@ -20,6 +20,7 @@ from millstream.errors import OptionError
 from millstream.serve import connection
 from millstream.serve.hub import Hub
 from millstream.serve.server import Serving, host_and_port
+from tests.servers.certificates import certificate
 from tests.unit.serve_api.conftest import PROGRAM, until
 
 TOKEN = "s3cret"
@@ -163,17 +164,6 @@ def test_with_both_it_is_served_to_who_brings_the_token(tmp_path: Path) -> None:
         with pytest.raises(urllib.error.HTTPError, match="401"):
             get(f"{url}/v1/jobs", context=context)
         assert b"items" in get(f"{url}/v1/jobs", TOKEN, context)
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = [
-        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-        "-keyout", str(key), "-out", str(cert),
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-    return cert, key
 
 
 SERVED = """
