@@ -2,22 +2,27 @@
 
 in      frames of any height
 out     as Polars' own ``select``, ``filter`` and ``concat`` would give it
-few     of a frame of few rows each column is done by itself, in the calling thread. Polars hands
-        several columns to its pool, whose workers yield their turn again and again before they
-        sleep: beside other busy processes a call of 30 us waits a millisecond for one
+few     few rows stay in the calling thread. Polars hands work to its pool, whose workers yield their
+        turn again and again before they sleep: beside other busy processes a call of 30 us waits a
+        millisecond for one. And they stay out of queries where a Series has a method that is none:
+        20 to 40 us each, ten times that where the processor's caches are cold
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-if TYPE_CHECKING:
-    import numpy as np
-
 FEW_ROWS = 2_048
+_PADS_MAX = 16
+_PADS = [pl.lit(None).alias(f"$pad{n}") for n in range(min(pl.thread_pool_size(), _PADS_MAX))]
+"""A query in sequence computes its expressions inline when it has as many as the pool has threads;
+with fewer, functions of several arguments (CASE, COALESCE) still go through the pool. A constant
+costs a microsecond (docs/decisions/0901)."""
+_NO = pl.Series("", [False])
+_YES = pl.Series("", [True])
 
 
 def picked(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -42,16 +47,38 @@ def gathered(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
     """Return the rows at these places, in this order."""
     if len(places) > FEW_ROWS or not frame.width:
         return frame[places]
-    return pl.DataFrame([column.gather(places) for column in frame])
+    return pl.DataFrame(gathered_columns(frame.get_columns(), places))
+
+
+def gathered_columns(columns: Sequence[pl.Series], places: np.ndarray) -> list[pl.Series]:
+    """Return the values at these places of each column, in this order."""
+    at = pl.Series(places.astype(np.uint32))  # ``gather`` is a query
+    return [column[at] for column in columns]
+
+
+def is_null(column: pl.Series) -> pl.Series:
+    """Return which values are NULL, as ``Series.is_null`` does with a query."""
+    if not column.null_count():
+        return _NO.new_from_index(0, len(column)).alias(column.name)
+    return column.is_null()
+
+
+def is_there(column: pl.Series) -> pl.Series:
+    """Return which values are not NULL."""
+    if not column.null_count():
+        return _YES.new_from_index(0, len(column)).alias(column.name)
+    return column.is_not_null()
 
 
 def computed(frame: pl.DataFrame, columns: Sequence[pl.Expr]) -> list[pl.Series]:
     """Return columns computed row by row; a constant is as long as the frame."""
-    if frame.height > FEW_ROWS:
+    wanted, height = len(columns), frame.height
+    if not wanted:
+        return []
+    if height > FEW_ROWS:
         found = frame.select(columns).get_columns()
     else:
-        found = [frame.select(column).to_series() for column in columns]
-    height = frame.height
+        found = frame.select_seq([*columns, *_PADS[wanted:]]).get_columns()[:wanted]
     return [f if len(f) == height else f.new_from_index(0, height) for f in found]
 
 

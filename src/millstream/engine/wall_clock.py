@@ -33,7 +33,7 @@ class WallClock:
             return instants
         moments = pl.Series(instants).cast(pl.Datetime("ms", "UTC"))
         local = moments.dt.convert_time_zone(self.zone).dt.replace_time_zone(None)
-        return local.to_physical().to_numpy()
+        return local.cast(pl.Int64).to_numpy()
 
     def instants_of(self, walls: np.ndarray) -> np.ndarray:
         """Return the latest instants of wall-clock times; few different ones are asked for."""

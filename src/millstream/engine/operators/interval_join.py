@@ -147,7 +147,7 @@ class IntervalPairs(Operator):
         return met
 
     def _timed(self, frame: pl.DataFrame, port: int) -> tr.Timed:
-        times = face(frame[self._times[port]].to_physical().fill_null(0).to_numpy())
+        times = face(frame[self._times[port]].cast(pl.Int64).fill_null(0).to_numpy())
         if MARK in frame.columns:
             marks = frame[MARK].to_numpy()
             marks = np.where(marks >= times, marks, LOWEST_MS)

@@ -136,7 +136,7 @@ class OverOfChanges(OrderedOperator):
 
     def _times(self, data: pl.DataFrame) -> np.ndarray:
         """Return the column of an interval frame as numbers that go up."""
-        times = data[self._by.column].to_physical()
+        times = data[self._by.column].cast(pl.Int64)
         sign = -1 if self._by.descending else 1
         first = not self._by.descending if self._by.nulls_first is None else self._by.nulls_first
         alone = NULL_TIME if first else -NULL_TIME

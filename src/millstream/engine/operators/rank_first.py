@@ -122,4 +122,4 @@ class FirstInTime(Operator):
 
 def milliseconds(times: pl.Series) -> np.ndarray:
     """Return event times, which are of at most three digits, as numbers."""
-    return times.to_physical().to_numpy()
+    return times.cast(pl.Int64).to_numpy()

@@ -153,7 +153,7 @@ def wall_clock_of(node: WindowJoin, zone: str) -> WallClock:
 
 
 def _milliseconds(times: pl.Series) -> np.ndarray:
-    return times.to_physical().to_numpy()
+    return times.cast(pl.Int64).to_numpy()
 
 
 def _pieces(left: pl.DataFrame, right: pl.DataFrame, on: list[str]) -> Iterator[tuple[int, int]]:

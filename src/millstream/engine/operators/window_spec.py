@@ -94,7 +94,7 @@ def milliseconds(times: pl.Series) -> np.ndarray:
     """Return a time column in milliseconds."""
     dtype = cast("pl.Datetime", times.dtype)
     times = times if dtype.time_unit == "ms" else times.dt.cast_time_unit("ms")
-    return times.to_physical().to_numpy()
+    return times.cast(pl.Int64).to_numpy()
 
 
 def datetimes(name: str, walls: np.ndarray) -> pl.Series:

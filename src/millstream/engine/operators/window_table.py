@@ -42,7 +42,7 @@ class WindowRows(Operator):
         frame, rejected = with_time(batch.frame, self._time, self.uid)
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
-        times = frame[self._time].to_physical().to_numpy()
+        times = frame[self._time].cast(pl.Int64).to_numpy()
         rows, starts, ends = windows_of(self._clock.wall_of(times), self._window)
         wide = frame if rows is None else frame[rows]
         closing = self._clock.instants_of(ends) - 1

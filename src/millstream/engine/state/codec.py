@@ -184,7 +184,7 @@ def face(array: np.ndarray) -> np.ndarray:
 
 def _ints(series: pl.Series) -> np.ndarray:
     if series.dtype != pl.Int64:
-        series = series.to_physical().cast(pl.Int64)
+        series = series.cast(pl.Int64)
     return _plain(series, 0)
 
 

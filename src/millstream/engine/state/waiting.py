@@ -90,4 +90,4 @@ class Waiting:
 
     def _sorted(self, rows: pl.DataFrame) -> _Run:
         rows = rows.sort(self._time, ARRIVED)
-        return _Run(rows, rows[self._time].to_physical().to_numpy())
+        return _Run(rows, rows[self._time].cast(pl.Int64).to_numpy())
