@@ -23,7 +23,7 @@ from millstream.cli.logs import logged
 from millstream.cli.run import letters_folder
 from millstream.cli.serving import Wanted, serving
 from millstream.errors import MillstreamError, OptionError
-from millstream.job import end_soon
+from millstream.job import end_soon, once_more
 from millstream.stores.open import is_same_place
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def serve_files(
     def end(number: int, _: Any) -> None:
         signals.append(number)
         over.set()
-        if number == signal.SIGINT:  # a second Ctrl-C is Python's own again
-            signal.signal(number, before[signal.SIGINT])
+        if number == signal.SIGINT:
+            signal.signal(number, once_more(before[signal.SIGINT]))
         elif signals.count(signal.SIGTERM) > 1:  # also while a job is being started
             end_soon(number)
 

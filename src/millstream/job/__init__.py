@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from millstream.errors import JobError, MillstreamError, Unsupported
 from millstream.plan import derive, explain, ids
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from millstream.engine.analyzing import Analysis
     from millstream.engine.progress import Progress, State, Summary
     from millstream.engine.supervise import Supervisor
+
+    Handler = Callable[[int, FrameType | None], Any] | int | None
 
 ABORT_S = 3.0
 """So long a second SIGTERM leaves for closing what is open: transactions, files, connections."""
@@ -341,7 +343,7 @@ def stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
             return
         supervisor.stop()
         if number == signal.SIGINT:
-            signal.signal(number, before[signal.Signals(number)])
+            signal.signal(number, once_more(before[signal.Signals(number)]))
 
     for number in before:
         signal.signal(number, ask)
@@ -354,6 +356,15 @@ def stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
         raise SystemExit(OF_SIGNAL + signal.SIGTERM)
 
 
+def once_more(before: Handler) -> Handler:
+    """Return what a second Ctrl-C does: what it did before, or Python's own.
+
+    A shell starts what it puts into the background with SIGINT ignored; whoever sends it twice to
+    such a process means it.
+    """
+    return before if callable(before) else signal.default_int_handler
+
+
 def end_soon(number: int) -> None:
     """End this process in ``ABORT_S``, whatever it is busy with, as a signal would."""
     timer = threading.Timer(ABORT_S, lambda: os._exit(OF_SIGNAL + number))
@@ -361,4 +372,4 @@ def end_soon(number: int) -> None:
     timer.start()
 
 
-__all__ = ["Job", "Running", "connected_tables", "end_soon", "stopped_by_signals"]
+__all__ = ["Job", "Running", "connected_tables", "end_soon", "once_more", "stopped_by_signals"]

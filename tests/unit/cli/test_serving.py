@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +76,16 @@ def test_jobs_that_would_share_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 def started(
-    tmp_path: Path, command: str, text: str, kind: str = ".sql"
+    tmp_path: Path,
+    command: str,
+    text: str,
+    kind: str = ".sql",
+    under: Sequence[str] = (),
 ) -> tuple[subprocess.Popen[str], str]:
-    """Start a command on a script; return it and the address it tells."""
+    """Start a command on a script, ``under`` another; return it and the address it tells."""
     file = tmp_path / f"job{kind}"
     file.write_text(text)
-    argv = [sys.executable, "-m", "millstream", command, str(file), "--ui", "127.0.0.1:0"]
+    argv = [*under, sys.executable, "-m", "millstream", command, str(file), "--ui", "127.0.0.1:0"]
     argv += ["--checkpoint", str(tmp_path / "state")]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     assert process.stderr is not None
@@ -161,10 +165,23 @@ made.select(n=waits(ms.col("n"))).view("counted")
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: int, code: int) -> None:
+IN_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+"""As a shell starts what it puts into the background: with SIGINT ignored."""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "under"),
+    [
+        (signal.SIGINT, 130, ()),
+        (signal.SIGINT, 130, IN_BACKGROUND),
+        (signal.SIGTERM, 143, ()),
+    ],
+)
+def test_a_second_signal_ends_it_at_once(
+    tmp_path: Path, number: int, code: int, under: Sequence[str]
+) -> None:
     """A job that hangs in a step must not keep a server from being ended."""
-    process, url = started(tmp_path, "serve", STUCK, ".py")
+    process, url = started(tmp_path, "serve", STUCK, ".py", under)
 
     def until(holds: Callable[[], bool]) -> None:
         end_s = time.monotonic() + LIMIT_S
