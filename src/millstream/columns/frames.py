@@ -2,10 +2,10 @@
 
 in      frames of any height
 out     as Polars' own ``select``, ``filter`` and ``concat`` would give it
-few     few rows stay in the calling thread. Polars hands work to its pool, whose workers yield their
-        turn again and again before they sleep: beside other busy processes a call of 30 us waits a
-        millisecond for one. And they stay out of queries where a Series has a method that is none:
-        20 to 40 us each, ten times that where the processor's caches are cold
+few     few rows stay in the calling thread. Polars hands work to its pool, whose workers yield
+        their turn again and again before they sleep: beside other busy processes a call of 30 us
+        waits a millisecond for one. And they stay out of queries where a Series has a method that
+        is none: 20 to 40 us each, and several times that where the processor's caches are cold
 """
 
 from __future__ import annotations
