@@ -38,6 +38,10 @@ def without(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
 
 def filtered(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
     """Return the rows for which a mask, as long as the frame, is true."""
+    if not mask.any():
+        return frame.clear()
+    if not mask.null_count() and mask.all():
+        return frame
     if frame.height > FEW_ROWS or not frame.width:
         return frame.filter(mask)
     return pl.DataFrame([column.filter(mask) for column in frame])

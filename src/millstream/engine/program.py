@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from millstream.columns.frames import computed, filtered, picked, without
+from millstream.columns.frames import FEW_ROWS, computed, filtered, is_there, picked, without
 from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
 from millstream.engine.operator import NOTHING, Operator, Outputs, Snapshot
 from millstream.engine.rejects import rejected_rows
 from millstream.engine.sharing import sharing
-from millstream.engine.stages import Add, Keep, Stage
-from millstream.expr.tree import Call, Column, Expr
+from millstream.engine.stages import Add, Compute, Keep, Stage
+from millstream.expr.tree import Call, Column, Expr, UdfCall
 
 if TYPE_CHECKING:
     from polars.expr.whenthen import ChainedThen, Then
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 AT = "$at"
 """Which row of the batch a row is made of, where a stage behind the first can fail."""
 FAIL = "$fail"
-MADE = "$made "
-"""Before the name of a value that stands beside the columns it is computed from."""
+KEEP = "$keep"
 
 
 class Program(Operator):
@@ -51,6 +50,7 @@ class Program(Operator):
         self.uid = uid
         links = sharing(stages, lambda expr: bool(lower(expr, ctx).fails))
         self.stages = _sparing([_LoweredStage.of(stage, ctx) for stage in links])
+        self._few = _in_one_query(self.stages)
         self.can_fail = any(stage.fail is not None for stage in self.stages)
         self._numbered = any(stage.fail is not None for stage in self.stages[1:])
         self._port = port
@@ -69,7 +69,7 @@ class Program(Operator):
             frame = frame.with_row_index(AT)
         hidden = tuple(c for c in (*HIDDEN, NOW, DRAW, AT) if c in frame.columns)
         rejected: list[pl.DataFrame] = []
-        for stage in self.stages:
+        for stage in self._few if frame.height <= FEW_ROWS else self.stages:
             self._turn.number += 1
             frame, bad = stage.run(frame, hidden)
             if bad is not None:
@@ -95,14 +95,15 @@ class Program(Operator):
         return rejected_rows(rows, bad.reasons, self.uid, port=self._port)
 
     def _with_ambient(self, frame: pl.DataFrame, read_at_ms: int) -> pl.DataFrame:
-        added: list[pl.Expr | pl.Series] = []
+        added: list[pl.Series] = []
         if NOW in self._wants:
-            added.append(pl.lit(read_at_ms).cast(pl.Datetime("ms", "UTC")).alias(NOW))
+            now = pl.Series(NOW, [read_at_ms], dtype=pl.Int64).cast(pl.Datetime("ms", "UTC"))
+            added.append(now.new_from_index(0, frame.height))
         if DRAW in self._wants:
             at = np.arange(self._rows, self._rows + frame.height, dtype=np.uint64)
             added.append(pl.Series(DRAW, _splitmix(at, self._seed)))
             self._rows += frame.height
-        return frame.with_columns(added)
+        return frame.hstack(added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ class _LoweredStage:
     """Whether the columns stand beside those that came."""
     leaves: frozenset[str] | None = None
     """The columns that somebody reads behind a predicate; None = all of them."""
+    calls_user: bool = False
+    """Whether a function of the user is called, which is asked for rows that pass alone."""
 
     @classmethod
     def of(cls, stage: Stage, ctx: Context) -> _LoweredStage:
@@ -152,7 +155,7 @@ class _LoweredStage:
         paths = False
         if isinstance(stage, Keep):
             lowered = [lower(stage.predicate, ctx)]
-            predicate = lowered[0].value
+            predicate = lowered[0].value.alias(KEEP)
         elif isinstance(stage, Add):
             lowered = [lower(stage.column.expr, ctx)]
             columns = (_Column.of(stage.column.name, stage.column.expr, lowered[0]),)
@@ -164,7 +167,11 @@ class _LoweredStage:
         fail = reason_of(lowered)
         parts = [low.value for low in lowered] + ([] if fail is None else [fail])
         reads = frozenset(name for part in parts for name in part.meta.root_names())
-        return cls(predicate, columns, fail, reads, paths, isinstance(stage, Add))
+        exprs = (c.expr for c in stage.columns) if isinstance(stage, Compute) else ()
+        user = any(isinstance(part, UdfCall) for expr in exprs for part in expr.walk())
+        adds = isinstance(stage, Add)
+        fail = None if fail is None else fail.alias(FAIL)
+        return cls(predicate, columns, fail, reads, paths, adds, calls_user=user)
 
     @property
     def is_mask(self) -> bool:
@@ -174,9 +181,14 @@ class _LoweredStage:
         return bool(self.predicate.meta.root_names())
 
     @property
-    def is_paths_alone(self) -> bool:
+    def may_see_all(self) -> bool:
         """Whether it may be computed over rows that a filter before it would take away."""
-        return self.only_paths and self.predicate is None and self.fail is None
+        alone = self.predicate is None and self.fail is None and not self.adds
+        return alone and bool(self.columns) and not self.calls_user
+
+    def behind(self, mask: _LoweredStage) -> _LoweredStage:
+        """Return the stage that computes what this one does, of rows that pass a mask."""
+        return replace(self, predicate=mask.predicate, reads=self.reads | mask.reads)
 
     def run(self, frame: pl.DataFrame, hidden: tuple[str, ...]) -> tuple[pl.DataFrame, _Bad | None]:
         """Return the rows that pass, and those that cannot be computed."""
@@ -185,12 +197,15 @@ class _LoweredStage:
         if self.predicate is not None:
             return self._passing(frame, self.predicate, hidden), None
         if self.adds:
-            return frame.with_columns(c.value for c in self.columns), None
-        return self._made(frame, hidden), None
+            return frame.hstack(computed(frame, [c.value for c in self.columns])), None
+        own = [c.value for c in self.columns if c.source is None]
+        return self._made(frame, computed(frame, own), hidden), None
 
-    def _made(self, frame: pl.DataFrame, hidden: tuple[str, ...]) -> pl.DataFrame:
+    def _made(
+        self, frame: pl.DataFrame, own: Sequence[pl.Series], hidden: tuple[str, ...]
+    ) -> pl.DataFrame:
         """Return the columns and what is hidden; no query is made for a column that is there."""
-        made = iter(computed(frame, [c.value for c in self.columns if c.source is None]))
+        made = iter(own)
         columns = [
             next(made) if c.source is None else frame[c.source].alias(c.name) for c in self.columns
         ]
@@ -199,12 +214,14 @@ class _LoweredStage:
     def _passing(
         self, frame: pl.DataFrame, predicate: pl.Expr, hidden: tuple[str, ...]
     ) -> pl.DataFrame:
+        own = [c.value for c in self.columns if c.source is None]
+        mask, *made = computed(frame, [predicate, *own])
         left = frame
         if self.columns:
-            left = self._made(frame, hidden)
+            left = self._made(frame, made, hidden)
         elif self.leaves is not None:
             left = picked(frame, [c for c in frame.columns if c in self.leaves or c in hidden])
-        return filtered(left, computed(frame, [predicate])[0])
+        return filtered(left, mask)
 
     def _split(
         self, frame: pl.DataFrame, fail: pl.Expr, hidden: tuple[str, ...]
@@ -213,19 +230,19 @@ class _LoweredStage:
 
         Values computed again for the rows that are left would ask a user's function twice.
         """
-        values = self.columns if self.predicate is None else (_Column("keep", self.predicate),)
-        aside = [v.value.alias(MADE + v.name) for v in values]
-        made = frame.with_columns(*aside, fail.alias(FAIL))
+        own = [c.value for c in self.columns if c.source is None]
+        reasons, *made = computed(
+            frame, [fail, *([] if self.predicate is None else [self.predicate]), *own]
+        )
         bad = None
-        reasons = made[FAIL]
         if reasons.null_count() < frame.height:
-            failed = reasons.is_not_null()
-            bad = _Bad(frame.filter(failed), reasons.filter(failed))
-            made = made.filter(~failed)
+            failed = is_there(reasons)
+            bad = _Bad(filtered(frame, failed), reasons.filter(failed))
+            frame = filtered(frame, ~failed)
+            made = [column.filter(~failed) for column in made]
         if self.predicate is not None:
-            return picked(filtered(made, made[MADE + "keep"]), frame.columns), bad
-        found = [made[MADE + value.name].alias(value.name) for value in values]
-        return pl.DataFrame([*found, *(made[h] for h in hidden)]), bad
+            return filtered(frame, made[0]), bad
+        return self._made(frame, made, hidden), bad
 
 
 def _sparing(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:
@@ -237,9 +254,9 @@ def _sparing(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:
     reads: frozenset[str] | None = None
     for stage in reversed(stages):
         behind = spared[-1] if spared else None
-        if stage.is_mask and behind is not None and behind.is_paths_alone:
-            reads = behind.reads | stage.reads
-            spared[-1] = replace(behind, predicate=stage.predicate, reads=reads)
+        if stage.is_mask and behind is not None and behind.only_paths and behind.may_see_all:
+            spared[-1] = behind.behind(stage)
+            reads = spared[-1].reads
             continue
         # Without any column a frame would forget how many rows it has.
         spared.append(replace(stage, leaves=reads or None) if stage.is_mask else stage)
@@ -248,6 +265,20 @@ def _sparing(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:
         elif reads is not None:
             reads |= stage.reads
     return tuple(reversed(spared))
+
+
+def _in_one_query(stages: Sequence[_LoweredStage]) -> tuple[_LoweredStage, ...]:
+    """Let filters of few rows be computed together with the columns behind them.
+
+    A query costs more than the values of a few rows that do not pass.
+    """
+    found: list[_LoweredStage] = []
+    for stage in stages:
+        if found and found[-1].is_mask and not found[-1].columns and stage.may_see_all:
+            found[-1] = stage.behind(found[-1])
+        else:
+            found.append(stage)
+    return tuple(found)
 
 
 def _is_path(expr: Expr) -> bool:
