@@ -258,11 +258,21 @@ def _nulls(like: pl.Series) -> pl.Series:
     return pl.Series([None], dtype=like.dtype).new_from_index(0, len(like))
 
 
-def _integers(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
+def integer_bounds(dtype: t.LogicalType) -> tuple[int, int, int]:
+    """Return the bits, the least and the greatest number of a type."""
     bits = dtype.bits if isinstance(dtype, Integer) else 64
     if isinstance(dtype, t.IntervalYear):
         bits = 32
-    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return bits, -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+def exact_reals(dtype: t.LogicalType) -> tuple[int, int]:
+    """Return up to which mantissa and power a float is exact before its one rounding."""
+    return (1 << 24, 10) if isinstance(dtype, t.Float) else (1 << 53, 22)
+
+
+def _integers(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
+    bits, low, high = integer_bounds(dtype)
     out, state = np.empty(len(spans), np.int64), np.empty(len(spans), np.uint8)
     limit = len(spans.data)
     read_integers(
@@ -284,8 +294,7 @@ def _integers(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
 
 def _reals(spans: Spans, dtype: t.LogicalType) -> tuple[pl.Series, Mask]:
     single = isinstance(dtype, t.Float)
-    # Below these a float of the type's width is exact before its one rounding.
-    mantissa_max, power_max = (1 << 24, 10) if single else (1 << 53, 22)
+    mantissa_max, power_max = exact_reals(dtype)
     out, state = np.empty(len(spans), np.float64), np.empty(len(spans), np.uint8)
     read_reals(
         spans.address, spans.starts, spans.ends, spans.kinds, mantissa_max, power_max, out, state
@@ -350,19 +359,26 @@ def _bytes(spans: Spans) -> tuple[pl.Series, Mask]:
     return read, no_text | (read.is_null() & said.is_not_null()).to_numpy()
 
 
-def _times(spans: Spans, dtype: t.LogicalType, times: TimeTexts) -> tuple[pl.Series, Mask, str]:
-    physical = polars_type(dtype)
-    zulu, example = isinstance(dtype, t.TimestampLtz), times.example
+def time_form(dtype: t.LogicalType, times: TimeTexts) -> tuple[int, int, bool, bool, int]:
+    """Return how a type of time is written, as ``read_times`` takes it."""
     match dtype:
         case t.Date():
-            form, per_second, example = DAY, 1, "2026-01-31"
+            form, per_second = DAY, 1
         case t.Time():
-            form, per_second, example = CLOCK, _PER_SECOND["ns"], "12:30:59.123"
+            form, per_second = CLOCK, _PER_SECOND["ns"]
         case _:
+            physical = polars_type(dtype)
             assert isinstance(physical, pl.Datetime), f"no text is read as {dtype}"
             form, per_second = INSTANT, _PER_SECOND[physical.time_unit]
-            example += "Z" if zulu else ""
     needed = times.seconds_needed or form == CLOCK
+    return form, ord(times.between), needed, isinstance(dtype, t.TimestampLtz), per_second
+
+
+def _times(spans: Spans, dtype: t.LogicalType, times: TimeTexts) -> tuple[pl.Series, Mask, str]:
+    physical = polars_type(dtype)
+    form, between, needed, zulu, per_second = time_form(dtype, times)
+    example = times.example + ("Z" if zulu else "")
+    example = {DAY: "2026-01-31", CLOCK: "12:30:59.123"}.get(form, example)
     out, state = np.empty(len(spans), np.int64), np.empty(len(spans), np.uint8)
     read_times(
         spans.address,
@@ -370,7 +386,7 @@ def _times(spans: Spans, dtype: t.LogicalType, times: TimeTexts) -> tuple[pl.Ser
         spans.ends,
         spans.kinds,
         form,
-        ord(times.between),
+        between,
         needed,
         zulu,
         per_second,

@@ -39,8 +39,11 @@ from millstream.formats.json_scan import (
     scan_items,
 )
 from millstream.formats.lines import copied, is_ascii
+from millstream.formats.plain_columns import Recipes, read_plain
 from millstream.ports.format import Decoded, Decoder
 from millstream.types.logical import CharacterString
+
+_NOTHING = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +63,7 @@ class JsonDecoder(Decoder):
     def __init__(self, schema: t.Schema, rules: DecodeRules) -> None:
         self._schema = schema
         self._rules = rules
-        self._fields = [(f.name, f.type) for f in schema]
-        self._tree = Tree.of(self._fields)
+        self._wanted = _Wanted.of([(f.name, f.type) for f in schema], rules.times)
         for f in schema:
             check_type(f.type, f.name)
 
@@ -83,7 +85,7 @@ class JsonDecoder(Decoder):
         count = len(begins)
         documents = _Documents(data, begins, stops, np.arange(count), status)
         failures = Failures()
-        columns = _read_fields(documents, self._fields, self._tree, "", failures, self._rules)
+        columns = _read_fields(documents, self._wanted, "", failures, self._rules)
         # A loop over rows: only the payloads that are no JSON object.
         for i in np.flatnonzero(status):
             place = f" at byte {documents.places[i]}" if status[i] < NO_UTF8 else ""
@@ -99,9 +101,9 @@ def decoded(columns: list[pl.Series], schema: t.Schema, count: int, failures: Fa
         frame = pl.DataFrame(height=count)
     assert frame.height == count, f"{count} documents became {frame.height} rows"
     assert frame.dtypes == _dtypes(schema), f"{frame.schema} is not {schema}"
+    if not failures.reasons:
+        return Decoded(frame=frame, good=None, bad=_NOTHING)
     bad = np.array(sorted(failures.reasons), np.int64)
-    if not len(bad):
-        return Decoded(frame=frame, good=None, bad=bad)
     good = np.setdiff1d(np.arange(count), bad, assume_unique=True)
     kept = frame[good] if names else pl.DataFrame(height=len(good))
     assert kept.height + len(bad) == count, "rows and rejected documents are all documents"
@@ -184,6 +186,20 @@ def check_type(dtype: t.LogicalType, path: str) -> None:
             pass
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The fields of a ROW, and how they and those of the ROWs in it are found and read."""
+
+    fields: list[tuple[str, t.LogicalType]]
+    tree: Tree
+    recipes: Recipes
+
+    @classmethod
+    def of(cls, fields: list[tuple[str, t.LogicalType]], times: TimeTexts) -> _Wanted:
+        tree = Tree.of(fields)
+        return cls(fields, tree, Recipes.of(tree.types, times))
+
+
 @dataclass(slots=True)
 class _Documents:
     """JSON objects in a buffer; ``status`` says which of them cannot be read."""
@@ -198,12 +214,13 @@ class _Documents:
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """Where the values of a ROW's fields, and of the ROWs in it, were found."""
+    """Where values of a ROW's fields, and of the ROWs in it, were found; the plain ones read."""
 
     tree: Tree
     found: Found
     data: np.ndarray
     rows: Ints
+    plain: list[pl.Series | None]
 
     def spans(self, field: int) -> Spans:
         """Return the values of one field."""
@@ -212,18 +229,14 @@ class _Members:
 
 
 def _read_fields(
-    documents: _Documents,
-    fields: list[tuple[str, t.LogicalType]],
-    tree: Tree,
-    path: str,
-    failures: Failures,
-    rules: DecodeRules,
+    documents: _Documents, wanted: _Wanted, path: str, failures: Failures, rules: DecodeRules
 ) -> list[pl.Series]:
     d = documents
-    found = find_fields(tree, d.data, d.begins, d.stops, d.status)
+    found = find_fields(wanted.tree, d.data, d.begins, d.stops, d.status)
     d.places = found.places
-    members = _Members(tree, found, d.data, d.rows)
-    return _read_members(members, 0, fields, d.status == 0, path, failures, rules)
+    plain = read_plain(wanted.recipes, found, d.data)
+    members = _Members(wanted.tree, found, d.data, d.rows, plain)
+    return _read_members(members, 0, wanted.fields, d.status == 0, path, failures, rules)
 
 
 def _read_members(
@@ -238,13 +251,15 @@ def _read_members(
     """Read the fields of one ROW; ``there`` tells in which documents it is one."""
     columns = []
     for i, (name, dtype) in enumerate(fields, first):
-        spans, where = members.spans(i), f"{path}{name}"
+        where, plain = f"{path}{name}", members.plain[i]
         if rules.fail_on_missing:
-            _note_missing(spans, there, where, failures)
-        if isinstance(dtype, t.Row):
+            _note_missing(members.spans(i), there, where, failures)
+        if plain is not None:
+            columns.append(plain)
+        elif isinstance(dtype, t.Row):
             columns.append(_read_row(members, i, dtype, where, failures, rules))
         else:
-            columns.append(_read(spans, dtype, where, failures, rules))
+            columns.append(_read(members.spans(i), dtype, where, failures, rules))
     return columns
 
 
@@ -284,11 +299,11 @@ def _read(
     match dtype:
         case t.Row(fields=fields):
             index = _of_kind(spans, OBJECT, path, dtype, sink)
-            inner, own = spans.take(index), list(fields)
+            inner, own = spans.take(index), _Wanted.of(list(fields), rules.times)
             documents = _Documents(
                 inner.data, inner.starts, inner.ends, inner.rows, np.zeros(len(index), np.int64)
             )
-            columns = _read_fields(documents, own, Tree.of(own), f"{path}.", failures, rules)
+            columns = _read_fields(documents, own, f"{path}.", failures, rules)
             made = _structs(columns, dtype, np.ones(len(index), np.bool_))
             return _spread(made, index, len(spans), dtype)
         case t.Array(element=element):

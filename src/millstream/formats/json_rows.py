@@ -56,16 +56,18 @@ class Tree:
 
     ``first`` and ``after`` tell where the fields of a field lie (0, 0 where it is no ROW),
     ``above`` which field a field is in (-1 = none); ``names`` are one after the other, cut at
-    ``cuts``.
+    ``cuts``; ``types`` are those of all fields, and ``layout`` tells kernels where all of it lies.
     """
 
     count: int
     top: int
+    types: tuple[t.LogicalType, ...]
     first: np.ndarray
     after: np.ndarray
     above: np.ndarray
     names: np.ndarray
     cuts: np.ndarray
+    layout: Layout
 
     @classmethod
     def of(cls, fields: list[tuple[str, t.LogicalType]]) -> Tree:
@@ -83,15 +85,13 @@ class Tree:
                 after += [0] * len(kind.fields)
             at += 1
         names = [name.encode() for name, _ in flat]
-        return cls(
-            count=len(flat),
-            top=len(fields),
-            first=np.array(first, np.int64),
-            after=np.array(after, np.int64),
-            above=np.array(above, np.int64),
-            names=np.frombuffer(b"".join(names) or b"\0", np.uint8),
-            cuts=np.cumsum([0, *map(len, names)], dtype=np.int64),
-        )
+        letters = np.frombuffer(b"".join(names) or b"\0", np.uint8)
+        cuts = np.cumsum([0, *map(len, names)], dtype=np.int64)
+        one, two, three = (np.array(numbers, np.int64) for numbers in (first, after, above))
+        lie = (int(array.ctypes.data) for array in (letters, cuts, one, two, three))
+        layout = (len(flat), len(fields), next(lie), next(lie), next(lie), next(lie), next(lie))
+        types = tuple(kind for _, kind in flat)
+        return cls(len(flat), len(fields), types, one, two, three, letters, cuts, layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,33 +117,11 @@ def find_fields(
         np.zeros(shape, np.uint8),
         np.zeros(shape[1], np.int64),
     )
-    # An escaped name is six times as long at most.
-    scratch = np.empty(6 * len(tree.names) + 8, np.uint8)
+    scratch = np.empty(6 * len(tree.names) + 8, np.uint8)  # so long at most is an escaped name
     keys = np.zeros(_WORDS * KEYS_KEPT, np.int64)
-    keys[4::_WORDS] = 1  # equal to nothing, as in _keep
-    scan_rows(
-        int(data.ctypes.data),
-        begins,
-        stops,
-        (
-            tree.count,
-            tree.top,
-            int(tree.names.ctypes.data),
-            int(tree.cuts.ctypes.data),
-            int(tree.first.ctypes.data),
-            int(tree.after.ctypes.data),
-            int(tree.above.ctypes.data),
-        ),
-        (int(scratch.ctypes.data), len(scratch) - 8),
-        int(keys.ctypes.data),
-        (
-            int(found.starts.ctypes.data),
-            int(found.ends.ctypes.data),
-            int(found.kinds.ctypes.data),
-        ),
-        status,
-        found.places,
-    )
+    spans = (found.starts, found.ends, found.kinds)
+    buf = int(data.ctypes.data)
+    scan_rows(buf, begins, stops, tree.layout, scratch, keys, *spans, status, found.places)
     return found
 
 
@@ -384,29 +362,36 @@ def _document(
 
 
 @kernel
-def scan_rows(
+def scan_rows(  # noqa: PLR0913, PLR0917 (a kernel takes its arrays one by one)
     buf: int,
     begins: np.ndarray,
     stops: np.ndarray,
     layout: Layout,
-    spare: tuple[int, int],
-    keys: int,
-    spans: tuple[int, int, int],
+    scratch: np.ndarray,
+    keys: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    kinds: np.ndarray,
     status: np.ndarray,
     places: np.ndarray,
 ) -> None:
-    """Scan every document; kinds come as MISSING, ``keys`` as of no document.
+    """Scan every document; kinds come as MISSING, and ``keys`` as zeros.
 
     ``layout``: how many fields there are and how many the outermost ROW has, then where the names,
-    their cuts, and first, after and above lie; ``spare``: an address, and how many bytes may be
-    written there; ``spans``: where starts, ends and kinds lie.
+    their cuts, and first, after and above lie; eight bytes of ``scratch`` are only read.
     """
+    for k in range(KEYS_KEPT):
+        keys[_WORDS * k + 4] = 1  # equal to nothing, as in _keep
+    # Addresses: to hand arrays on costs a count at every call (columns/address.py).
+    spare = (scratch.ctypes.data, len(scratch) - 8)
+    spans = (starts.ctypes.data, ends.ctypes.data, kinds.ctypes.data)
+    kept = keys.ctypes.data
     count = len(begins)
     for doc in range(count):
         if status[doc] != 0:
             continue
         begin = begins[doc]
-        pos, error = _document(buf, begin, stops[doc], doc, count, layout, spare, keys, spans)
+        pos, error = _document(buf, begin, stops[doc], doc, count, layout, spare, kept, spans)
         if error > 0:
             status[doc] = error
             for field in range(layout[0]):  # what was found before the error is no row
