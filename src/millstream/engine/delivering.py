@@ -144,6 +144,8 @@ class SinkWorker(Actor):
         """The mark its rows have passed, as far as it was queued."""
         self._told_ms = LOWEST_MS
         self._told_at_s: float | None = None
+        self._hears_marks = type(sink).passed is not Sink.passed
+        """A mark wakes this worker; most systems know no event time."""
         self._inbox = inbox
         self._world = inbox.world
         self._commands: deque[_Command] = deque()
@@ -205,7 +207,8 @@ class SinkWorker(Actor):
         """Queue a mark behind the rows that are queued."""
         if mark_ms > self.mark_ms:
             self.mark_ms = mark_ms
-            self._put(_Passed(mark_ms))
+            if self._hears_marks:
+                self._put(_Passed(mark_ms))
 
     def step(self, wait_s: float) -> bool:
         if self._told_at_s is None or not self._world.wait(self._has_work, wait_s):

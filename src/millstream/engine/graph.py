@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from millstream.columns.frames import picked, stacked, without
+from millstream.columns.frames import filtered, picked, stacked, without
 from millstream.engine.batch import (
     FINAL_MARK_MS,
     HIDDEN,
@@ -307,9 +307,9 @@ class Graph:
             times = operator.clock_times(frame, port)
             was = None if times is None else pl.Series(times <= due)
             if was is not None and was.any():
-                before = replace(batch, frame=frame.filter(was), mark_ms=step.mark_ms)
+                before = replace(batch, frame=filtered(frame, was), mark_ms=step.mark_ms)
                 self._emit(step, operator.on_batch(before, port))
-                rows[port] = frame.filter(~was)
+                rows[port] = filtered(frame, ~was)
         if due > step.mark_ms:
             step.mark_ms = due
             self._emit(step, operator.on_mark(due))
@@ -394,7 +394,8 @@ class Graph:
             return frame
         others = min(later(self._given(s), -delay) for s, delay in step.scans.items() if s != scan)
         marks = np.minimum(frame[MARK].to_numpy(), others)
-        return frame.with_columns(pl.Series(MARK, marks, dtype=pl.Int64))
+        lowered = frame.clone()
+        return lowered.replace_column(frame.columns.index(MARK), pl.Series(MARK, marks))
 
     def _emit(self, step: Step, outputs: Outputs) -> None:
         step.count.rows_out += self._send(step.out, outputs.out)
