@@ -20,7 +20,7 @@ _PADS_MAX = 16
 _PADS = [pl.lit(None).alias(f"$pad{n}") for n in range(min(pl.thread_pool_size(), _PADS_MAX))]
 """A query in sequence computes its expressions inline when it has as many as the pool has threads;
 with fewer, functions of several arguments (CASE, COALESCE) still go through the pool. A constant
-costs a microsecond (docs/decisions/0901)."""
+costs a microsecond (docs/decisions/0703)."""
 _NO = pl.Series("", [False])
 _YES = pl.Series("", [True])
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
+from polars.testing import assert_frame_equal, assert_series_equal
 
 from millstream.columns.frames import (
     FEW_ROWS,
     computed,
     filtered,
     gathered,
+    is_null,
+    is_there,
     picked,
     stacked,
     without,
@@ -67,3 +72,36 @@ def test_columns_are_picked_in_the_order_asked_for() -> None:
     assert picked(frame, ("row", "n")).columns == ["row", "n"]
     assert without(frame, ("t", "nowhere")).columns == ["n", "row"]
     assert picked(frame, ()).width == 0
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_a_filter_that_takes_all_or_none(height: int) -> None:
+    """Both are given without looking at the columns; NULL is not true."""
+    frame = frame_of(height)
+    assert_frame_equal(filtered(frame, pl.Series([True] * height, dtype=pl.Boolean)), frame)
+    for no in (False, None):
+        assert_frame_equal(filtered(frame, pl.Series([no] * height, dtype=pl.Boolean)), frame[:0])
+    either = pl.Series([None if n % 2 else True for n in range(height)], dtype=pl.Boolean)
+    assert_frame_equal(filtered(frame, either), frame[::2])
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_nulls_are_found_as_polars_finds_them(height: int) -> None:
+    """With and without any, nested columns and texts too."""
+    for column in frame_of(height):
+        assert_series_equal(is_null(column), column.is_null())
+        assert_series_equal(is_there(column), column.is_not_null())
+
+
+def test_few_rows_are_computed_in_the_calling_thread() -> None:
+    """A function of several arguments alone would be handed to Polars' pool."""
+    seen: list[int] = []
+
+    def noted(columns: Sequence[pl.Series]) -> pl.Series:
+        seen.append(threading.get_ident())
+        return columns[0]
+
+    both = pl.map_batches(["n", "t"], noted, return_dtype=pl.Int64, is_elementwise=True)
+    computed(frame_of(3), [both.alias("x")])
+    computed(frame_of(3), [both.alias("x"), pl.col("n")])
+    assert set(seen) == {threading.get_ident()}

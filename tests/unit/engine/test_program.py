@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from millstream.columns.frames import FEW_ROWS
 from millstream.engine.batch import OP, Batch
+from millstream.engine.evaluate import lower
 from millstream.engine.functions import Context
+from millstream.engine.functions.cast import lower_cast
+from millstream.engine.functions.series import is_constant
 from millstream.engine.program import Program
 from millstream.engine.sharing import sharing
 from millstream.engine.stages import Add, Compute, Keep, Stage
 from millstream.expr.resolve import resolve
-from millstream.expr.tree import Call, Column, Expr, Literal, Named, Udf, UdfCall
-from millstream.types import Int, Schema
+from millstream.expr.tree import Call, Cast, Column, Expr, Literal, Named, Udf, UdfCall
+from millstream.types import Date, Double, Int, Schema, Timestamp, VarChar
+from millstream.types import Decimal as DecimalType
+from millstream.types.logical import LogicalType
 
 SCHEMA = Schema.of({"a": "INT"})
 
@@ -89,9 +98,13 @@ def _over(expr: Expr) -> Expr:
     return resolve(expr, WIDE)
 
 
+@pytest.mark.parametrize("times", [1, FEW_ROWS])
 @pytest.mark.parametrize("after", ["fields", "sum", "constant", "nothing", "filter"])
-def test_what_a_filter_leaves_out_changes_nothing(after: str) -> None:
-    """Columns that nobody reads behind it are not gathered; fields are taken out before it."""
+def test_what_a_filter_leaves_out_changes_nothing(after: str, times: int) -> None:
+    """Columns that nobody reads behind it are not gathered; fields are taken out before it.
+
+    Few rows take another way, where the columns behind a filter are computed with it.
+    """
     keep = Keep(_over(Call(">=", (Column("a"), Literal(2)))))
     field = _over(Call("FIELD", (Column("r"), Literal("y"))))
     total = _over(Call("+", (Column("b"), Literal(1))))
@@ -116,10 +129,52 @@ def test_what_a_filter_leaves_out_changes_nothing(after: str) -> None:
     ops = pl.Series(OP, [0, 1, 2, 3], dtype=pl.Int8)
     for frame in (_wide(), _wide().with_columns(ops)):
         program = _program(*stages[after])
-        (out,) = program.on_batch(Batch(frame, None, 0)).out
+        (out,) = program.on_batch(Batch(pl.concat([frame] * times), None, 0)).out
         passed = [1] if after == "filter" else [1, 2]
         hidden = {OP: passed} if OP in frame.columns else {}
-        assert out.to_dict(as_series=False) == wanted[after] | hidden
+        once = wanted[after] | hidden
+        assert out.to_dict(as_series=False) == {name: v * times for name, v in once.items()}
+
+
+def test_a_function_is_not_asked_for_rows_that_a_filter_takes_away() -> None:
+    """Few rows are filtered and computed in one go; a user's function may cost more than that."""
+    seen: list[int] = []
+    keep = Keep(resolve(Call(">", (Column("a"), Literal(1))), SCHEMA))
+    program = _program(keep, Compute((Named("f", _counted(seen, deterministic=True)),)))
+    (out,) = program.on_batch(Batch(_rows(1, 2, 3), None, 0)).out
+    assert out["f"].to_list() == [3, 4]
+    assert seen == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("value", "to"),
+    [
+        (Decimal("0.5"), Double()),
+        (Decimal("0.5"), DecimalType(10, 3)),
+        ("2026-11-22", Date()),
+        ("2026-11-22 10:00:00.123", Timestamp(3)),
+        (7, VarChar()),
+    ],
+)
+def test_a_constant_is_computed_once(value: object, to: LogicalType) -> None:
+    """What has the same value for every row is no work of a batch, and cannot fail there."""
+    expr = resolve(Cast(Literal(value), to), SCHEMA)
+    folded = lower(expr, Context())
+    assert is_constant(folded.value)
+    assert not folded.fails
+    assert "cast" not in str(folded.value).lower()
+    assert isinstance(expr, Cast)
+    plain = lower_cast(expr, lower(expr.arg, Context()), Context())
+    assert_frame_equal(pl.select(c=folded.value), pl.select(c=plain.value))
+
+
+def test_a_constant_that_fails_does_so_where_it_is_reached() -> None:
+    """CASE WHEN a > 1 THEN CAST('x' AS INT) END is no mistake of the rows with a = 1."""
+    bad = Cast(Literal("x"), Int())
+    case = resolve(Call("CASE", (Call(">", (Column("a"), Literal(1))), bad, Literal(0))), SCHEMA)
+    outputs = _program(Compute((Named("c", case),))).on_batch(Batch(_rows(1, 2), None, 0))
+    assert outputs.out[0]["c"].to_list() == [0]
+    assert outputs.rejected[0].height == 1
 
 
 def test_rows_that_fail_behind_a_filter_are_rejected_whole() -> None:
