@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.columns.frames import filtered, gathered, gathered_columns
 from millstream.columns.physical import polars_type
-from millstream.connect.kafka_messages import OPTIONAL, Block, of_kept
+from millstream.connect.kafka_messages import OPTIONAL, Block, of_kept, value_at
 from millstream.connect.kafka_options import KafkaConfig, KeyInValue
 from millstream.errors import OptionError, UnknownName
 from millstream.formats.side_by_side import side_by_side
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from millstream.plan.table import Metadata
     from millstream.ports.connector import SourceSpec
-    from millstream.ports.format import Decoder
+    from millstream.ports.format import Decoded, Decoder
 
 REJECTED = {"reason": pl.String(), "offset": pl.Int64(), "raw": pl.Binary()}
 SPLIT = r"^(?<topic>.+):(?<partition>\d+)$"
@@ -166,41 +167,67 @@ class MessageDecoder:
 
     def decode(self, messages: Block) -> Rows:
         """Decode a chunk; rows come in offset order."""
-        payloads, offsets = messages.values, messages.offsets
         bad: dict[int, str] = {}
         docs = np.arange(len(messages), dtype=np.int64)
         dead = docs[:0]
         skipped = 0
-        if self._upsert or self._changelog:
-            empty = payloads.is_null().to_numpy()
-            docs, dead = docs[~empty], docs[empty]
-            payloads = payloads.filter(~empty) if len(dead) else payloads
+        there = messages.there
+        if there is not None and (self._upsert or self._changelog):
+            docs, dead = docs[there], docs[~there]
         if self._changelog:
             # A tombstone follows the delete that said the same with the row: for Kafka alone.
             skipped, dead = len(dead), dead[:0]
-        decoded = self._value_decoder.decode(payloads)
+        decoded = self._decoded(messages, docs)
         for index, reason in zip(decoded.bad.tolist(), decoded.reasons, strict=True):
             bad[int(docs[index])] = reason
         rows = docs if decoded.good is None else docs[decoded.good]
         frame = decoded.frame
         if self._upsert and OP not in frame.columns:
-            frame = frame.with_columns(pl.lit(int(Op.UPDATE_AFTER), dtype=pl.Int8).alias(OP))
+            frame = frame.hstack([_changes(Op.UPDATE_AFTER, frame.height)])
         if self._key_decoder is not None:
             frame, rows = self._with_key(messages, frame, rows, dead, bad)
-        columns = [*self._columns, *([OP] if OP in frame.columns else [])]
-        metadata = [
-            messages.column(m.key).gather(rows).cast(dtype).alias(m.name)
-            for m, dtype in zip(self._metadata, self._metadata_types, strict=True)
-        ]
-        at = len(self._columns)
-        chosen = [frame[name] for name in columns]
+        # None: a row for each message. A change may be two rows, beside one that is none.
+        at = None if len(rows) == len(messages) and not self._changelog else rows
         return Rows(
-            pl.DataFrame([*chosen[:at], *metadata, *chosen[at:]]),
+            self._with_metadata(messages, frame, at),
             _rejected(messages, bad) if bad else None,
-            pl.Series("offset", offsets[rows]),
+            pl.Series("offset", messages.offsets if at is None else messages.offsets[at]),
             messages.bytes,
             skipped + decoded.skipped,
         )
+
+    def _decoded(self, messages: Block, docs: np.ndarray) -> Decoded:
+        """Decode the values of some messages, where they lie if the format can."""
+        begins, stops = messages.places[:-1], messages.places[1:]
+        if len(docs) < len(messages):
+            begins, stops = begins[docs], stops[docs]  # the others are tombstones: no bytes
+        elif messages.there is not None:
+            return self._value_decoder.decode(messages.values)  # each NULL has its reason
+        decoded = self._value_decoder.decode_in(messages.data, begins, stops)
+        if decoded is not None:
+            return decoded
+        payloads = messages.values
+        return self._value_decoder.decode(
+            payloads if messages.there is None else payloads.filter(pl.Series(messages.there))
+        )
+
+    def _with_metadata(
+        self, messages: Block, frame: pl.DataFrame, rows: np.ndarray | None
+    ) -> pl.DataFrame:
+        """Return the wanted columns, those of the messages behind those of the values."""
+        columns = [*self._columns, *([OP] if OP in frame.columns else [])]
+        if not self._metadata and frame.columns == columns:
+            return frame
+        metadata = [messages.column(m.key) for m in self._metadata]
+        if rows is not None:
+            metadata = gathered_columns(metadata, rows)
+        named = [
+            column.cast(dtype).alias(m.name)
+            for m, column, dtype in zip(self._metadata, metadata, self._metadata_types, strict=True)
+        ]
+        at = len(self._columns)
+        chosen = [frame[name] for name in columns]
+        return pl.DataFrame([*chosen[:at], *named, *chosen[at:]])
 
     def decode_again(self, documents: pl.DataFrame) -> Rows:
         """Decode values apart from their messages; offsets count them from 0."""
@@ -245,14 +272,14 @@ class MessageDecoder:
             refused = np.zeros(len(messages), dtype=bool)
             refused[list(bad)] = True
             keep = ~refused[rows]
-            frame, rows = frame.filter(keep), rows[keep]
+            frame, rows = filtered(frame, pl.Series(keep)), rows[keep]
             dead = dead[~refused[dead]]
-        frame = frame.with_columns(_gather(found, place[rows]).get_columns())
+        # A column that the value has too is the key's, at its old place.
+        named = {c.name: c for f in (frame, _gather(found, place[rows])) for c in f}
+        frame = pl.DataFrame(list(named.values()))
         if not len(dead):
             return frame, rows
-        gone = _gather(found, place[dead]).with_columns(
-            pl.lit(int(Op.DELETE), dtype=pl.Int8).alias(OP)
-        )
+        gone = _gather(found, place[dead]).hstack([_changes(Op.DELETE, len(dead))])
         both = pl.concat([frame, gone], how="diagonal")
         all_rows = np.concatenate([rows, dead])
         order = np.argsort(all_rows, kind="stable")
@@ -269,13 +296,20 @@ def _rejected(messages: Block, bad: dict[int, str]) -> pl.DataFrame:
         {
             "reason": [bad[i] for i in at],
             "offset": [int(messages.offsets[i]) for i in at],
-            "raw": [messages.values[i] for i in at],
+            "raw": [value_at(messages, i) for i in at],
         },
         schema=REJECTED,
     )
 
 
+def _changes(kind: Op, count: int) -> pl.Series:
+    """Return a column that says so many times what kind of change a row is."""
+    return pl.Series(OP, [int(kind)], dtype=pl.Int8).new_from_index(0, count)
+
+
 def _gather(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
     """Rows by place; -1 gives a row of NULLs."""
+    if places.min(initial=0) >= 0:
+        return gathered(frame, places)
     index = pl.Series(places)
     return frame.select(pl.all().gather(index.set(index < 0, None)))

@@ -18,10 +18,12 @@ from numba.extending import intrinsic
 
 from millstream.columns.address import word_at
 from millstream.columns.jit import kernel
-from millstream.connect.librdkafka import AT_PRIVATE
+from millstream.connect.librdkafka import AT_ERROR, AT_PARTITION, AT_PRIVATE, AT_TOPIC
 
 FIELDS = AT_PRIVATE // 8
 """The words of a message before its private one."""
+HALVES = AT_ERROR // 8, AT_PARTITION // 8
+KINDS = AT_ERROR // 8, AT_PARTITION // 8, AT_TOPIC // 8
 _POINTER = ir.IntType(8).as_pointer()
 
 
@@ -64,11 +66,35 @@ def _call_int64(_: Any, function: Any, first: Any, second: Any) -> Any:
 
 
 @kernel
-def read_fields(messages: np.ndarray, fields: np.ndarray) -> None:
-    """Write the words of every message, a row of ``fields`` for each of them."""
+def read_fields(messages: np.ndarray, fields: np.ndarray, runs: np.ndarray) -> int:
+    """Write the words of every message, a row of ``fields`` for each of them.
+
+    ``runs`` gets where messages of another topic, partition or error begin; how many is returned.
+    """
+    count = 0
     for i in range(len(messages)):
         for k in range(FIELDS):
             fields[k, i] = np.int64(word_at(messages[i], 8 * k))
+        for k in HALVES:
+            fields[k, i] = np.int64(np.int32(fields[k, i]))  # the upper half is padding
+        same = i > 0
+        for k in KINDS:
+            same = same and fields[k, i] == fields[k, i - 1]
+        if not same:
+            runs[count] = i
+            count += 1
+    return count
+
+
+@kernel
+def lay_out(payloads: np.ndarray, sizes: np.ndarray, places: np.ndarray) -> int:
+    """Write where each payload comes to lie, and the end; returns how many there are not."""
+    places[0] = missing = 0
+    for i in range(len(payloads)):
+        there = payloads[i] != 0
+        missing += not there
+        places[i + 1] = places[i] + (sizes[i] if there else 0)
+    return missing
 
 
 @kernel

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+
+from millstream.columns.frames import gathered_columns
+from millstream.formats.json_decode import buffer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,16 +29,31 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some messages of one partition; ``more`` holds the wanted ones of :data:`OPTIONAL`."""
+    """Some messages of one partition; ``more`` holds the wanted ones of :data:`OPTIONAL`.
+
+    The value of each lies in ``data`` from its place to the next one; ``there`` tells which have
+    one (None = all). Formats read it where it lies.
+    """
 
     place: Place
-    values: pl.Series
+    data: np.ndarray
+    places: np.ndarray
+    there: np.ndarray | None
     offsets: np.ndarray
-    bytes: int
     more: Mapping[str, pl.Series]
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the values have together."""
+        return int(self.places[-1] - self.places[0])
+
+    @property
+    def values(self) -> pl.Series:
+        """The values as a column, made anew at each call."""
+        return binary_column(self.data, self.places, self.there)
 
     def column(self, name: str) -> pl.Series:
         """Return a metadata column; a message without it has NULL (no headers: an empty list)."""
@@ -42,9 +61,9 @@ class Block:
             case "offset":
                 return pl.Series(self.offsets)
             case "topic":
-                return pl.repeat(self.place[0], len(self), dtype=pl.String, eager=True)
+                return pl.Series([self.place[0]], dtype=pl.String).new_from_index(0, len(self))
             case "partition":
-                return pl.repeat(self.place[1], len(self), dtype=pl.Int32, eager=True)
+                return pl.Series([self.place[1]], dtype=pl.Int32).new_from_index(0, len(self))
             case _:
                 assert name in self.more, f"nobody asked for '{name}'"
                 return self.more[name]
@@ -53,20 +72,33 @@ class Block:
         """Return some of the rows; the bytes of the others stay as long as these do."""
         if begin == 0 and end == len(self):
             return self
-        values = self.values[begin:end]
         return replace(
             self,
-            values=values,
+            places=self.places[begin : end + 1],
+            there=None if self.there is None else self.there[begin:end],
             offsets=self.offsets[begin:end],
-            bytes=int(values.bin.size().sum() or 0),
             more={name: column[begin:end] for name, column in self.more.items()},
         )
 
     def rows_within(self, bytes_max: int) -> int | None:
         """Return how many rows there are up to the one that reaches ``bytes_max``; None: all."""
-        sizes = self.values.bin.size().fill_null(0).cum_sum().to_numpy()
+        sizes = self.places[1:] - self.places[0]
         found = int(np.searchsorted(sizes, bytes_max))
         return None if found == len(sizes) else found + 1
+
+
+def value_at(block: Block, index: int) -> bytes | None:
+    """Return a copy of one value."""
+    if block.there is not None and not block.there[index]:
+        return None
+    return bytes(block.data[block.places[index] : block.places[index + 1]])
+
+
+def binary_column(data: np.ndarray, places: np.ndarray, there: np.ndarray | None) -> pl.Series:
+    """Return pieces of a buffer as a column that shares it; what is not there is NULL."""
+    valid = None if there is None else pa.py_buffer(np.packbits(there, bitorder="little"))
+    buffers = [valid, pa.py_buffer(places), pa.py_buffer(data)]  # they keep the arrays alive
+    return pl.Series(pa.Array.from_buffers(pa.large_binary(), len(places) - 1, buffers))
 
 
 def one_block(blocks: Sequence[Block]) -> Block:
@@ -74,11 +106,19 @@ def one_block(blocks: Sequence[Block]) -> Block:
     first = blocks[0]
     if len(blocks) == 1:
         return first
+    places = np.zeros(sum(map(len, blocks)) + 1, np.int64)
+    np.cumsum(np.concatenate([np.diff(b.places) for b in blocks]), out=places[1:])
+    there = None
+    if any(b.there is not None for b in blocks):
+        there = np.concatenate(
+            [np.ones(len(b), np.bool_) if b.there is None else b.there for b in blocks]
+        )
     return Block(
         first.place,
-        pl.concat([b.values for b in blocks]),
+        np.concatenate([b.data[b.places[0] : b.places[-1]] for b in blocks]),
+        places,
+        there,
         np.concatenate([b.offsets for b in blocks]),
-        sum(b.bytes for b in blocks),
         {name: pl.concat([b.more[name] for b in blocks]) for name in first.more},
     )
 
@@ -105,11 +145,14 @@ def of_objects(place: Place, messages: Sequence[Any], wanted: frozenset[str]) ->
         )
     if "leader-epoch" in wanted:
         more["leader-epoch"] = pl.Series([m.leader_epoch() for m in messages], dtype=pl.Int32)
+    values = [m.value() for m in messages]
+    missing = any(value is None for value in values)
     return Block(
         place,
-        pl.Series([m.value() for m in messages], dtype=pl.Binary),
+        np.frombuffer(bytearray().join(value or b"" for value in values), np.uint8),
+        np.cumsum([0, *(len(value or b"") for value in values)], dtype=np.int64),
+        np.array([value is not None for value in values]) if missing else None,
         np.fromiter((m.offset() for m in messages), np.int64, len(messages)),
-        sum(map(len, messages)),
         more,
     )
 
@@ -123,8 +166,12 @@ def of_kept(values: pl.Series) -> Block:
         "leader-epoch": pl.Series([None] * count, dtype=pl.Int32),
         **times_columns(np.zeros(count, np.int64), np.zeros(count, np.int32)),
     }
-    size = int(values.bin.size().sum() or 0)
-    return Block(("", -1), values, np.arange(count, dtype=np.int64), size, nothing)
+    there = values.is_not_null().to_numpy() if values.null_count() else None
+    sizes = values.bin.size().fill_null(0).to_numpy()
+    data, begins, _ = buffer_of(values)
+    places = np.append(begins[:1], begins[:1] + np.cumsum(sizes, dtype=np.int64))
+    places = places if count else np.zeros(1, np.int64)
+    return Block(("", -1), data, places, there, np.arange(count, dtype=np.int64), nothing)
 
 
 def headers_column(headers: Sequence[Sequence[tuple[str, bytes | None]] | None]) -> pl.Series:
@@ -135,9 +182,11 @@ def headers_column(headers: Sequence[Sequence[tuple[str, bytes | None]] | None])
 
 def times_columns(times: np.ndarray, kinds: np.ndarray) -> dict[str, pl.Series]:
     """Return the times of messages, and what kind of time each is (an index of TIME_TYPES)."""
-    known = pl.Series(times).set(pl.Series(kinds == 0), None)
+    known, unknown = pl.Series(times), kinds == 0
+    if unknown.any():
+        known = known.set(pl.Series(unknown), None)
     said = pl.Series(TIME_TYPES, dtype=pl.String)
     return {
         "timestamp": known.cast(pl.Datetime("ms", "UTC")),
-        "timestamp-type": said.gather(kinds.astype(np.uint32)),
+        "timestamp-type": gathered_columns([said], kinds)[0],
     }

@@ -13,14 +13,13 @@ bad     as with the Python client: what is no message is an event, a call that f
 from __future__ import annotations
 
 import ctypes
-import itertools
 import math
 import weakref
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from millstream.connect import kafka_client as door
 from millstream.connect.kafka_consume import Arrived, Happening
@@ -28,11 +27,18 @@ from millstream.connect.kafka_kernels import (
     FIELDS,
     copy_payloads,
     free_all,
+    lay_out,
     read_epochs,
     read_fields,
     read_times,
 )
-from millstream.connect.kafka_messages import Block, Place, headers_column, times_columns
+from millstream.connect.kafka_messages import (
+    Block,
+    Place,
+    binary_column,
+    headers_column,
+    times_columns,
+)
 from millstream.connect.kafka_options import READ, KafkaConfig
 from millstream.connect.librdkafka import (
     AT_ERROR,
@@ -71,6 +77,8 @@ class NativeReceiver:
         self._time_of = library.address("message_timestamp")
         self._epoch_of = library.address("message_leader_epoch")
         self._messages = np.zeros(0, np.int64)
+        self._messages_at = 0
+        self._ends = ctypes.c_int64(), ctypes.c_int64()
         self._compile()
         settings = door.client_settings(config, READ, complaints)
         on_error = ERROR_CALLBACK(_complaining(library, settings.pop("error_cb")))
@@ -90,6 +98,7 @@ class NativeReceiver:
         assert self._handle is not None, "receive after close"
         if len(self._messages) < count:
             self._messages = np.zeros(count, np.int64)
+            self._messages_at = int(self._messages.ctypes.data)
         found = self._take(0, count, 0)
         if not found and wait_s > 0:
             # Asked for n it waits for all n: wait for one, then take what came with it.
@@ -145,7 +154,7 @@ class NativeReceiver:
 
     def known_end(self, place: Place) -> int:
         """Return where the partition ended when the client last heard of it; negative: unknown."""
-        low, high = ctypes.c_int64(), ctypes.c_int64()
+        low, high = self._ends
         named = place[0].encode()
         self._library.check_code(
             self._library.get_watermark_offsets(
@@ -166,7 +175,8 @@ class NativeReceiver:
     def _compile(self) -> None:
         """Compile the kernels before the library has given anything away."""
         nothing = np.zeros(0, np.int64)
-        read_fields(nothing, np.zeros((FIELDS, 0), np.int64))
+        read_fields(nothing, np.zeros((FIELDS, 0), np.int64), nothing)
+        lay_out(nothing, nothing, np.zeros(1, np.int64))
         copy_payloads(nothing, np.zeros(1, np.int64), 0)
         read_times(nothing, self._time_of, nothing, 0)
         read_epochs(nothing, self._epoch_of, np.zeros(0, np.int32))
@@ -174,27 +184,24 @@ class NativeReceiver:
 
     def _take(self, at: int, count: int, wait_ms: int) -> int:
         """Let the library write addresses of messages from place ``at`` on; return how many."""
-        room = self._messages[at : at + count]
-        found = self._library.consume_batch_queue(self._queue, wait_ms, room.ctypes.data, count)
-        return max(0, int(found))
+        room = self._messages_at + at * self._messages.itemsize
+        return max(0, int(self._library.consume_batch_queue(self._queue, wait_ms, room, count)))
 
     def _arrived(self, messages: np.ndarray) -> Arrived:
-        fields = np.empty((FIELDS, len(messages)), np.int64)
-        read_fields(messages, fields)
-        topics = fields[AT_TOPIC // 8]
-        # The upper halves of these words are padding.
-        errors = fields[AT_ERROR // 8].astype(np.int32)
-        partitions = fields[AT_PARTITION // 8].astype(np.int32)
-        other = (np.diff(topics) != 0) | (np.diff(partitions) != 0) | (np.diff(errors) != 0)
-        cuts = [0, *(np.flatnonzero(other) + 1).tolist(), len(messages)]
+        count = len(messages)
+        fields, runs = np.empty((FIELDS, count), np.int64), np.empty(count + 1, np.int64)
+        found = read_fields(messages, fields, runs)
+        runs[found] = count
+        cuts = runs[: found + 1].tolist()
         blocks, happenings = [], []
-        for begin, end in itertools.pairwise(cuts):
+        for begin, end in pairwise(cuts):
+            topic, error = int(fields[AT_TOPIC // 8, begin]), int(fields[AT_ERROR // 8, begin])
             # The address of a topic is good as long as a message of it is.
-            name = text(self._library.topic_name(int(topics[begin]))) if topics[begin] else ""
-            place = (name, int(partitions[begin]))
+            name = text(self._library.topic_name(topic)) if topic else ""
+            place = (name, int(fields[AT_PARTITION // 8, begin]))
             run = fields[:, begin:end]
-            if errors[begin]:
-                happenings += self._happenings(place, int(errors[begin]), run)
+            if error:
+                happenings += self._happenings(place, error, run)
             else:
                 blocks.append(self._block(place, messages[begin:end], run))
         return Arrived(blocks, happenings)
@@ -212,7 +219,7 @@ class NativeReceiver:
         values = _payloads(run[AT_VALUE // 8], run[AT_VALUE_BYTES // 8])
         more: dict[str, pl.Series] = {}
         if "key" in self._wanted:
-            more["key"] = _payloads(run[AT_KEY // 8], run[AT_KEY_BYTES // 8])
+            more["key"] = binary_column(*_payloads(run[AT_KEY // 8], run[AT_KEY_BYTES // 8]))
         if "headers" in self._wanted:
             # A Python loop over messages, where somebody reads headers.
             more["headers"] = headers_column([self._headers(m) for m in messages.tolist()])
@@ -224,8 +231,7 @@ class NativeReceiver:
             epochs = np.empty(len(messages), np.int32)
             read_epochs(messages, self._epoch_of, epochs)
             more["leader-epoch"] = pl.Series(epochs).set(pl.Series(epochs < 0), None)
-        size = int(run[AT_VALUE_BYTES // 8].sum())
-        return Block(place, values, run[AT_OFFSET // 8].copy(), size, more)
+        return Block(place, *values, run[AT_OFFSET // 8].copy(), more)
 
     def _headers(self, message: int) -> list[tuple[str, bytes | None]]:
         """Return copies of a message's headers; the list itself stays the message's."""
@@ -243,20 +249,15 @@ class NativeReceiver:
         return found
 
 
-def _payloads(addresses: np.ndarray, sizes: np.ndarray) -> pl.Series:
-    """Copy the bytes at some addresses into a Binary column; an address of 0 is NULL."""
-    there = addresses != 0
-    places = np.zeros(len(addresses) + 1, np.int64)
-    np.cumsum(np.where(there, sizes, 0), out=places[1:])
+def _payloads(
+    addresses: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Copy the bytes at some addresses; returns them, where each begins, and which there are."""
+    places = np.empty(len(addresses) + 1, np.int64)
+    missing = lay_out(addresses, sizes, places)
     data = np.empty(int(places[-1]), np.uint8)
     copy_payloads(addresses, places, int(data.ctypes.data))
-    valid = None
-    if not there.all():
-        valid = pa.py_buffer(np.packbits(there, bitorder="little"))
-    buffers = [valid, pa.py_buffer(places), pa.py_buffer(data)]  # they keep the arrays alive
-    column = pl.from_arrow(pa.Array.from_buffers(pa.large_binary(), len(addresses), buffers))
-    assert isinstance(column, pl.Series), "an array becomes a series"
-    return column
+    return data, places, addresses != 0 if missing else None
 
 
 def _complaining(library: Library, heard: Any) -> Any:

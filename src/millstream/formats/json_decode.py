@@ -152,8 +152,9 @@ def no_utf8_in(data: np.ndarray, begins: Ints, stops: Ints) -> Ints:
         text.validate(full=True)
     except pa.ArrowInvalid:
         return no_utf8(copied(data, begins, stops))
-    inside = data[begins] & 0xC0 == 0x80
-    inside[1:] |= data[stops[:-1]] & 0xC0 == 0x80
+    # An empty payload at the very end begins behind the last byte.
+    inside = data.take(begins, mode="clip") & 0xC0 == 0x80
+    inside[1:] |= data.take(stops[:-1], mode="clip") & 0xC0 == 0x80
     return no_utf8(copied(data, begins, stops)) if inside.any() else begins[:0]
 
 

@@ -83,6 +83,8 @@ class SideBySide(Decoder):
 
     def _cuts(self, count: int) -> list[int]:
         """Return where pieces begin, and the end of the last one."""
+        if count < 2 * self._piece_payloads_min and count <= PIECE_PAYLOADS_MAX:
+            return [0, count]  # whatever the number of threads is
         cuts, threads = [0], self._threads()
         while cuts[-1] < count:
             left = count - cuts[-1]
