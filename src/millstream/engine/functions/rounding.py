@@ -39,9 +39,13 @@ def _each_digits(column: pl.Series, digits: pl.Series, *, cut: bool) -> pl.Serie
     nothing = pl.Series(column.name, [None], dtype=pl.Float64).new_from_index(0, len(column))
     result = nothing
     numbers = column.to_numpy()
-    for wanted in digits.unique().drop_nulls().to_list():
-        done = pl.Series(_to_digits(numbers, wanted, cut=cut))
-        result = picked(digits == wanted, done, result)
+    least = digits.min()
+    if isinstance(least, int) and least == digits.max() and not digits.null_count():  # as usual
+        result = pl.Series(column.name, _to_digits(numbers, least, cut=cut))
+    else:
+        for wanted in digits.unique().drop_nulls().to_list():
+            done = pl.Series(_to_digits(numbers, wanted, cut=cut))
+            result = picked(digits == wanted, done, result)
     return picked(column.is_not_null(), result, nothing) if column.null_count() else result
 
 

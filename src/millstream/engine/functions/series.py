@@ -61,7 +61,7 @@ def _leaves(expr: pl.Expr) -> list[pl.Expr]:
 
 def picked(when: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
     """Return ``yes`` where ``when`` is true, else ``no``."""
-    return yes.zip_with(when.fill_null(False), no)
+    return yes.zip_with(when.fill_null(False) if when.null_count() else when, no)
 
 
 def divided(a: pl.Series, b: pl.Series) -> pl.Series:
