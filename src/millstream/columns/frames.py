@@ -36,6 +36,11 @@ def without(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
     return frame if len(left) == frame.width else picked(frame, left)
 
 
+def framed(columns: Sequence[pl.Series]) -> pl.DataFrame:
+    """Return columns of one length as a frame; ``pl.DataFrame`` looks at each of them first."""
+    return columns[0].to_frame().hstack(list(columns[1:])) if columns else pl.DataFrame()
+
+
 def filtered(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
     """Return the rows for which a mask, as long as the frame, is true."""
     if not mask.any():

@@ -23,6 +23,7 @@ import polars as pl
 import pyarrow as pa
 
 from millstream import types as t
+from millstream.columns.frames import framed
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.errors import TypeMismatch
 from millstream.formats.coerce import Failures, Ints, Mask, Spans, TimeTexts, column, texts
@@ -72,13 +73,15 @@ class JsonDecoder(Decoder):
         status = np.zeros(len(payloads), np.int64)
         if payloads.null_count():
             status[payloads.is_null().to_numpy()] = NO_PAYLOAD
-        status[no_utf8(payloads)] = NO_UTF8
+        if len(odd := no_utf8(payloads)):
+            status[odd] = NO_UTF8
         return self._decode(*buffer_of(payloads), status)
 
     def decode_in(self, data: np.ndarray, begins: Ints, stops: Ints) -> Decoded:
         """Decode a chunk where it lies."""
         status = np.zeros(len(begins), np.int64)
-        status[no_utf8_in(data, begins, stops)] = NO_UTF8
+        if len(odd := no_utf8_in(data, begins, stops)):
+            status[odd] = NO_UTF8
         return self._decode(data, begins, stops, status)
 
     def _decode(self, data: np.ndarray, begins: Ints, stops: Ints, status: Ints) -> Decoded:
@@ -96,7 +99,7 @@ class JsonDecoder(Decoder):
 def decoded(columns: list[pl.Series], schema: t.Schema, count: int, failures: Failures) -> Decoded:
     """Return the good rows of ``count`` documents, and the others with their reasons."""
     names = schema.names
-    frame = pl.DataFrame([c.alias(n) for c, n in zip(columns, names, strict=True)])
+    frame = framed([c.alias(n) for c, n in zip(columns, names, strict=True)])
     if not names:
         frame = pl.DataFrame(height=count)
     assert frame.height == count, f"{count} documents became {frame.height} rows"

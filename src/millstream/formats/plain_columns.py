@@ -43,10 +43,10 @@ _FLOAT64: Final = pl.Float64()
 
 @dataclass(frozen=True, slots=True)
 class Recipes:
-    """How each field is read: a row of numbers for the kernel, and the type of its column."""
+    """How each field is read: a row of numbers for the kernel, and what its column is cast to."""
 
     steps: np.ndarray
-    types: list[pl.DataType]
+    casts: list[pl.DataType | None]
     is_real: list[bool]
 
     @classmethod
@@ -56,8 +56,12 @@ class Recipes:
         steps = np.zeros((len(found), _WORDS), np.int64)
         for row, step in zip(steps, found, strict=True):
             row[: len(step)] = step
-        dtypes = [polars_type(k) if s[0] else _INT64 for k, s in zip(types, found, strict=True)]
-        return cls(steps, dtypes, [step[0] == REAL for step in found])
+        read_as = {OTHER: None, REAL: _FLOAT64}
+        casts = [
+            None if polars_type(kind) == read_as.get(step[0], _INT64) else polars_type(kind)
+            for kind, step in zip(types, found, strict=True)
+        ]
+        return cls(steps, casts, [step[0] == REAL for step in found])
 
 
 def _recipe(dtype: t.LogicalType, times: TimeTexts) -> tuple[int, ...]:
@@ -83,20 +87,18 @@ def read_plain(recipes: Recipes, found: Found, data: np.ndarray) -> list[pl.Seri
     read_fields(int(data.ctypes.data), len(data), *where, recipes.steps, out, state, worst)
     columns: list[pl.Series | None] = []
     wholes: pl.Series | None = None
-    for i, (told, dtype) in enumerate(zip(worst.tolist(), recipes.types, strict=True)):
+    for i, (told, cast) in enumerate(zip(worst.tolist(), recipes.casts, strict=True)):
         if told > NONE:
             columns.append(None)
-        elif told == NONE or recipes.is_real[i]:
+            continue
+        if told == NONE or recipes.is_real[i]:
             good = None if told == GOOD else state[i] == GOOD
-            raw = packed(out[i].view(np.float64), good, _FLOAT64) if recipes.is_real[i] else (
-                packed(out[i], good, _INT64)
-            )  # fmt: skip
-            columns.append(raw.cast(dtype))
+            bits = out[i].view(np.float64) if recipes.is_real[i] else out[i]
+            column = packed(bits, good, _FLOAT64 if recipes.is_real[i] else _INT64)
         else:
-            if wholes is None:
-                wholes = packed(out.reshape(-1), None, _INT64)
+            wholes = packed(out.reshape(-1), None, _INT64) if wholes is None else wholes
             column = wholes.slice(i * count, count)
-            columns.append(column if dtype is _INT64 else column.cast(dtype))
+        columns.append(column if cast is None else column.cast(cast))
     return columns
 
 

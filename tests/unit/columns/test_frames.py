@@ -14,6 +14,7 @@ from millstream.columns.frames import (
     FEW_ROWS,
     computed,
     filtered,
+    framed,
     gathered,
     is_null,
     is_there,
@@ -105,3 +106,13 @@ def test_few_rows_are_computed_in_the_calling_thread() -> None:
     computed(frame_of(3), [both.alias("x")])
     computed(frame_of(3), [both.alias("x"), pl.col("n")])
     assert set(seen) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_columns_become_a_frame(height: int) -> None:
+    """As Polars' own constructor makes it, none of them included; two of a name are refused."""
+    frame = frame_of(height)
+    assert_frame_equal(framed(frame.get_columns()), frame)
+    assert_frame_equal(framed([]), pl.DataFrame())
+    with pytest.raises(pl.exceptions.DuplicateError):
+        framed([frame["n"], frame["n"]])
