@@ -335,6 +335,7 @@ class Driver:
         done = self._obey(TurnDone(self._elapsed_ms(), rows, bytes_out))
         if not rows:
             self._quiet_time(is_taking=not is_held and not is_pressed)
+        if not rows or (self._taking.waits and not self.parts.replaying.busy):
             self._inbox.wait(IDLE_WAIT_S)
         return done
 

@@ -123,6 +123,14 @@ class Taking:
         """Tell whether rows are there."""
         return any(split.queue for reading in self._readings for split in _splits(reading))
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is to be done before something else comes.
+
+        Of a bounded run the end may be all that is left, and was told already.
+        """
+        return not self._bounded and not self.has_rows()
+
     def blocks(self, index: int, taken: Taken) -> Iterator[Block]:
         """Yield chunks of one scan until the batch is full or the next row is another's.
 
