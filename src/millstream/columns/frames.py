@@ -17,7 +17,8 @@ import polars as pl
 
 FEW_ROWS = 2_048
 _PADS_MAX = 16
-_PADS = [pl.lit(None).alias(f"$pad{n}") for n in range(min(pl.thread_pool_size(), _PADS_MAX))]
+_THREADS = pl.thread_pool_size()
+_PADS = [pl.lit(None).alias(f"$pad{n}") for n in range(_THREADS if _THREADS <= _PADS_MAX else 0)]
 """A query in sequence computes its expressions inline when it has as many as the pool has threads;
 with fewer, functions of several arguments (CASE, COALESCE) still go through the pool. A constant
 costs a microsecond (docs/decisions/0703)."""
@@ -49,14 +50,14 @@ def filtered(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
         return frame
     if frame.height > FEW_ROWS or not frame.width:
         return frame.filter(mask)
-    return pl.DataFrame([column.filter(mask) for column in frame])
+    return framed([column.filter(mask) for column in frame])
 
 
 def gathered(frame: pl.DataFrame, places: np.ndarray) -> pl.DataFrame:
     """Return the rows at these places, in this order."""
     if len(places) > FEW_ROWS or not frame.width:
         return frame[places]
-    return pl.DataFrame(gathered_columns(frame.get_columns(), places))
+    return framed(gathered_columns(frame.get_columns(), places))
 
 
 def gathered_columns(columns: Sequence[pl.Series], places: np.ndarray) -> list[pl.Series]:

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from millstream.columns.frames import FEW_ROWS, computed, filtered, is_there, picked, without
+from millstream.columns.frames import (
+    FEW_ROWS,
+    computed,
+    filtered,
+    framed,
+    is_there,
+    picked,
+    without,
+)
 from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.evaluate import lower
 from millstream.engine.functions import DRAW, NOW, Context, Fail, Lowered
@@ -209,7 +217,7 @@ class _LoweredStage:
         columns = [
             next(made) if c.source is None else frame[c.source].alias(c.name) for c in self.columns
         ]
-        return pl.DataFrame([*columns, *(frame[h] for h in hidden)])
+        return framed([*columns, *(frame[h] for h in hidden)])
 
     def _passing(
         self, frame: pl.DataFrame, predicate: pl.Expr, hidden: tuple[str, ...]
