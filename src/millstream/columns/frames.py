@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 FEW_ROWS = 2_048
-_PADS_MAX = 16
+PADS_MAX = 16
 _THREADS = pl.thread_pool_size()
-_PADS = [pl.lit(None).alias(f"$pad{n}") for n in range(_THREADS if _THREADS <= _PADS_MAX else 0)]
+_PADS = [pl.lit(None).alias(f"$pad{n}") for n in range(_THREADS if _THREADS <= PADS_MAX else 0)]
 """A query in sequence computes its expressions inline when it has as many as the pool has threads;
 with fewer, functions of several arguments (CASE, COALESCE) still go through the pool. A constant
 costs a microsecond (docs/decisions/0703)."""
