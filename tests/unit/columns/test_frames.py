@@ -108,3 +108,13 @@ def test_few_rows_are_computed_in_the_calling_thread() -> None:
     computed(frame_of(3), [(one + pl.col("n")).alias("x")])
     computed(frame_of(3), [(one + pl.col("n")).alias("x"), pl.col("t")])
     assert set(seen) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_columns_become_a_frame(height: int) -> None:
+    """As Polars' own constructor makes it, none of them included; two of a name are refused."""
+    frame = frame_of(height)
+    assert_frame_equal(framed(frame.get_columns()), frame)
+    assert_frame_equal(framed([]), pl.DataFrame())
+    with pytest.raises(pl.exceptions.DuplicateError):
+        framed([frame["n"], frame["n"]])
