@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from millstream.columns.frames import gathered_columns
 from millstream.engine.aggregates.base import Accumulator, Fold, Home
 from millstream.engine.state import bag_kernels
 from millstream.engine.state.bag import Bag, Changes
@@ -110,7 +111,7 @@ class Distinct(Bagged):
     def changed(self, batch: Fold, changes: Changes) -> None:
         if self._afresh or not changes.rows.size:
             return
-        values = batch.column.gather(changes.rows)
+        values = gathered_columns([batch.column], changes.rows)[0]
         weights = changes.signs if (changes.signs < 0).any() else NO_WORDS
         arrived = batch.arrived[changes.rows]
         self.inner.fold(Fold(batch.slots[changes.rows], values, weights, arrived))

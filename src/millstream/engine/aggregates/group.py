@@ -140,7 +140,9 @@ class Aggregates:
         ):
             values = found[place]
             values = values if values.dtype == dtype else values.cast(dtype)
-            out.append((values.fill_null(0) if call.function == "$SUM0" else values).alias(name))
+            if call.function == "$SUM0" and values.null_count():
+                values = values.fill_null(0)
+            out.append(values.alias(name))
         return out
 
     def drop(self, slots: np.ndarray) -> None:
@@ -173,6 +175,16 @@ class Aggregates:
             part.load(slots, tables[f"agg{i}"])
         for user in self._users:  # what was refused then has been told then
             user.failed.clear()
+
+
+def same_results(old: list[pl.Series], new: list[pl.Series], rows: int) -> np.ndarray:
+    """Tell which rows have the same results before and after (NULL = NULL, NaN = NaN)."""
+    same = np.ones(rows, dtype=np.bool_)
+    for was, now in zip(old, new, strict=True):
+        # Without NULLs both say the same; ``eq_missing`` goes through Polars' query engine.
+        some_null = was.null_count() or now.null_count() or was.dtype.is_nested()
+        same &= (was.eq_missing(now) if some_null else was == now).to_numpy()
+    return same
 
 
 def _values(call: AggCall, frame: pl.DataFrame) -> pl.Series | None:

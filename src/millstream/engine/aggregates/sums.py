@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from millstream.engine.aggregates.base import Accumulator, Fold, add_words
-from millstream.engine.state.codec import encode, floats
+from millstream.engine.state.codec import encode, floats, nulls
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.slots import Rows
 
@@ -84,7 +84,7 @@ def nulls_at(values: pl.Series, empty: np.ndarray) -> pl.Series:
     """Return the values with NULL where ``empty``."""
     if not empty.any():
         return values
-    return values.to_frame("v").select(pl.when(pl.Series(~empty)).then("v")).to_series()
+    return values.zip_with(pl.Series(~empty), nulls(values.dtype, len(values)))
 
 
 @kernel

@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.columns.frames import picked, stacked
 from millstream.engine.batch import Batch
 from millstream.engine.operator import Operator, Outputs, Snapshot
-
-_PLACE = "$place"
+from millstream.engine.state.key_hashes import key_hashes
 
 
 class EachChange(Operator):
@@ -63,15 +63,17 @@ class EachChange(Operator):
         if not self._keys:
             yield from frame.iter_slices(1)
             return
-        # The places stand in a column: an expression over groups would count within each group.
-        places = frame.select(self._keys).with_row_index(_PLACE)
-        earlier = pl.col(_PLACE).cast(pl.Int64).shift(1).over(self._keys)
-        before = places.select(earlier.fill_null(-1)).to_series().to_numpy()
+        # Two keys of one hash are cut as if they were one, which is harmless.
+        codes, _ = key_hashes([frame[name] for name in self._keys], 0)
+        order = np.argsort(codes, kind="stable")
+        again = codes[order[1:]] == codes[order[:-1]]
+        before = np.full(frame.height, -1)
+        before[order[1:][again]] = order[:-1][again]
         start = 0
         # A loop over cuts, not over rows: most batches have many keys.
         while start < frame.height:
-            again = np.flatnonzero(before[start:] >= start)
-            stop = start + int(again[0]) if len(again) else frame.height
+            found = np.flatnonzero(before[start:] >= start)
+            stop = start + int(found[0]) if found.size else frame.height
             yield frame[start:stop]
             start = stop
 
@@ -82,8 +84,10 @@ def _joined(frames: list[pl.DataFrame]) -> tuple[pl.DataFrame, ...]:
     if len(frames) < 2:
         return tuple(frames)
     if any(OP in f.columns for f in frames):
-        op = pl.lit(int(Op.INSERT), dtype=pl.Int8).alias(OP)
-        frames = [f if OP in f.columns else f.with_columns(op) for f in frames]
+        op = pl.Series(OP, [int(Op.INSERT)], dtype=pl.Int8)
+        frames = [
+            f if OP in f.columns else f.hstack([op.new_from_index(0, f.height)]) for f in frames
+        ]
     if len({frozenset(f.columns) for f in frames}) > 1:
         return tuple(frames)
-    return (pl.concat([f.select(frames[0].columns) for f in frames]),)
+    return (stacked([picked(f, frames[0].columns) for f in frames]),)

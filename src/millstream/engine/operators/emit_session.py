@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered, stacked
 from millstream.columns.physical import polars_type
 from millstream.engine.batch import FINAL_MARK_MS, OP, Batch, Op
 from millstream.engine.marks import LOWEST_MS
@@ -23,7 +24,7 @@ from millstream.engine.operator import NOTHING, Lowering, Outputs, Snapshot
 from millstream.engine.operators.emit_window import mark_dirty, take_dirty
 from millstream.engine.operators.session_window import SessionWindow
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.codec import NO_WORDS, face
+from millstream.engine.state.codec import face
 from millstream.engine.state.end_lists import EndLists, put_word
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.kept_rows import KeptRows
@@ -135,7 +136,10 @@ class EmitSession(SessionWindow):
 
     def _give(self, parts: list[np.ndarray]) -> tuple[pl.DataFrame, ...]:
         """Return the changes of those sessions that changed since they were given last."""
-        cells = np.concatenate(parts) if parts else NO_WORDS
+        parts = [part for part in parts if part.size]
+        if not parts:
+            return ()
+        cells = parts[0] if len(parts) == 1 else np.concatenate(parts)
         cells = take_dirty(self._sessions.cells.view, DIRTY, cells)
         if not cells.size:
             return ()
@@ -144,15 +148,16 @@ class EmitSession(SessionWindow):
         given = self._word(GIVEN, cells) > 0
         same = (self._word(GIVEN_START, cells) == starts) & (self._word(GIVEN_END, cells) == ends)
         kinds = np.where(given & same, Op.UPDATE_AFTER, Op.INSERT).astype(np.int8)
-        out = self._shown(cells, results, starts, ends).with_columns(pl.Series(OP, kinds))
+        out = self._shown(cells, results, starts, ends).hstack([pl.Series(OP, kinds)])
         # Under the same bounds a reader by key needs no old row.
         back = np.flatnonzero(given & ~same if self._upserts else given)
         if back.size:
             taken = np.where(same[back], Op.UPDATE_BEFORE, Op.DELETE).astype(np.int8)
-            old = self._old(cells[back]).with_columns(pl.Series(OP, taken))
+            old = self._old(cells[back]).hstack([pl.Series(OP, taken)])
             places = np.concatenate([back * 2, np.arange(cells.size) * 2 + 1])
-            out = pl.concat([old, out])[np.argsort(places, kind="stable")]
-        self._given.free(cells[given])
+            out = gathered(stacked([old, out]), np.argsort(places, kind="stable"))
+        if given.any():
+            self._given.free(cells[given])
         self._given.put(cells, pl.DataFrame(results))
         view = self._sessions.cells.view
         put_word(view, GIVEN, cells, np.ones(cells.size, dtype=np.int64))
@@ -162,7 +167,7 @@ class EmitSession(SessionWindow):
 
     def _old(self, cells: np.ndarray) -> pl.DataFrame:
         """Return the rows that were given last."""
-        results = self._given.get(cells).get_columns()
+        results = self._given.columns(cells)
         starts, ends = self._word(GIVEN_START, cells), self._word(GIVEN_END, cells)
         return self._shown(cells, results, starts, ends)
 

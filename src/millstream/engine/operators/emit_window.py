@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import filtered, gathered, gathered_columns
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.engine.aggregates.arguments import Arguments
 from millstream.engine.aggregates.group import Aggregates
@@ -138,7 +139,7 @@ class EmitWindow(Operator):
         if not gone.any():
             return frame, ()
         mask = pl.Series(gone)
-        return frame.filter(~mask), (frame.filter(mask),)
+        return filtered(frame, ~mask), (filtered(frame, mask),)
 
     def _windows(self, frame: pl.DataFrame) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
         """Return (row, start, end) of each row's windows; row None = each has exactly one."""
@@ -153,19 +154,18 @@ class EmitWindow(Operator):
 
     def _fold(self, frame: pl.DataFrame) -> None:
         rows, starts, ends = self._windows(frame)
-        wide = frame if rows is None else frame[rows]
+        wide = frame if rows is None else gathered(frame, rows)
         if MARK in wide.columns:
             open_ones = self._forgotten_at(ends) > wide[MARK].to_numpy()
             if not open_ones.all():
-                wide = wide.filter(pl.Series(open_ones))
+                wide = filtered(wide, pl.Series(open_ones))
                 starts, ends = starts[open_ones], ends[open_ones]
-        names = zip(self._node.keys, self._index.schema, strict=False)
-        keys = [wide[key].alias(name) for key, name in names]
-        slots, made = self._index.upsert(
-            pl.DataFrame([*keys, pl.Series(START, starts), pl.Series(END, ends)])
-        )
+        keys = [wide[key] for key in self._node.keys]
+        keys += [pl.Series(starts), pl.Series(ends)]
+        slots, made = self._index.upsert_columns(keys, wide.height)
         self._aggs.fold(wide, slots, NO_WORDS)
-        self._list(slots[made], ends[made])
+        if made.size:
+            self._list(slots[made], ends[made])
         self._touch(slots)
 
     def _list(self, slots: np.ndarray, ends: np.ndarray) -> None:
@@ -216,8 +216,7 @@ class EmitWindow(Operator):
         kept_ms = self._emit.lateness_ms
         while self._past and self._clock.instant_of(self._past[0]) - 1 + kept_ms <= mark_ms:
             gone += self._ends.pop(heappop(self._past))
-        out = self._give([*on_time, *gone])
-        out += self._fire()
+        out = (*self._give([*on_time, *gone]), *self._fire())
         for slots in gone:
             self._forget(slots)
         return Outputs(out=out) if out else NOTHING
@@ -256,7 +255,8 @@ class EmitWindow(Operator):
         given = gather_words(self._index.rows.view, self._own + GIVEN, 1, slots)[0] > 0
         out = self._changes(slots, given, new)
         if self._given is not None:
-            self._given.free(slots[given])
+            if given.any():
+                self._given.free(slots[given])
             self._given.put(slots, new)
         put_ones(self._index.rows.view, self._own + GIVEN, slots)
         return (out,)
@@ -265,21 +265,22 @@ class EmitWindow(Operator):
         """Return new rows, each behind the old one where readers need it."""
         kinds = np.where(given, Op.UPDATE_AFTER, Op.INSERT).astype(np.int8)
         if self._given is None or not given.any():
-            return self._frame(slots, new).with_columns(pl.Series(OP, kinds))
+            return self._frame(slots, new.get_columns()).hstack([pl.Series(OP, kinds)])
         old = np.flatnonzero(given)
-        results = self._given.get(slots[old])
+        results = self._given.columns(slots[old])
         every = np.concatenate([slots[old], slots])
         order = np.argsort(np.concatenate([old * 2, np.arange(slots.size) * 2 + 1]), kind="stable")
-        both = pl.concat([results, new.select(results.columns)]) if new.width else new
+        both = [column.extend(new[column.name]) for column in results]
         ops = np.concatenate([np.full(old.size, Op.UPDATE_BEFORE, dtype=np.int8), kinds])
-        return self._frame(every, both).with_columns(pl.Series(OP, ops))[order]
+        made = self._frame(every[order], gathered_columns(both, order))
+        return made.hstack([pl.Series(OP, ops[order])])
 
-    def _frame(self, slots: np.ndarray, results: pl.DataFrame) -> pl.DataFrame:
+    def _frame(self, slots: np.ndarray, results: list[pl.Series]) -> pl.DataFrame:
         """Return rows in the order of the plan node's columns."""
         node = self._node
         keys = self._index.keys(slots)
         made = [keys[f"k{i}"].alias(key) for i, key in enumerate(node.keys)]
-        made += results.get_columns()
+        made += results
         starts, ends = keys[START].to_numpy(), keys[END].to_numpy()
         if node.window_start is not None:
             made.append(datetimes(node.window_start, starts))

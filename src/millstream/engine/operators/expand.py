@@ -13,9 +13,11 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import gathered
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
+from millstream.engine.state.codec import nulls
 from millstream.plan.expand import Expand
 
 
@@ -47,15 +49,15 @@ class Unnested(Operator):
             at = (np.cumsum(counts) - counts)[rows] + numbers - 1
             there = counts[rows] > 0
             take = pl.Series(np.where(there, at, 0)).cast(pl.UInt32)
-            take = take.zip_with(pl.Series(there), pl.Series([None], dtype=pl.UInt32))
-            elements = [e.gather(take) for e in elements]
+            take = take.zip_with(pl.Series(there), nulls(pl.UInt32(), take.len()))
+            elements = [e[take] for e in elements]
         made = list(elements)
         if self._ordinality:
             number = pl.Series(numbers)
             if self._outer:
                 number = number.zip_with(pl.Series(counts[rows] > 0), pl.Series([None]))
             made.append(number)
-        wide = frame[rows]
+        wide = gathered(frame, rows)
         columns = [wide[name] for name in self._names]
         columns += [
             values.alias(name).cast(self._gives[name])
@@ -66,8 +68,10 @@ class Unnested(Operator):
 
     def _elements(self, lists: pl.Series) -> tuple[np.ndarray, list[pl.Series]]:
         """Return how many elements each row has, and the columns of all elements in order."""
-        counts = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-        values = lists.filter(pl.Series(counts > 0)).explode()
+        lengths = lists.list.len()
+        lengths = lengths.fill_null(0) if lengths.null_count() else lengths
+        counts = lengths.to_numpy().astype(np.int64)
+        values = (lists if counts.all() else lists.filter(pl.Series(counts > 0))).explode()
         match self._kind:
             case t.Map():
                 return counts, [values.struct.field(f.name) for f in _fields(values)]

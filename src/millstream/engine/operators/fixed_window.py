@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import filtered
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.engine.aggregates.arguments import Arguments
 from millstream.engine.aggregates.group import Aggregates
@@ -34,7 +35,6 @@ from millstream.engine.state import panes as p
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face
 from millstream.engine.state.copies import Copies
-from millstream.engine.state.key_index import key_frame
 from millstream.expr.tree import AggCall, Named
 from millstream.plan.nodes import WindowAggregate
 from millstream.plan.windows import Attached
@@ -92,8 +92,8 @@ class FixedWindow(Operator):
             too_late = self._spec.clock.instants_of(ends) - 1 <= frame[MARK].to_numpy()
             if too_late.any():
                 mask = pl.Series(too_late)
-                late = (frame.filter(mask),)
-                frame = frame.filter(~mask)
+                late = (filtered(frame, mask),)
+                frame = filtered(frame, ~mask)
         frame, failed = self._arguments.prepare(batch.with_frame(frame))
         rejected = (*untimed, *failed)
         out: list[pl.DataFrame] = []
@@ -157,19 +157,16 @@ class FixedWindow(Operator):
         if OP in frame.columns:
             found = Batch(frame).weights()
             weights = NO_WORDS if found is None else found.astype(np.int64)
-        renamed = [
-            frame[key].alias(name)
-            for key, name in zip(self._keys, self._panes.keys.schema, strict=True)
-        ]
-        keys, _ = self._panes.keys.upsert(key_frame(renamed, frame.height))
+        columns = [frame[key] for key in self._keys]
+        keys, _ = self._panes.keys.upsert_columns(columns, frame.height)
         self._windows.fold(frame, keys, panes, weights)
 
     def _frame(self, keys: np.ndarray, slots: list[np.ndarray], panes: np.ndarray) -> pl.DataFrame:
         """Return result rows, in the order of the plan node's columns."""
         node, spec = self._node, self._spec
         names = [*node.keys, *([self._attached.start] if self._attached else [])]
-        found = self._panes.keys.keys(keys)
-        columns = [c.alias(n) for c, n in zip(found.get_columns(), names, strict=True)]
+        found = self._panes.keys.columns(keys)
+        columns = [c.alias(n) for c, n in zip(found, names, strict=True)]
         results = self._aggs.results_of(slots)
         ends = panes if self._attached else spec.end_of(panes)
         made = [*columns[: len(node.keys)]]
@@ -188,7 +185,7 @@ class FixedWindow(Operator):
         out = pl.DataFrame(made)
         if self._changes:
             rows = next(r for r in results if r.name == ROWS)
-            out = out.filter(rows > 0)
+            out = filtered(out, rows > 0)
         return out
 
     def _starts(self, panes: np.ndarray, ends: np.ndarray) -> np.ndarray:

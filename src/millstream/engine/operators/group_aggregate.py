@@ -16,9 +16,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered_columns
 from millstream.columns.physical import polars_schema
 from millstream.engine.aggregates.arguments import Arguments
-from millstream.engine.aggregates.group import Aggregates
+from millstream.engine.aggregates.group import Aggregates, same_results
 from millstream.engine.batch import FINAL_MARK_MS, OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.state.arena import Arena
@@ -27,13 +28,16 @@ from millstream.engine.state.copies import Copies
 from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.key_index import KeyIndex, key_frame
+from millstream.engine.state.key_index import KeyIndex
 from millstream.engine.state.slots import Rows, gather_words
 from millstream.plan.nodes import Aggregate
 
 # The operator's own words behind the keys of a slot.
 TURN, COUNT, WRITTEN = 0, 1, 2
 OWN_WORDS = 3
+NO_ROWS = np.zeros(0, dtype=np.bool_)
+# As kernels take them.
+INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE = map(int, Op)
 
 
 class GroupAggregate(Operator):
@@ -75,10 +79,10 @@ class GroupAggregate(Operator):
         frame, rejected = self._arguments.prepare(batch)
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
-        keys = key_frame([frame[key] for key in self._keys], frame.height)
         self._expiry.at_time(batch.read_at_ms)
         self._forget(self._expiry.due(frame.height))
-        slots, _ = self._index.upsert(keys)
+        keys = [frame[key] for key in self._keys]
+        slots, _ = self._index.upsert_columns(keys, frame.height)
         found = Batch(frame).weights()
         weights = NO_WORDS if found is None else found.astype(np.int64)
         self._turn += 1
@@ -155,55 +159,41 @@ class GroupAggregate(Operator):
         """Return the changes of the touched keys, and forget the keys without rows."""
         now = gather_words(self._index.rows.view, self._own + COUNT, 1, touched)[0]
         before, after = was > 0, now > 0
-        new = self._aggs.results(touched[after])
-        stays = before & after
-        if old is not None and stays.any() and self._keeps_forever:
-            same = _same(old, new, stays[before], stays[after])
-            changed = stays.copy()
-            changed[stays] = ~same
-        else:
-            changed = stays
-        give_old = before & ~after
-        if not self._upsert_out:
-            give_old = give_old | changed
-        give_new = (after & ~before) | changed
-        out = self._frame(touched, (before, after), (give_old, give_new), (old, new))
-        gone = touched[now == 0]
-        if gone.size:
+        everything = bool(after.all())
+        new = self._aggs.results(touched if everything else touched[after])
+        same = NO_ROWS
+        if old is not None and self._keeps_forever:
+            stays = before & after
+            if stays.any():
+                both = picked_rows(old, stays[before]), picked_rows(new, stays[after])
+                same = same_results(*both, int(stays.sum()))
+        olds = 0 if old is None else int(before.sum())
+        slots, ops, places = arranged(touched, was, now, same, olds, self._upsert_out)
+        out = self._frame(slots, ops, places, old if olds else None, new)
+        if not everything:
+            gone = touched[now == 0]
             self._aggs.drop(gone)
             self._index.free(gone)
-        return (out,) if out.height else ()
+        return out
 
     def _frame(
         self,
-        touched: np.ndarray,
-        has: tuple[np.ndarray, np.ndarray],
-        give: tuple[np.ndarray, np.ndarray],
-        results: tuple[list[pl.Series] | None, list[pl.Series]],
-    ) -> pl.DataFrame:
-        """Interleave old and new rows key by key."""
-        (before, after), (give_old, give_new), (old, new) = has, give, results
-        per_key = give_old.astype(np.int64) + give_new
-        ends = np.cumsum(per_key)
-        starts = ends - per_key
-        total = int(ends[-1])
-        olds, news = int(give_old.sum()), int(give_new.sum())
-        ops = np.empty(total, dtype=np.int8)
-        ops[starts[give_old]] = np.where(after[give_old], Op.UPDATE_BEFORE, Op.DELETE)
-        ops[ends[give_new] - 1] = np.where(before[give_new], Op.UPDATE_AFTER, Op.INSERT)
-        keys = self._index.keys(np.repeat(touched, per_key))
-        columns = [pick_rows(column, give_new[after]) for column in new]
-        if olds:
-            assert old is not None, "an old row is given that was not computed"
-            order = np.empty(total, dtype=np.int64)
-            order[starts[give_old]] = np.arange(olds)
-            order[ends[give_new] - 1] = np.arange(olds, olds + news)
-            pairs = zip(old, columns, strict=True)
-            columns = [
-                pl.concat([pick_rows(a, give_old[before]), b], rechunk=True).gather(order)
-                for a, b in pairs
-            ]
-        return pl.DataFrame([*keys.get_columns(), *columns, _ops(ops)])
+        slots: np.ndarray,
+        ops: np.ndarray,
+        places: np.ndarray,
+        old: list[pl.Series] | None,
+        new: list[pl.Series],
+    ) -> tuple[pl.DataFrame, ...]:
+        """Return the changes; ``places`` are those of their results, new ones behind old ones."""
+        if not slots.size:
+            return ()
+        both = new
+        if old is not None:
+            both = [a.clone().extend(b) for a, b in zip(old, new, strict=True)]
+        # They ascend where only new ones are given: as many as there are, they are all.
+        if old is not None or (both and places.size < len(both[0])):
+            both = gathered_columns(both, places)
+        return (pl.DataFrame([*self._index.columns(slots), *both, _ops(ops)]),)
 
 
 @lowers(Aggregate)
@@ -211,22 +201,49 @@ def _(node: Aggregate, lowering: Lowering) -> Operator:
     return GroupAggregate(node, lowering)
 
 
-def pick_rows(column: pl.Series, mask: np.ndarray) -> pl.Series:
-    """Return the masked rows, or the column itself where that is all."""
-    return column if mask.all() else column.filter(pl.Series(mask))
+def picked_rows(columns: list[pl.Series], mask: np.ndarray) -> list[pl.Series]:
+    """Return the masked rows, or the columns themselves where that is all."""
+    if mask.all():
+        return columns
+    rows = pl.Series(mask)
+    return [column.filter(rows) for column in columns]
 
 
-def _same(
-    old: list[pl.Series], new: list[pl.Series], in_old: np.ndarray, in_new: np.ndarray
-) -> np.ndarray:
-    """Tell which keys have the same results before and after (NULL = NULL, NaN = NaN)."""
-    same = np.ones(int(in_old.sum()), dtype=np.bool_)
-    for a, b in zip(old, new, strict=True):
-        was, now = pick_rows(a, in_old), pick_rows(b, in_new)
-        # Without NULLs both say the same; ``eq_missing`` goes through Polars' query engine.
-        some_null = was.null_count() or now.null_count() or was.dtype.is_nested()
-        same &= (was.eq_missing(now) if some_null else was == now).to_numpy()
-    return same
+@kernel
+def arranged(
+    touched: np.ndarray,
+    was: np.ndarray,
+    now: np.ndarray,
+    same: np.ndarray,
+    olds: int,
+    upsert_out: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return slot, change kind and place of the result of what is given, key by key.
+
+    ``same``: for each key that was there and stays, whether its result does; empty = none does.
+    """
+    n = touched.size
+    slots = np.empty(2 * n, dtype=np.int64)
+    ops = np.empty(2 * n, dtype=np.int8)
+    places = np.empty(2 * n, dtype=np.int64)
+    given, before, after, stayed = 0, 0, 0, 0
+    for i in range(n):
+        had, has = was[i] > 0, now[i] > 0
+        changed = had != has
+        if had and has:
+            changed = same.size == 0 or not same[stayed]
+            stayed += 1
+        if had and changed and (not has or not upsert_out):
+            slots[given], places[given] = touched[i], before
+            ops[given] = UPDATE_BEFORE if has else DELETE
+            given += 1
+        if has and changed:
+            slots[given], places[given] = touched[i], olds + after
+            ops[given] = UPDATE_AFTER if had else INSERT
+            given += 1
+        before += had
+        after += has
+    return slots[:given].copy(), ops[:given].copy(), places[:given].copy()
 
 
 def _ops(codes: np.ndarray) -> pl.Series:

@@ -20,19 +20,19 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from millstream.columns.frames import filtered, gathered, picked
+from millstream.columns.frames import filtered, gathered_columns, is_there, picked
 from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
 from millstream.engine.marks import LOWEST_MS
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.operators.join_rows import JoinRows
 from millstream.engine.state import timed_rows as tr
-from millstream.engine.state.codec import face
-from millstream.engine.state.key_index import key_frame
+from millstream.engine.state.codec import encode
 from millstream.plan.joins import IntervalJoin, JoinKind
 
 PAIRS_MAX = 500_000
 """Pairs that are looked at together, about: what a condition leaves of them may be little."""
 MET, ROW_MARK = "$met", "$row_mark"
+WHICH, SLOT = "$which", "$slot"
 KINDS = (JoinKind.INNER, JoinKind.LEFT, JoinKind.RIGHT, JoinKind.FULL)
 
 
@@ -63,9 +63,9 @@ class IntervalPairs(Operator):
         out: list[pl.DataFrame] = []
         rejected: list[pl.DataFrame] = []
         timed = self._timed(frame, port)
-        frame = picked(frame, self._names[port].names())
+        frame = picked(frame, self._rows.names[port])
         able = self._able(frame, port)
-        if not able.all():
+        if able is not None:
             if self._fills[port]:
                 lonely = filtered(frame, ~able)
                 out.append(self._alone(lonely, timed.take(~able.to_numpy()), port))
@@ -79,13 +79,14 @@ class IntervalPairs(Operator):
 
     def on_mark(self, mark_ms: int) -> Outputs:
         out: list[pl.DataFrame] = []
-        for port in (0, 1):
+        for port, fills in enumerate(self._fills):
             ended = self._state.end(port, mark_ms)
-            if ended.size and self._fills[port]:
-                lonely = ended[self._state.words(port, ended, tr.MET) == 0]
-                if lonely.size:
-                    marks = self._state.words(port, lonely, tr.MARK)
-                    out.append(self._padded(self._state.get(port, lonely), marks, port))
+            if not (fills and ended.size):
+                continue
+            lonely = ended[self._state.words(port, ended, tr.MET) == 0]
+            if lonely.size:
+                marks = self._state.words(port, lonely, tr.MARK)
+                out.append(self._padded(self._state.get(port, lonely), marks, port))
         final = mark_ms == FINAL_MARK_MS
         self._state.give_back(None if final else max(tr.FREED_ROWS_MIN, 2 * self._added))
         self._added = 0
@@ -131,40 +132,50 @@ class IntervalPairs(Operator):
         other = 1 - port
         met = np.zeros(frame.height, dtype=np.int64)
         for which, slots in self._state.find(other, keys, timed, self._reach[port], PAIRS_MAX):
-            sides = [gathered(frame, which), self._state.get(other, slots)]
-            marks = np.maximum(timed.marks[which], self._state.words(other, slots, tr.MARK))
-            places = pl.DataFrame({"$which": which, "$slot": slots, MARK: marks})
-            whole = pl.concat([sides[port], sides[other], places], how="horizontal")
-            pairs, bad = self._rows.passed(whole, read_at_ms)
-            rejected.extend(bad)
-            if not pairs.height:
-                continue
-            met[pairs["$which"].to_numpy()] = 1
+            pairs, given, partners = self._paired(frame, which, slots, port), which, slots
+            if self._rows.check is not None:
+                places = [pl.Series(WHICH, which), pl.Series(SLOT, slots)]
+                pairs, bad = self._rows.passed(pairs.hstack(places), read_at_ms)
+                rejected.extend(bad)
+                if not pairs.height:
+                    continue
+                given, partners = (pairs[place].to_numpy() for place in (WHICH, SLOT))
+                pairs = self._rows.given(pairs)
+            met[given] = 1
             if self._fills[other]:
-                self._state.met(other, pairs["$slot"].to_numpy())
-            given = self._rows.given(pairs)
-            out.append(self._marked(given, pairs[MARK].to_numpy()))
+                self._state.met(other, partners)
+            marks = np.maximum(timed.marks[given], self._state.words(other, partners, tr.MARK))
+            out.append(self._marked(pairs, marks))
         return met
 
+    def _paired(
+        self, frame: pl.DataFrame, which: np.ndarray, slots: np.ndarray, port: int
+    ) -> pl.DataFrame:
+        """Return rows beside kept ones of the other side."""
+        own = gathered_columns(frame.get_columns(), which)
+        theirs = self._state.columns(1 - port, slots)
+        return pl.DataFrame([*theirs, *own] if port else [*own, *theirs])
+
     def _timed(self, frame: pl.DataFrame, port: int) -> tr.Timed:
-        times = face(frame[self._times[port]].cast(pl.Int64).fill_null(0).to_numpy())
+        times = encode(frame[self._times[port]]).first
         if MARK in frame.columns:
             marks = frame[MARK].to_numpy()
             marks = np.where(marks >= times, marks, LOWEST_MS)
         else:
-            marks = np.full(times.size, LOWEST_MS, dtype=np.int64)
+            marks = np.full(times.size, LOWEST_MS)
         return tr.Timed(times, marks, times + self._lasts[port])
 
-    def _able(self, frame: pl.DataFrame, port: int) -> pl.Series:
-        """Tell which rows can have partners at all."""
-        used = (*self._keys[port], self._times[port])
-        able = frame[used[0]].is_not_null()
-        for name in used[1:]:
-            able &= frame[name].is_not_null()
+    def _able(self, frame: pl.DataFrame, port: int) -> pl.Series | None:
+        """Tell which rows can have partners at all; None = all of them."""
+        able: pl.Series | None = None
+        for name in (*self._keys[port], self._times[port]):
+            if frame[name].null_count():
+                some = is_there(frame[name])
+                able = some if able is None else able & some
         return able
 
     def _hashed(self, frame: pl.DataFrame, port: int) -> tr.Keys:
-        return self._state.hashed(key_frame([frame[k] for k in self._keys[port]], frame.height))
+        return self._state.hashed([frame[k] for k in self._keys[port]], frame.height)
 
     def _alone(self, rows: pl.DataFrame, timed: tr.Timed, port: int) -> pl.DataFrame:
         return self._padded(rows, timed.marks, port)
@@ -178,7 +189,7 @@ class IntervalPairs(Operator):
         if (marks == LOWEST_MS).all():
             return rows
         left = np.where(marks == LOWEST_MS, LOWEST_MS, marks - self._delay_ms)
-        return rows.with_columns(pl.Series(MARK, left, dtype=pl.Int64))
+        return rows.hstack([pl.Series(MARK, left)])
 
 
 @lowers(IntervalJoin)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered, gathered_columns, is_there
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import HIDDEN, OP, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
@@ -34,9 +35,8 @@ from millstream.engine.state.arrangement import (
     forget_empty,
     keys_of_sides,
 )
-from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.codec import NO_WORDS, nulls
 from millstream.engine.state.heap import ByteHeap
-from millstream.engine.state.key_index import key_frame
 from millstream.expr.tree import columns_of
 from millstream.plan.joins import Join, JoinKind
 
@@ -81,7 +81,7 @@ class RegularJoin(Operator):
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         if not len(batch):
             return NOTHING
-        frame = batch.frame.rechunk()
+        frame = batch.frame if batch.frame.n_chunks() == 1 else batch.frame.rechunk()
         weights = batch.weights()
         signs = None if weights is None else weights.astype(np.int64)
         for side in self._sides:
@@ -127,16 +127,17 @@ class RegularJoin(Operator):
 
     def _owners(self, frame: pl.DataFrame, port: int) -> np.ndarray:
         """Return the slot of each row's key, -1 where some key column is NULL."""
-        # Named by place: one column of a side may equal two of the other.
-        named = [frame[name].alias(f"k{i}") for i, name in enumerate(self._keys[port])]
-        keys = key_frame(named, frame.height)
-        if not any(column.null_count() for column in keys.iter_columns()):
-            return self._index.upsert(keys)[0]
+        # They go by place: one column of a side may equal two of the other.
+        keys = [frame[name] for name in self._keys[port]]
+        if not any(column.null_count() for column in keys):
+            return self._index.upsert_columns(keys, frame.height)[0]
         valid = np.ones(frame.height, dtype=np.bool_)
-        for column in keys.iter_columns():
-            valid &= column.is_not_null().to_numpy()
+        for column in keys:
+            valid &= is_there(column).to_numpy()
+        mask = pl.Series(valid)
         owners = np.full(frame.height, -1, dtype=np.int64)
-        owners[valid] = self._index.upsert(keys.filter(valid))[0]
+        keys = [column.filter(mask) for column in keys]
+        owners[valid] = self._index.upsert_columns(keys, int(valid.sum()))[0]
         return owners
 
     def _pieces(self, owners: np.ndarray, port: int) -> Iterator[_Piece]:
@@ -207,11 +208,13 @@ class RegularJoin(Operator):
         rows = pl.DataFrame([frame[name] for name in self._names[port]])
         if (owners < 0).any():
             keyed = owners >= 0
-            rows, owners, partners = rows.filter(keyed), owners[keyed], partners[keyed]
+            rows, owners = filtered(rows, pl.Series(keyed)), owners[keyed]
+            partners = partners[keyed]
             signs = None if signs is None else signs[keyed]
         lost = [side.fold(rows, owners, signs, partners)]
         lost += [each.sweep(frame.height) for each in self._sides]
-        forget_empty(self._index, np.concatenate(lost))
+        if any(owners.size for owners in lost):
+            forget_empty(self._index, np.concatenate(lost))
 
 
 @lowers(Join)
@@ -282,12 +285,11 @@ def picked(frame: pl.DataFrame, places: np.ndarray, names: tuple[str, ...]) -> l
     if places.size == frame.height and (places == np.arange(places.size)).all():
         return columns
     if not places.size or places.min() >= 0:
-        # Indexing takes the rows at once; ``gather`` of a column makes a lazy query of it.
-        rows = pl.Series(places).cast(pl.get_index_type())
-        return [column[rows] for column in columns]
-    at = pl.Series(places)
-    at = at.set(at < 0, None)
-    return [column.gather(at) for column in columns]
+        return gathered_columns(columns, places)
+    there = places >= 0
+    found = gathered_columns(columns, np.where(there, places, 0))
+    mask = pl.Series(there)
+    return [column.zip_with(mask, nulls(column.dtype, len(column))) for column in found]
 
 
 def _says(kind: JoinKind, port: int) -> Says:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from millstream.columns.frames import gathered, picked
+from millstream.columns.frames import gathered_columns, picked
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import Batch
 from millstream.engine.operator import Lowering
 from millstream.engine.program import Program
 from millstream.engine.stages import Keep
+from millstream.engine.state.codec import nulls
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +42,7 @@ class JoinRows:
         uid: str,
     ) -> None:
         self.left, self.right = (polars_schema(side) for side in sides)
+        self.names = (tuple(self.left), tuple(self.right))
         self.kind = kind
         self.check: Program | None = None
         if residual is not None:
@@ -78,9 +80,10 @@ def pairs_of(
     left: pl.DataFrame, right: pl.DataFrame, at_left: np.ndarray, at_right: np.ndarray
 ) -> pl.DataFrame:
     """Return pairs of rows side by side, with the places they came from."""
-    places = pl.DataFrame({LEFT: at_left, RIGHT: at_right})
-    return pl.concat([gathered(left, at_left), gathered(right, at_right), places], how="horizontal")
+    sides = gathered_columns(left.get_columns(), at_left)
+    sides += gathered_columns(right.get_columns(), at_right)
+    return pl.DataFrame([*sides, pl.Series(LEFT, at_left), pl.Series(RIGHT, at_right)])
 
 
 def _nulls(schema: pl.Schema, rows: int) -> list[pl.Series]:
-    return [pl.Series(n, [None], dtype=d).new_from_index(0, rows) for n, d in schema.items()]
+    return [nulls(d, rows).alias(n) for n, d in schema.items()]

@@ -20,6 +20,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered, gathered_columns, picked
 from millstream.columns.physical import empty_frame, polars_type
 from millstream.engine.batch import MARK, Batch
 from millstream.engine.operator import (
@@ -100,8 +101,8 @@ class Recogniser(Operator):
             behind = milliseconds(frame[self._node.time]) <= frame[MARK].to_numpy()
             if behind.any():
                 mask = pl.Series(behind)
-                late, frame = (frame.filter(mask),), frame.filter(~mask)
-        rows = frame.select(self._node.input.schema.names)
+                late, frame = (filtered(frame, mask),), filtered(frame, ~mask)
+        rows = picked(frame, self._node.input.schema.names)
         if not self._at_once:
             self._waiting.add(rows)
             return Outputs(late=late, rejected=rejected)
@@ -209,7 +210,8 @@ class _Measures:
         sight = Sight(rows, matches.start[order], matches.taken[order], None)
         values = [*(x.read(sight) for x in self._looks), *(x.read(sight) for x in self._folds)]
         known = pl.Series(ROWTIME, matches.known[order]).cast(self._time)
-        frame = pl.DataFrame([*keys[order].get_columns(), *values, known])
+        own = gathered_columns(keys.get_columns(), order)
+        frame = pl.DataFrame([*own, *values, known])
         return self._program.on_batch(Batch(frame, read_at_ms=read_at_ms))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import computed, is_null
 from millstream.engine.evaluate import lower
 from millstream.engine.operators.match_values import (
     Columns,
@@ -67,10 +68,10 @@ class Conditions:
         return tuple(Named(f"{FLAG}{place}", expr) for place, expr in self.flags.items())
 
     def flags_of(self, values: pl.DataFrame) -> dict[int, np.ndarray]:
-        """Return the answers of single rows as masks."""
+        """Return the answers of single rows as masks, without the last one, which is of NULLs."""
+        rows = values.height - 1
         return {
-            place: values[f"{FLAG}{place}"].fill_null(value=False).to_numpy()
-            for place in self.flags
+            place: _sure(values[f"{FLAG}{place}"].head(rows)).to_numpy() for place in self.flags
         }
 
     def ask(
@@ -118,11 +119,15 @@ class _Other:
         frame = pl.DataFrame([*looks, *(fold.read(sight) for fold in self._folds)])
         self._turn.number += 1
         if self._reason is None:
-            return frame.select(self._value).to_series().fill_null(value=False).to_numpy(), None
-        made = frame.select(self._value, self._reason.alias("$reason"))
-        reasons = made["$reason"]
-        answer = made["$value"].fill_null(value=False) & reasons.is_null()
+            return _sure(computed(frame, [self._value])[0]).to_numpy(), None
+        value, reasons = computed(frame, [self._value, self._reason.alias("$reason")])
+        answer = _sure(value) & is_null(reasons)
         return answer.to_numpy(), reasons if reasons.null_count() < len(reasons) else None
+
+
+def _sure(answers: pl.Series) -> pl.Series:
+    """Return the answers, of which NULL is none."""
+    return answers.fill_null(value=False) if answers.null_count() else answers
 
 
 def _here(node: Match, variable: str) -> dict[str, Expr]:

@@ -138,7 +138,7 @@ class Search:
         """Search where conditions speak of single rows: nothing waits, and nothing fails."""
         accepts = np.full(rows.times.size, sum(1 << v for v in self._conditions.always))
         for variable, flag in flags.items():
-            accepts |= flag[:-1].astype(np.int64) << variable  # without the row of NULLs
+            accepts |= flag.astype(np.int64) << variable
         asked = simple.Asked(
             self._within_ms or 0, until_ms, simple.SKIPS[self._skip.to], self._skip_variable
         )

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered, picked, stacked
 from millstream.engine.operators.match_search import NEVER_MS, Places
 from millstream.engine.operators.match_values import TIME, Partials, Rows
 from millstream.engine.operators.window_spec import milliseconds
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.codec import NO_WORDS
+from millstream.engine.state.codec import NO_WORDS, nulls
 from millstream.engine.state.end_order import EndOrder
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.key_index import KeyIndex, key_frame
@@ -30,7 +31,7 @@ from millstream.engine.state.row_list import RowList
 BEGUN, TIMER = 2 * LIST_WORDS, 2 * LIST_WORDS + 1
 WORDS = 2 * LIST_WORDS + 2
 
-PLACE, ARRIVED, SLOT = "$place", "$arrived", "$slot"
+PLACE, ARRIVED = "$place", "$arrived"
 START, AT, STATE = "$start", "$at", "$state"
 BEGUN_SAVED = "$begun"
 
@@ -58,6 +59,7 @@ class Partitions:
         seed: int,
     ) -> None:
         self._columns = list(columns)
+        self._nothing = pl.DataFrame([nulls(d, 1).alias(n) for n, d in columns.items()])
         self._within_ms = within_ms
         self._taken = [f"$taken{i}" for i in range(variables)]
         self._arena = Arena()
@@ -70,27 +72,30 @@ class Partitions:
             name: pl.Int64() for name in (START, AT, STATE, *self._taken)
         }
         self._partials = RowList(numbers, self._arena, self._keys.rows, at + LIST_WORDS)
-        self._timers = EndOrder(pl.DataFrame(schema={SLOT: pl.Int64()}))
+        self._timers = EndOrder(NO_WORDS)
 
     def open(self, rows: pl.DataFrame | None, until_ms: int) -> Found | None:
         """Return the partitions of new rows, and those in which WITHIN has run out."""
         own = NO_WORDS
         if rows is not None:
             columns = [rows[name] for name in self._keys.schema]
-            own, _ = self._keys.upsert(key_frame(columns, rows.height))
+            own, _ = self._keys.upsert_columns(columns, rows.height)
         due = self._due(until_ms)
-        slots = np.unique(np.concatenate([own, due]))
-        if not slots.size:
+        if not own.size and not due.size:
             return None
+        slots = np.unique(np.concatenate([own, due]))
         where, _, kept = self._rows.of(slots)
-        place, values = where, kept
+        place = where
+        parts, order = [kept], np.arange(kept.height)
         if rows is not None:
             # The rows kept come first, so that a stable sort leaves each partition in order.
             place = np.concatenate([where, np.searchsorted(slots, own)])
             order = np.argsort(place, kind="stable")
-            values = pl.concat([kept, rows.select(self._columns)])[order]
+            parts.append(picked(rows, self._columns))
             place = place[order]
-        values = pl.concat([values, values.clear(1)], rechunk=True)
+        # Behind them stands a row of NULLs, for looks that find none.
+        parts.append(self._nothing)
+        values = gathered(stacked(parts), np.append(order, order.size))
         every = np.arange(slots.size)
         first = np.searchsorted(place, every)
         end = np.searchsorted(place, every, side="right")
@@ -102,8 +107,7 @@ class Partitions:
 
     def _due(self, until_ms: int) -> np.ndarray:
         """Return the partitions whose first row is too old by a mark."""
-        times, frame = self._timers.take(until_ms)
-        slots = frame[SLOT].to_numpy()
+        times, slots = self._timers.take(until_ms)
         if not slots.size:
             return slots
         # A partition may have gone since, and its slot been given to another.
@@ -113,6 +117,8 @@ class Partitions:
         return slots
 
     def _beginnings(self, slots: np.ndarray, first: np.ndarray) -> tuple[Partials, Partials]:
+        if not len(self._partials):
+            return Partials.none(len(self._taken)), Partials.none(len(self._taken))
         where, _, kept = self._partials.of(slots)
         start, at, state = (kept[name].to_numpy() for name in (START, AT, STATE))
         taken = np.stack([kept[name].to_numpy() for name in self._taken], axis=1)
@@ -132,8 +138,10 @@ class Partitions:
         left = at < rows.end
         kept = np.flatnonzero(np.arange(rows.times.size) >= at[rows.place])
         place = rows.place[kept]
-        self._rows.add(found.slots[place], rows.values[kept], kept - at[place])
-        self._put(found, Partials.joined([live, waiting]))
+        self._rows.add(found.slots[place], gathered(rows.values, kept), kept - at[place])
+        beginnings = Partials.joined([live, waiting])
+        if len(beginnings):
+            self._put(found, beginnings)
         words, x = self._keys.rows.matrix(), self._keys.extra
         words[found.slots, x + BEGUN] = found.places.begun - at
         self._keys.free(found.slots[~left])
@@ -156,7 +164,7 @@ class Partitions:
         matrix, at = self._keys.rows.matrix(), self._keys.extra + TIMER
         new = matrix[slots, at] == 0  # a first row is never older than the one before it
         matrix[slots[new], at] = times[new]
-        self._timers.add(times[new], pl.DataFrame({SLOT: slots[new]}))
+        self._timers.add(times[new], slots[new])
 
     def save(self) -> dict[str, pl.DataFrame]:
         """Return everything."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered, gathered_columns, picked
 from millstream.engine.aggregates.group import Aggregates
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
@@ -139,7 +140,8 @@ class LookReader:
         offset = self._look.offset
         row = begin + count - 1 - offset if self._look.last else begin + offset
         row = np.where(count > offset, row, sight.rows.nothing)
-        return sight.rows.values[self._column].gather(row).alias(self.name)
+        values = gathered_columns([sight.rows.values[self._column]], row)[0]
+        return values.alias(self.name)
 
 
 class FoldReader:
@@ -164,7 +166,7 @@ class FoldReader:
         which, row = spread(begin, count)
         slots = self._slots.take(begin.size)
         if self._reads:
-            frame = sight.rows.values.select(self._reads)[row]
+            frame = gathered(picked(sight.rows.values, self._reads), row)
         else:
             frame = pl.DataFrame(height=row.size)
         self._aggs.fold(frame, slots[which], NO_WORDS)

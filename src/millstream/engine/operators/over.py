@@ -15,9 +15,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered, picked
 from millstream.columns.physical import polars_schema
 from millstream.engine.aggregates.frames import Frames
-from millstream.engine.batch import HIDDEN, MARK, Batch
+from millstream.engine.batch import MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.operators.over_calls import OverCalls
 from millstream.engine.operators.over_changes import OverOfChanges
@@ -99,15 +100,16 @@ class OverInTime(Operator):
             behind = milliseconds(frame[self._time]) <= frame[MARK].to_numpy()
             if behind.any():
                 mask = pl.Series(behind)
-                late = (frame.filter(mask),)
-                frame = frame.filter(~mask)
+                late = (filtered(frame, mask),)
+                frame = filtered(frame, ~mask)
         frame, rejected = self._calls.prepare(batch.with_frame(frame))
-        frame = frame.drop(HIDDEN, strict=False)
         out: tuple[pl.DataFrame, ...] = ()
-        if frame.height and self._waits:
-            self._waiting.add(frame.select(self._calls.empty.columns))
-        elif frame.height:
-            out = (self._values(frame),)
+        if frame.height:
+            frame = picked(frame, self._calls.empty.columns)
+            if self._waits:
+                self._waiting.add(frame)
+            else:
+                out = (self._values(frame),)
         if not (out or late or rejected):
             return NOTHING
         return Outputs(out=out, late=late, rejected=rejected)
@@ -120,14 +122,15 @@ class OverInTime(Operator):
 
     def _values(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return rows, in order, with the value of every call."""
-        slots, _ = self._index.upsert(keys_of(rows, self._partition))
+        keys = [rows[name] for name in self._partition]
+        slots, _ = self._index.upsert_columns(keys, rows.height)
         self._renew(slots)
         times = milliseconds(rows[self._time])
         ranks = count_rows(self._index.rows.view, self._own, slots, times)
         frames = {c.name: c for c in self._frames.run(slots, times, rows, peers=self._peers)}
         shifted = self._past.run(slots, rows)
         made = self._calls.in_time(rows, frames, ranks, shifted)
-        return rows.select(self._names).with_columns(made)
+        return pl.DataFrame([*(rows[name] for name in self._names), *made])
 
     # ------------------------------------------------------------------ age
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered_columns
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.engine.aggregates.arguments import Arguments
 from millstream.engine.batch import Batch
 from millstream.engine.operator import Lowering
+from millstream.engine.state.codec import nulls
 from millstream.expr import overs
 from millstream.expr.tree import AggCall, Column, Expr, Literal, Named, OverCall
 from millstream.plan.ranks import Over
@@ -183,10 +185,13 @@ def _placed(call: OverCall, places: Places) -> np.ndarray:
 
 def _gathered(values: pl.Series, places: np.ndarray, has: np.ndarray) -> pl.Series:
     """Return values at places, NULL where there is none."""
+    if has.all():
+        return gathered_columns([values], places)[0]
+    missing = nulls(values.dtype, has.size)
     if not has.any():
-        return pl.Series([None] * has.size, dtype=values.dtype)
-    found = pl.Series(np.where(has, places, 0))
-    return values.gather(found.zip_with(pl.Series(has), pl.Series([None], dtype=pl.Int64)))
+        return missing
+    found = gathered_columns([values], np.where(has, places, 0))[0]
+    return found.zip_with(pl.Series(has), missing)
 
 
 def _defaulted(found: pl.Series, has: np.ndarray, shift: Shift, rows: pl.DataFrame) -> pl.Series:

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered, gathered, gathered_columns, picked, stacked
 from millstream.engine.aggregates.frames import Frames
+from millstream.engine.aggregates.group import same_results
 from millstream.engine.batch import OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Outputs
 from millstream.engine.operators.ordered import OrderedOperator
@@ -28,7 +30,6 @@ from millstream.engine.operators.over_calls import OverCalls, Places
 from millstream.engine.state import running, top
 from millstream.engine.state.heap import ByteHeap, Heap
 from millstream.engine.state.jit import kernel
-from millstream.engine.state.key_index import keys_of
 from millstream.engine.state.order import compare_rows
 from millstream.engine.state.ordered_rows import OrderedRows
 from millstream.engine.state.slots import Rows, SlotRows
@@ -94,7 +95,8 @@ class OverOfChanges(OrderedOperator):
         self._expiry.at_time(batch.read_at_ms)
         rows = self._rows
         rows.drop(self._expiry.due(frame.height), free=True)
-        owners, _ = rows.index.upsert(keys_of(frame, rows.partition))
+        keys = [frame[name] for name in rows.partition]
+        owners, _ = rows.index.upsert_columns(keys, frame.height)
         self._renew(owners)
         old = self._whole(np.unique(owners))
         if self._changes:
@@ -122,9 +124,10 @@ class OverOfChanges(OrderedOperator):
         if (counts > 1).any():
             each = np.repeat(np.arange(nodes.size), counts)
             copies = np.arange(each.size) - np.repeat(np.cumsum(counts) - counts, counts)
-            where, nodes, equal, data = where[each], nodes[each], equal[each], data[each]
+            where, nodes, equal = where[each], nodes[each], equal[each]
+            data = gathered(data, each)
         if not nodes.size:
-            return _Whole(nodes, copies, data.select(self._names))
+            return _Whole(nodes, copies, picked(data, self._names))
         places = places_of(where, equal)
         slots = self._scratch.take(owners.size)
         times = self._times(data) if self._timed else equal
@@ -132,15 +135,17 @@ class OverOfChanges(OrderedOperator):
         self._frames.release(slots)
         self._scratch.free(slots)
         made = self._calls.of_whole(data, {c.name: c for c in found}, places)
-        return _Whole(nodes, copies, data.select(self._names).with_columns(made))
+        own = [data[name] for name in self._names]
+        return _Whole(nodes, copies, pl.DataFrame([*own, *made]))
 
     def _times(self, data: pl.DataFrame) -> np.ndarray:
         """Return the column of an interval frame as numbers that go up."""
         times = data[self._by.column].cast(pl.Int64)
-        sign = -1 if self._by.descending else 1
+        times = -times if self._by.descending else times
+        if not times.null_count():
+            return times.to_numpy()
         first = not self._by.descending if self._by.nulls_first is None else self._by.nulls_first
-        alone = NULL_TIME if first else -NULL_TIME
-        return (times * sign).fill_null(alone).to_numpy()
+        return times.fill_null(NULL_TIME if first else -NULL_TIME).to_numpy()
 
     def _difference(self, old: _Whole, new: _Whole) -> pl.DataFrame:
         """Return the changes that lead from old rows to new ones."""
@@ -150,9 +155,9 @@ class OverOfChanges(OrderedOperator):
         )
         differ = np.zeros(in_old.size, dtype=np.bool_)
         if in_old.size:
-            before, after = old.rows[in_old], new.rows[in_new]
-            for name in self._made:
-                differ |= before[name].ne_missing(after[name]).to_numpy()
+            before = gathered_columns([old.rows[name] for name in self._made], in_old)
+            after = gathered_columns([new.rows[name] for name in self._made], in_new)
+            differ = ~same_results(before, after, in_old.size)
         was = np.full(old.nodes.size, int(Op.DELETE), dtype=np.int8)
         now = np.full(new.nodes.size, int(Op.INSERT), dtype=np.int8)
         was[in_old], now[in_new] = Op.UPDATE_BEFORE, Op.UPDATE_AFTER
@@ -161,13 +166,13 @@ class OverOfChanges(OrderedOperator):
         tell_old[in_old] = differ & (not self._upsert_out)
         tell_new[in_new] = differ
         parts = [
-            side.rows.filter(pl.Series(tell)).with_columns(pl.Series(OP, ops[tell]))
+            filtered(side.rows, pl.Series(tell)).hstack([pl.Series(OP, ops[tell])])
             for side, tell, ops in ((old, tell_old, was), (new, tell_new, now))
             if tell.any()
         ]
         if not parts:
             return pl.DataFrame()
-        return parts[0] if len(parts) == 1 else pl.concat(parts)
+        return stacked(parts)
 
 
 def places_of(where: np.ndarray, equal: np.ndarray) -> Places:

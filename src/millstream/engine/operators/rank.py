@@ -25,7 +25,6 @@ from millstream.engine.operators.rank_best import BestPerKey
 from millstream.engine.operators.rank_first import FirstInTime
 from millstream.engine.state import top
 from millstream.engine.state.codec import NO_WORDS
-from millstream.engine.state.key_index import keys_of
 from millstream.engine.state.ordered_rows import OrderedRows
 from millstream.plan.ranks import Rank, RankKind
 
@@ -34,6 +33,11 @@ KINDS = {
     RankKind.RANK: top.RANK,
     RankKind.DENSE_RANK: top.DENSE_RANK,
 }
+# What goes, then what comes: of a rank that is new or left empty, and of one that stays.
+CODES = np.array(
+    [[Op.DELETE, Op.INSERT], [Op.UPDATE_BEFORE, Op.UPDATE_AFTER]],
+    dtype=np.int8,
+)
 
 
 class TopRows(OrderedOperator):
@@ -63,7 +67,8 @@ class TopRows(OrderedOperator):
             return NOTHING
         self._expiry.at_time(batch.read_at_ms)
         self._rows.drop(self._expiry.due(frame.height), free=True)
-        owners, _ = self._rows.index.upsert(keys_of(frame, self._rows.partition))
+        keys = [frame[name] for name in self._rows.partition]
+        owners, _ = self._rows.index.upsert_columns(keys, frame.height)
         self._renew(owners)
         if self._changes:
             touched, gone = self._rows.change(frame, owners, batch.weights())
@@ -92,8 +97,9 @@ class TopRows(OrderedOperator):
         lost = NO_WORDS
         if not self._changes:
             lost = rows.keep(frame)
-            kept = rows.rows.matrix()[pruned, top.SOURCE] == 0
-            gone = np.concatenate([gone, pruned[kept]])
+            if pruned.size:
+                kept = rows.rows.matrix()[pruned, top.SOURCE] == 0
+                gone = np.concatenate([gone, pruned[kept]])
         out = self._changes_of(old.reshape(-1, 3), new.reshape(-1, 3))
         rows.forget(gone, lost)
         if self._changes:
@@ -105,18 +111,12 @@ class TopRows(OrderedOperator):
             old = old[old[:, 2] == 0]
         if not (old.size or new.size):
             return None
-        out = self._rows.values(np.concatenate([old[:, 0], new[:, 0]]))
-        ops = np.concatenate(
-            [
-                np.where(old[:, 2] > 0, Op.UPDATE_BEFORE, Op.DELETE),
-                np.where(new[:, 2] > 0, Op.UPDATE_AFTER, Op.INSERT),
-            ]
-        ).astype(np.int8)
-        more = [pl.Series(OP, ops)]
+        both = np.concatenate([old, new]).T
+        ops = np.repeat(CODES, (len(old), len(new)), axis=1)
+        more = [pl.Series(OP, np.where(both[2] > 0, ops[1], ops[0]))]
         if self._number is not None:
-            ranks = np.concatenate([old[:, 1], new[:, 1]])
-            more.insert(0, pl.Series(self._number, ranks))
-        return out.with_columns(more)
+            more.insert(0, pl.Series(self._number, both[1]))
+        return self._rows.values(both[0].copy()).hstack(more)
 
 
 @lowers(Rank)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered, picked, stacked
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import OP, Batch, Op
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
@@ -68,9 +69,11 @@ class BestPerKey(Operator):
             return NOTHING
         self._expiry.at_time(batch.read_at_ms)
         gone = self._expiry.due(frame.height)
-        self._clear(gone)
-        self._index.free(gone)
-        slots, _ = self._index.upsert(keys_of(frame, self._partition))
+        if gone.size:
+            self._clear(gone)
+            self._index.free(gone)
+        keys = [frame[name] for name in self._partition]
+        slots, _ = self._index.upsert_columns(keys, frame.height)
         self._renew(slots)
         self._turn += 1
         sort = np.ascontiguousarray(self._sort.encode(frame).T)
@@ -86,28 +89,27 @@ class BestPerKey(Operator):
         )
         if not touched.size:
             return NOTHING
-        new = frame[newest].select(self._names)
+        new = gathered(picked(frame, self._names), newest)
         before = was > 0
         replaced = touched[before]
         olds: list[pl.DataFrame] = []
         if replaced.size and not self._upsert_out:
             olds.append(self._rows_of(replaced))
-        self._values.free(replaced)
+        if replaced.size:
+            self._values.free(replaced)
         self._values.put(touched, new)
         ops = np.where(before, Op.UPDATE_AFTER, Op.INSERT).astype(np.int8)
         if olds:
             ops = np.concatenate([np.full(replaced.size, Op.UPDATE_BEFORE, dtype=np.int8), ops])
-            new = pl.concat([*olds, new])
-        return Outputs(out=(self._numbered(new).with_columns(pl.Series(OP, ops)),))
-
-    def _numbered(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self._number is None:
-            return rows
-        return rows.with_columns(pl.lit(1, dtype=pl.Int64).alias(self._number))
+            new = stacked([*olds, new])
+        more = [pl.Series(OP, ops)]
+        if self._number is not None:
+            more.insert(0, pl.Series(self._number, np.ones(new.height, dtype=np.int64)))
+        return Outputs(out=(new.hstack(more),))
 
     def _rows_of(self, slots: np.ndarray) -> pl.DataFrame:
-        parts = [self._index.keys(slots), self._values.get(slots)]
-        return pl.concat([p for p in parts if p.width], how="horizontal").select(self._names)
+        columns = [*self._index.columns(slots), *self._values.columns(slots)]
+        return picked(pl.DataFrame(columns), self._names)
 
     # ------------------------------------------------------------------ age
 

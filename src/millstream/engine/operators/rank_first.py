@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered, gathered, picked
 from millstream.columns.physical import empty_frame, polars_schema
 from millstream.engine.batch import MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
@@ -53,21 +54,22 @@ class FirstInTime(Operator):
         if not frame.height:
             return NOTHING
         self._expiry.at_time(batch.read_at_ms)
-        self._index.free(self._expiry.due(frame.height))
+        if self._ttl_ms:
+            self._index.free(self._expiry.due(frame.height))
         if not self._waits:
-            return Outputs(out=self._first(frame.select(self._names)))
+            return Outputs(out=self._first(picked(frame, self._names)))
         late: tuple[pl.DataFrame, ...] = ()
         if MARK in frame.columns:
             behind = milliseconds(frame[self._time]) <= frame[MARK].to_numpy()
             if behind.any():
                 mask = pl.Series(behind)
-                late = (frame.filter(mask),)
-                frame = frame.filter(~mask)
-        frame = frame.select(self._names)
+                late = (filtered(frame, mask),)
+                frame = filtered(frame, ~mask)
+        frame = picked(frame, self._names)
         if not self._ttl_ms and len(self._index):
             # Rows of a key that has its row need not wait.
             given = self._index.lookup(keys_of(frame, self._partition)) >= 0
-            frame = frame.filter(pl.Series(~given)) if given.any() else frame
+            frame = filtered(frame, pl.Series(~given)) if given.any() else frame
         self._waiting.add(frame)
         return Outputs(late=late) if late else NOTHING
 
@@ -75,18 +77,19 @@ class FirstInTime(Operator):
         if not self._waits or not len(self._waiting):
             return NOTHING
         rows = self._waiting.take(mark_ms)
-        return Outputs(out=self._first(rows.select(self._names))) if rows.height else NOTHING
+        return Outputs(out=self._first(picked(rows, self._names))) if rows.height else NOTHING
 
     def _first(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
         """Return the rows whose key was not given before."""
-        slots, made = self._index.upsert(keys_of(rows, self._partition))
+        keys = [rows[name] for name in self._partition]
+        slots, made = self._index.upsert_columns(keys, rows.height)
         if self._ttl_ms:
             made = self._renewed(slots, made)
         if not made.size:
             return ()
-        out = rows if made.size == rows.height else rows[made]
+        out = rows if made.size == rows.height else gathered(rows, made)
         if self._number is not None:
-            out = out.with_columns(pl.lit(1, dtype=pl.Int64).alias(self._number))
+            out = out.hstack([pl.Series(self._number, np.ones(out.height, dtype=np.int64))])
         return (out,)
 
     def _renewed(self, slots: np.ndarray, made: np.ndarray) -> np.ndarray:

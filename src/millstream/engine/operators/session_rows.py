@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot
@@ -22,7 +23,6 @@ from millstream.engine.operators.session_window import (
 )
 from millstream.engine.operators.window_spec import with_time
 from millstream.engine.state.arena import Arena
-from millstream.engine.state.key_index import key_frame
 from millstream.engine.state.row_list import CELL_WORDS as LIST_WORDS
 from millstream.engine.state.row_list import RowList
 from millstream.engine.state.sessions import CELL_WORDS, Sessions
@@ -53,21 +53,22 @@ class SessionRows(Operator):
         frame, rejected = with_time(batch.frame, self._node.time, self.uid)
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
-        names = zip(self._node.partition, self._sessions.keys.schema, strict=True)
-        columns = [frame[key].alias(name) for key, name in names]
-        keys, _ = self._sessions.keys.upsert(key_frame(columns, frame.height))
+        columns = [frame[key] for key in self._node.partition]
+        keys, _ = self._sessions.keys.upsert_columns(columns, frame.height)
         assigned = self._sessions.assign(keys, *self._timing.of(frame))
         cells = assigned.cells
         late: tuple[pl.DataFrame, ...] = ()
         if (cells < 0).any():
-            late = (frame.filter(pl.Series(cells < 0)),)
-            frame, cells = frame.filter(pl.Series(cells >= 0)), cells[cells >= 0]
+            behind = cells < 0
+            late = (filtered(frame, pl.Series(behind)),)
+            frame, cells = filtered(frame, pl.Series(~behind)), cells[~behind]
         arrived = np.arange(self._rows_seen, self._rows_seen + frame.height)
         self._rows_seen += frame.height
         # Merged lists are sorted by arrival when they go out, so merging may come last here.
-        self._rows.add(cells, frame.select(self._names), arrived)
+        self._rows.add(cells, frame, arrived)
         into, given, _ = assigned.merges
-        self._rows.merge(into, given)
+        if into.size:
+            self._rows.merge(into, given)
         self._sessions.settle(assigned, self._timing.ends_by(batch.mark_ms))
         return Outputs(late=late, rejected=rejected) if late or rejected else NOTHING
 

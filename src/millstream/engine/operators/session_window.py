@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import filtered
 from millstream.columns.physical import polars_schema, polars_type
 from millstream.engine.aggregates.arguments import Arguments
 from millstream.engine.aggregates.group import Aggregates
@@ -30,7 +31,6 @@ from millstream.engine.operators.window_spec import datetimes, milliseconds, wit
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face
 from millstream.engine.state.end_lists import NO_MARK
-from millstream.engine.state.key_index import key_frame
 from millstream.engine.state.sessions import CELL_WORDS, Assigned, Sessions
 from millstream.engine.wall_clock import WallClock
 from millstream.plan.windows import Session
@@ -81,32 +81,26 @@ class SessionWindow(Operator):
         assert port == 0, "a window has one input"
         given, untimed = with_time(batch.frame, self._node.time, self.uid)
         if self._arguments.program is not None:
-            given = given.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+            given = given.hstack([pl.Series(ROW, np.arange(given.height))])
         frame, failed = self._arguments.prepare(batch.with_frame(given))
         rejected = (*untimed, *failed)
         if not frame.height:
             return Outputs(rejected=rejected) if rejected else NOTHING
-        keys, _ = self._sessions.keys.upsert(
-            key_frame(
-                [
-                    frame[key].alias(name)
-                    for key, name in zip(self._node.keys, self._sessions.keys.schema, strict=True)
-                ],
-                frame.height,
-            )
-        )
+        columns = [frame[key] for key in self._node.keys]
+        keys, _ = self._sessions.keys.upsert_columns(columns, frame.height)
         times, marks = self._timing.of(frame)
         assigned = self._sessions.assign(keys, times, marks)
         late: tuple[pl.DataFrame, ...] = ()
         if (assigned.cells < 0).any():
-            behind = frame.filter(pl.Series(assigned.cells < 0))
+            behind = filtered(frame, pl.Series(assigned.cells < 0))
             if self._arguments.program is not None:
                 behind = given[behind[ROW].to_numpy()].drop(ROW)
             late = (behind,)
         self._fold(frame, assigned)
         out = self._joined(assigned)
         rejected = (*rejected, *self._aggs.rejected(self.uid))
-        self._aggs.drop(assigned.merges[1])
+        if assigned.merges[1].size:
+            self._aggs.drop(assigned.merges[1])
         self._sessions.settle(assigned, self._timing.ends_by(batch.mark_ms))
         return Outputs(out=out, late=late, rejected=rejected)
 
@@ -117,13 +111,12 @@ class SessionWindow(Operator):
     def _fold(self, frame: pl.DataFrame, assigned: Assigned) -> None:
         """Fold rows and merge cells, stage by stage."""
         kept = assigned.cells >= 0
-        everything = bool(kept.all())
+        into, given, merged_at = assigned.merges
+        if not into.size and kept.all():
+            self._put(frame, assigned.cells, self._aggs.arrive(frame.height))
+            return
         arrived = np.zeros(frame.height, dtype=np.int64)
         arrived[kept] = self._aggs.arrive(int(kept.sum()))
-        into, given, merged_at = assigned.merges
-        if everything and not into.size:
-            self._put(frame, assigned.cells, arrived)
-            return
         # A Python loop over the longest chain of merges in the batch, not over its rows.
         for stage in range(assigned.last_stage + 1):
             now = merged_at == stage
@@ -157,8 +150,8 @@ class SessionWindow(Operator):
     ) -> pl.DataFrame:
         """Return result rows, in the order of the plan node's columns."""
         node = self._node
-        keys = self._sessions.keys.keys(self._sessions.keys_of(cells))
-        made = [c.alias(n) for c, n in zip(keys.get_columns(), node.keys, strict=True)]
+        keys = self._sessions.keys.columns(self._sessions.keys_of(cells))
+        made = [c.alias(n) for c, n in zip(keys, node.keys, strict=True)]
         made += results
         names = (node.window_start, node.window_end, node.window_time)
         made += [c for c in self._timing.columns(starts, ends, names) if c is not None]

@@ -56,9 +56,8 @@ class RowCounts(Operator):
         if not len(batch):
             return NOTHING
         self._expiry.at_time(batch.read_at_ms)
-        names = zip(self._names[port], self._names[0], strict=True)
-        rows = pl.DataFrame([batch.frame[name].alias(first) for name, first in names])
-        slots, _ = self._index.upsert(rows)
+        columns = [batch.frame[name] for name in self._names[port]]
+        slots, _ = self._index.upsert_columns(columns, len(batch))
         weights = batch.weights()
         self._turn += 1
         touched, before = count(
@@ -71,12 +70,12 @@ class RowCounts(Operator):
             self._rule,
         )
         given, ops, empty = changes(self._index.rows.view, self._own, touched, before, self._rule)
-        out = self._index.keys(given)
+        made = self._index.columns(given) if given.size else []
         if self._updates:
-            out = out.with_columns(pl.Series(OP, ops))
+            made.append(pl.Series(OP, ops))
         self._index.free(empty)
         self._index.free(self._expiry.due(len(batch)))
-        return Outputs(out=(out,)) if out.height else NOTHING
+        return Outputs(out=(pl.DataFrame(made),)) if given.size else NOTHING
 
     def snapshot(self) -> Snapshot:
         slots = self._index.rows.live()

@@ -14,8 +14,10 @@ bad     a row taken back that never came is counted in ``rows_unmatched``
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
+from millstream.columns.frames import filtered, picked
 from millstream.columns.physical import empty_frame
 from millstream.engine.batch import FINAL_MARK_MS, MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
@@ -43,11 +45,11 @@ class SortAll(Operator):
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
         assert port == 0, "a sort has one input"
-        rows = batch.frame.select(self._names)
+        rows = picked(batch.frame, self._names)
         if self._changes:
             weights = batch.weights()
-            each = pl.lit(1) if weights is None else pl.Series(weights)
-            rows = rows.with_columns(pl.lit(each).cast(pl.Int64).alias(WEIGHT))
+            each = np.ones(rows.height) if weights is None else weights
+            rows = rows.hstack([pl.Series(WEIGHT, each.astype(np.int64))])
         self._waiting.append(rows)
         self._rows_waiting += rows.height
         if self._rows_waiting > max(COMPACT_ROWS_MIN, self._kept.height):
@@ -112,19 +114,24 @@ class SortInTime(Operator):
         frame = batch.frame
         late: tuple[pl.DataFrame, ...] = ()
         if MARK in frame.columns:
-            behind = frame[self._time].dt.epoch("ms") <= frame[MARK]
+            behind = frame[self._time].cast(pl.Int64) <= frame[MARK]
             if behind.any():
-                late = (frame.filter(behind),)
-                frame = frame.filter(~behind)
+                late = (filtered(frame, behind),)
+                frame = filtered(frame, ~behind)
         if frame.height:
-            self._waiting.add(frame.select(self._names))
+            self._waiting.add(picked(frame, self._names))
         return Outputs(late=late) if late else NOTHING
 
     def on_mark(self, mark_ms: int) -> Outputs:
         if not len(self._waiting):
             return NOTHING
-        rows = self._waiting.take(mark_ms).select(self._names)
-        return Outputs(out=(sorted_rows(rows, self._by, total=False),)) if rows.height else NOTHING
+        rows = picked(self._waiting.take(mark_ms), self._names)
+        # They come by their time: only what else is asked for has to be sorted by.
+        if not rows.height:
+            return NOTHING
+        if len(self._by) > 1 and rows.height > 1:
+            rows = sorted_rows(rows, self._by, total=False)
+        return Outputs(out=(rows,))
 
     def snapshot(self) -> Snapshot:
         rows, arrived = self._waiting.save()

@@ -17,6 +17,15 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import (
+    filtered,
+    gathered,
+    gathered_columns,
+    is_null,
+    is_there,
+    picked,
+    stacked,
+)
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import MARK, OP, Batch, Op
 from millstream.engine.marks import LOWEST_MS
@@ -75,9 +84,9 @@ class VersionAtTime(Operator):
         if batch.has_marks:
             too_late = _milliseconds(frame[self._left_time]) <= frame[MARK].to_numpy()
             if too_late.any():
-                late = (self._rows.late(frame.filter(pl.Series(too_late)), 0),)
-                frame = frame.filter(pl.Series(~too_late))
-        self._wait(frame.select(*self._rows.left))
+                late = (self._rows.late(filtered(frame, pl.Series(too_late)), 0),)
+                frame = filtered(frame, pl.Series(~too_late))
+        self._wait(picked(frame, self._rows.names[0]))
         return Outputs(late=late) if late else NOTHING
 
     def on_mark(self, mark_ms: int) -> Outputs:
@@ -110,34 +119,38 @@ class VersionAtTime(Operator):
         """Take versions in; a key that is NULL is nobody's."""
         rejected: tuple[pl.DataFrame, ...] = ()
         if frame[self._right_time].null_count():
-            timeless = frame[self._right_time].is_null()
+            timeless = is_null(frame[self._right_time])
             why = f"the time '{self._right_time}' of the version is NULL"
-            rejected = (rejected_rows(frame.filter(timeless), why, self.uid, port=1),)
-            frame = frame.filter(~timeless)
-        if any(frame[name].null_count() for name in self._versions.key):
-            frame = frame.drop_nulls(self._versions.key)
+            rejected = (rejected_rows(filtered(frame, timeless), why, self.uid, port=1),)
+            frame = filtered(frame, ~timeless)
+        for name in self._versions.key:
+            if frame[name].null_count():
+                frame = filtered(frame, is_there(frame[name]))
         kinds = frame[OP].to_numpy() if OP in frame.columns else np.zeros(frame.height, np.int8)
         if MARK in frame.columns:
             marks = face(frame[MARK].to_numpy())
         else:
             marks = np.full(frame.height, LOWEST_MS)
         times = _milliseconds(frame[self._right_time])
-        self._versions.put(frame.select(*self._rows.right), times, marks, KINDS[kinds])
+        self._versions.put(picked(frame, self._rows.names[1]), times, marks, KINDS[kinds])
         return Outputs(rejected=rejected) if rejected else NOTHING
 
     def _joined(self, rows: pl.DataFrame, times: np.ndarray) -> Outputs:
         """Put rows beside the versions that held at their times, which ascend."""
         pairs = zip(self._left_key, self._versions.key, strict=True)
         keys = key_frame([rows[a].alias(b) for a, b in pairs], rows.height)
-        able = np.ones(rows.height, dtype=np.bool_)
-        for column in keys.iter_columns():
-            if column.null_count():
-                able &= column.is_not_null().to_numpy()
-        found = np.full(rows.height, -1, dtype=np.int64)
-        found[able] = self._versions.at(keys if able.all() else keys.filter(able), times[able])
+        if any(column.null_count() for column in keys.iter_columns()):
+            able = np.ones(rows.height, dtype=np.bool_)
+            for column in keys.iter_columns():
+                able &= is_there(column).to_numpy()
+            found = np.full(rows.height, -1, dtype=np.int64)
+            found[able] = self._versions.at(filtered(keys, pl.Series(able)), times[able])
+        else:
+            found = self._versions.at(keys, times)
         at = np.flatnonzero(found >= 0)
-        sides = [rows[at], self._versions.get(found[at]), pl.DataFrame({LEFT: at})]
-        met = pl.concat(sides, how="horizontal")
+        own = gathered_columns(rows.get_columns(), at)
+        theirs = self._versions.get(found[at]).get_columns()
+        met = pl.DataFrame([*own, *theirs, pl.Series(LEFT, at)])
         if self._more:
             met = met.filter(pl.col(a) == pl.col(b) for a, b in self._more)
         met, rejected = self._rows.passed(met, self._read_at_ms)
@@ -145,9 +158,10 @@ class VersionAtTime(Operator):
             return Outputs(out=(self._rows.given(met),), rejected=rejected)
         alone = np.ones(rows.height, dtype=np.bool_)
         alone[met[LEFT].to_numpy()] = False
-        lonely = rows.filter(alone).with_columns(pl.Series(LEFT, np.flatnonzero(alone)))
-        both = [self._rows.given(met, LEFT), self._rows.left_alone(lonely, LEFT)]
-        return Outputs(out=(pl.concat(both).sort(LEFT).drop(LEFT),), rejected=rejected)
+        left = np.flatnonzero(alone)
+        both = stacked([self._rows.given(met), self._rows.left_alone(gathered(rows, left))])
+        order = np.argsort(np.concatenate([met[LEFT].to_numpy(), left]), kind="stable")
+        return Outputs(out=(gathered(both, order),), rejected=rejected)
 
 
 @lowers(TemporalJoin)
@@ -163,4 +177,5 @@ def _version_key(node: TemporalJoin, lowering: Lowering) -> tuple[str, ...]:
 
 
 def _milliseconds(times: pl.Series) -> np.ndarray:
-    return face(times.dt.epoch("ms").to_numpy())
+    times = times if times.dtype == pl.Datetime("ms") else times.dt.cast_time_unit("ms")
+    return face(times.cast(pl.Int64).to_numpy())

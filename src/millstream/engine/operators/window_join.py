@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import filtered, picked
 from millstream.engine.batch import MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
 from millstream.engine.operators.join_rows import LEFT, RIGHT, JoinRows, pairs_of
@@ -59,10 +60,9 @@ class WindowPairs(Operator):
         if batch.has_marks:
             too_late = done <= frame[MARK].to_numpy()
             if too_late.any():
-                late = (self._rows.late(frame.filter(pl.Series(too_late)), port),)
-                frame, done = frame.filter(pl.Series(~too_late)), done[~too_late]
-        names = (self._rows.left, self._rows.right)[port]
-        self._waiting[port].add(done, frame.select(*names))
+                late = (self._rows.late(filtered(frame, pl.Series(too_late)), port),)
+                frame, done = filtered(frame, pl.Series(~too_late)), done[~too_late]
+        self._waiting[port].add(done, picked(frame, self._rows.names[port]))
         return Outputs(late=late) if late else NOTHING
 
     def on_mark(self, mark_ms: int) -> Outputs:

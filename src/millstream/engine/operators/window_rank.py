@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import filtered, picked, without
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import HIDDEN, MARK, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, Snapshot, lowers
@@ -66,20 +67,22 @@ class RankPerWindow(OrderedOperator):
             closed = self._clock.instants_of(ends) - 1 <= frame[MARK].to_numpy()
             if closed.any():
                 mask = pl.Series(closed)
-                late = (frame.filter(mask),)
-                frame, ends = frame.filter(~mask), ends[~closed]
+                late = (filtered(frame, mask),)
+                frame, ends = filtered(frame, ~mask), ends[~closed]
         if frame.height:
-            self._take(frame.drop(HIDDEN, strict=False), ends)
+            self._take(without(frame, HIDDEN), ends)
         return Outputs(late=late) if late else NOTHING
 
     def _take(self, frame: pl.DataFrame, ends: np.ndarray) -> None:
         if self._arrivals:
             numbers = np.arange(self._arrived, self._arrived + frame.height)
             self._arrived += frame.height
-            frame = frame.with_columns(pl.Series(ARRIVED, numbers))
+            frame = frame.hstack([pl.Series(ARRIVED, numbers)])
         rows = self._rows
-        owners, made = rows.index.upsert(frame.select(rows.partition))
-        self._list(owners[made], ends[made])
+        keys = [frame[name] for name in rows.partition]
+        owners, made = rows.index.upsert_columns(keys, frame.height)
+        if made.size:
+            self._list(owners[made], ends[made])
         touched, lost = rows.append(frame, owners, self._wanted)
         pruned = NO_WORDS
         if self._wanted.kind != top.ROW_NUMBER:
@@ -95,8 +98,10 @@ class RankPerWindow(OrderedOperator):
                 True,
             )[2]
         never = rows.keep(frame)
-        kept = pruned[rows.rows.matrix()[pruned, top.SOURCE] == 0]
-        rows.forget(np.concatenate([lost, kept]), never)
+        if pruned.size:
+            kept = pruned[rows.rows.matrix()[pruned, top.SOURCE] == 0]
+            lost = np.concatenate([lost, kept])
+        rows.forget(lost, never)
 
     def _list(self, owners: np.ndarray, ends: np.ndarray) -> None:
         """Remember which partitions close with which window."""
@@ -124,10 +129,10 @@ class RankPerWindow(OrderedOperator):
         places = places_of(where, equal)
         ranks = (places.number, places.rank, places.groups)[self._wanted.kind]
         wanted = (ranks >= self._wanted.first) & (ranks <= self._wanted.last)
-        out = rows.values(nodes[wanted]).select(self._names)
+        out = picked(rows.values(nodes[wanted]), self._names)
         if self._number is None:
             return out
-        return out.with_columns(pl.Series(self._number, ranks[wanted]))
+        return out.hstack([pl.Series(self._number, ranks[wanted])])
 
     def snapshot(self) -> Snapshot:
         return Snapshot({"rows": self._rows.save()}, {"arrived": self._arrived})

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from millstream import types as t
+from millstream.columns.frames import gathered
 from millstream.columns.physical import polars_type
 from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
@@ -44,7 +45,7 @@ class WindowRows(Operator):
             return Outputs(rejected=rejected) if rejected else NOTHING
         times = frame[self._time].cast(pl.Int64).to_numpy()
         rows, starts, ends = windows_of(self._clock.wall_of(times), self._window)
-        wide = frame if rows is None else frame[rows]
+        wide = frame if rows is None else gathered(frame, rows)
         closing = self._clock.instants_of(ends) - 1
         plain = pl.Datetime("ms")
         made = [

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered
 from millstream.engine.state import arrangement_kernels as k
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS, face, validity
@@ -24,8 +25,8 @@ from millstream.engine.state.expiry import Expiry
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.kept_rows import put_columns
+from millstream.engine.state.key_hashes import key_hashes
 from millstream.engine.state.key_index import KeyIndex
-from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import SlotRows, gather_words
 from millstream.engine.state.texts import ColumnStore
 
@@ -80,7 +81,7 @@ class Arrangement:
         self._words: list[int] = []
         for store in self._stores:
             self._words.append(width)
-            width += store.kind.words
+            width += store.width
         self.rows = SlotRows(arena, width)
         self._seed = seed
         self._table = HashTable(arena, self.rows, seed) if needs.removes else None
@@ -110,11 +111,13 @@ class Arrangement:
             slots = self.rows.take(frame.height)
             self._write(frame, slots, owners)
             self._set(slots, self.layout.partners, partners)
-            self._set(slots, self.layout.written, np.full(slots.size, self.expiry.now_ms))
+            if self.layout.written:
+                self._set(slots, self.layout.written, np.full(slots.size, self.expiry.now_ms))
             return NO_WORDS
         first, second = self._hashes(frame)
         slots, made = self._table.upsert(first, second)
-        self._write(frame if made.size == frame.height else frame[made], slots[made], owners[made])
+        new = frame if made.size == frame.height else gathered(frame, made)
+        self._write(new, slots[made], owners[made])
         self._set(slots, self.layout.partners, partners)
         signs = np.ones(slots.size, dtype=np.int64) if weights is None else weights
         unmatched, emptied = k.count_rows(
@@ -165,7 +168,7 @@ class Arrangement:
         wanted = [self.names.index(name) for name in (self.names if names is None else names)]
         if not wanted:
             return []
-        at = [self._words[i] + j for i in wanted for j in range(self._stores[i].kind.words)]
+        at = [self._words[i] + j for i in wanted for j in range(self._stores[i].width)]
         nulls, values = k.gather_rows(self.rows.view, self.layout, slots, np.array(at))
         some = [bool((word & ALL_BITS).any()) for word in nulls]
         out: list[pl.Series] = []
@@ -176,9 +179,9 @@ class Arrangement:
             if valid is not None and valid.all():
                 valid = None
             store = self._stores[i]
-            second = values[place + 1] if store.kind.words == 2 else NO_WORDS
+            second = values[place + 1] if store.width == 2 else NO_WORDS
             out.append(store.get(values[place], second, valid).alias(self.names[i]))
-            place += store.kind.words
+            place += store.width
         return out
 
     # ---- snapshot
@@ -228,7 +231,7 @@ class Arrangement:
                 word, bit = divmod(i, BITS)
                 at = self.layout.nulls + word - 1 if word else 0
                 k.put_nulls(rows, slots, at, 2 << bit, valid)
-            words += store.put(column, valid)[: store.kind.words]
+            words += store.put(column, valid)[: store.width]
         put_columns(rows, self.layout.values, slots, words)
         k.link(rows, self.layout, self._keys.rows.view, self._at, slots, owners)
 
@@ -242,7 +245,8 @@ class Arrangement:
         return owners
 
     def _hashes(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        return row_hashes(frame, self._seed)
+        columns = frame.get_columns()
+        return key_hashes(columns, self._seed) if columns else (NO_WORDS, NO_WORDS)
 
 
 ALL_BITS = k.ALL_NULL - 1

@@ -66,8 +66,7 @@ class Bag:
 
     def add(self, slots: np.ndarray, values: pl.Series, weights: np.ndarray) -> Changes:
         """Fold rows in order; an empty ``weights`` means all +1."""
-        frame = pl.DataFrame([pl.Series(OWNER, slots), values.alias(VALUE)])
-        entries, made = self._index.upsert(frame)
+        entries, made = self._index.upsert_columns([pl.Series(slots), values], slots.size)
         rows, x = self._index.rows.view, self._index.extra
         owners = self._owners.view
         if made.size:

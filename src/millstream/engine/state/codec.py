@@ -10,9 +10,8 @@ nested  arrays, maps and rows are kept as one small Arrow message each: a Python
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,6 +22,8 @@ from millstream.engine.state.jit import kernel
 
 NO_WORDS = np.zeros(0, dtype=np.int64)
 NO_BYTES = np.zeros(0, dtype=np.uint8)
+COPIED_BYTES = 1 << 14
+"""So little is copied sooner than a second face of it is made."""
 
 
 class Kind(IntEnum):
@@ -40,8 +41,7 @@ class Kind(IntEnum):
         return 1 if self <= Kind.FLOAT else 2
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(NamedTuple):
     """Values of one column; ``second`` is empty for one-word kinds, ``data`` but for bytes."""
 
     first: np.ndarray
@@ -54,8 +54,20 @@ class Cells:
         return Cells(self.first[rows], second, self.data)
 
 
+_KINDS: dict[object, Kind] = {}
+"""What was found: asked for each column of each batch, and dtypes compare slowly."""
+
+
 def kind_of(dtype: pl.DataType) -> Kind:
     """Return how values of a dtype are kept."""
+    base = dtype.base_type()
+    found = _KINDS.get(base)
+    if found is None:
+        found = _KINDS[base] = _kind_of(dtype)
+    return found
+
+
+def _kind_of(dtype: pl.DataType) -> Kind:
     if dtype.is_float():
         return Kind.FLOAT
     if dtype.is_decimal() or dtype == pl.Int128:
@@ -85,9 +97,7 @@ def encode(series: pl.Series) -> Cells:
 
 def floats(series: pl.Series) -> np.ndarray:
     """Return a numeric column as doubles."""
-    if series.dtype != pl.Float64:
-        series = series.cast(pl.Float64)
-    return _plain(series, 0.0)
+    return _plain(series.cast(pl.Float64), 0.0)
 
 
 def canonical(values: np.ndarray) -> np.ndarray:
@@ -99,22 +109,30 @@ def canonical(values: np.ndarray) -> np.ndarray:
 
 def decode(cells: Cells, valid: np.ndarray | None, dtype: pl.DataType) -> pl.Series:
     """Return words as a column of ``dtype``; ``cells.data`` holds the bytes of text."""
-    kind = kind_of(dtype)
-    if dtype == pl.Null:
-        return pl.Series([None], dtype=dtype).new_from_index(0, cells.first.size)
+    kind, own = kind_of(dtype), dtype.base_type()
+    if own is pl.Null:
+        return nulls(dtype, cells.first.size)
     if kind is Kind.WORD:
         out = pl.Series(cells.first)
-        out = out == 1 if dtype == pl.Boolean else _to_physical(out, dtype).cast(dtype)
+        if own is pl.Boolean:
+            out = out == 1
+        elif own is not pl.Int64:
+            out = (out.cast(pl.Int32) if own is pl.Date else out).cast(dtype)
     elif kind is Kind.FLOAT:
-        out = pl.Series(cells.first.view(np.float64)).cast(dtype)
+        out = pl.Series(cells.first.view(np.float64))
+        out = out if own is pl.Float64 else out.cast(dtype)
     elif kind is Kind.DECIMAL:
         out = from_limbs(cells.first, cells.second, dtype)
     else:
         out = _untext(cells, valid, dtype, kind)
     if valid is None or kind is Kind.NESTED:
         return out
-    mask = pl.Series(valid)
-    return out.to_frame("v").select(pl.when(mask).then("v")).to_series()
+    return out.zip_with(pl.Series(valid), nulls(out.dtype, len(out)))
+
+
+def nulls(dtype: pl.DataType, rows: int) -> pl.Series:
+    """Return a column of nothing but NULLs."""
+    return pl.Series([None], dtype=dtype).new_from_index(0, rows)
 
 
 def from_limbs(low: np.ndarray, high: np.ndarray, dtype: pl.DataType) -> pl.Series:
@@ -178,14 +196,14 @@ class _Alias:
 
 def face(array: np.ndarray) -> np.ndarray:
     """Return the array as kernels take it: contiguous and not marked read-only. Never written."""
+    if array.nbytes <= COPIED_BYTES:
+        return array.copy()
     array = np.ascontiguousarray(array)
     return array if array.flags.writeable else np.asarray(_Alias(array))
 
 
 def _ints(series: pl.Series) -> np.ndarray:
-    if series.dtype != pl.Int64:
-        series = series.cast(pl.Int64)
-    return _plain(series, 0)
+    return _plain(series.cast(pl.Int64), 0)
 
 
 def _plain(series: pl.Series, filler: float) -> np.ndarray:
@@ -245,7 +263,3 @@ def unpacked(messages: pl.Series, valid: np.ndarray | None, dtype: pl.DataType) 
     out = pl.from_arrow(pa.chunked_array(parts, type=empty.type))
     assert isinstance(out, pl.Series), "an Arrow array gives a series"
     return out.rechunk().cast(dtype)
-
-
-def _to_physical(words: pl.Series, dtype: pl.DataType) -> pl.Series:
-    return words.cast(pl.Int32) if dtype == pl.Date else words

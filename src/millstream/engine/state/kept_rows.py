@@ -47,19 +47,25 @@ class KeptRows:
 
     def get(self, slots: np.ndarray) -> pl.DataFrame:
         """Return the values of slots."""
+        out = self.columns(slots)
+        return pl.DataFrame(out) if out else pl.DataFrame(height=slots.size)
+
+    def columns(self, slots: np.ndarray) -> list[pl.Series]:
+        """Return the values of slots, column by column."""
         words = gather_words(self._rows.view, self.at, self.words, slots)
         nulls = words[: self._null_words]
-        some = [bool(word.any()) for word in nulls]
+        some = bool(nulls.any())
         out: list[pl.Series] = []
         for i, (name, store, at) in enumerate(zip(self.names, self._stores, self._at, strict=True)):
-            word, bit = divmod(i, BITS)
-            valid = (nulls[word] >> bit) & 1 == 0 if some[word] else None
-            if valid is not None and valid.all():
-                valid = None
+            valid = None
+            if some:
+                word, bit = divmod(i, BITS)
+                valid = (nulls[word] >> bit) & 1 == 0
+                valid = None if valid.all() else valid
             first = words[at - self.at]
-            second = words[at - self.at + 1] if store.kind.words == 2 else NO_WORDS
+            second = words[at - self.at + 1] if store.width == 2 else NO_WORDS
             out.append(store.get(first, second, valid).alias(name))
-        return pl.DataFrame(out) if out else pl.DataFrame(height=slots.size)
+        return out
 
     def put(self, slots: np.ndarray, rows: pl.DataFrame) -> None:
         """Write the values of slots that hold none."""
@@ -72,7 +78,7 @@ class KeptRows:
             valid = validity(column)
             if valid is not None:
                 nulls[i // BITS] |= np.where(valid, 0, 1 << (i % BITS))
-            words += store.put(column, valid)[: store.kind.words]
+            words += store.put(column, valid)[: store.width]
         put_columns(self._rows.view, self.at, slots, words)
 
     def ties(self) -> np.ndarray:
@@ -116,7 +122,7 @@ def keyed_rows(
 
 def put_columns(rows: Rows, at: int, slots: np.ndarray, words: list[np.ndarray]) -> None:
     """Write neighbouring words of slots, each from an array of its own."""
-    arrays = [np.ascontiguousarray(word, dtype=np.int64) for word in words]
+    arrays = [np.ascontiguousarray(word) for word in words]
     put_from(rows, at, slots, np.array([a.ctypes.data for a in arrays], dtype=np.int64))
 
 

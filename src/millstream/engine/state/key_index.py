@@ -6,7 +6,7 @@ state   one slot per key: null bits in word 0, then the words of the key columns
 out     slots in first-appearance order; freed slots are used again
 keys    one integer-like column without NULLs is used exactly (its NULL has a slot of its own);
         two columns that never hold NULL can be (``exact_pair``); other keys go by a 128-bit hash
-        of two seeded Polars row hashes, the seed being random per pipeline
+        (:mod:`.key_hashes`), the seed being random per pipeline
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered_columns
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import (
     NO_WORDS,
@@ -30,8 +31,8 @@ from millstream.engine.state.copies import Copies
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap, Heap, free_block
 from millstream.engine.state.jit import kernel
+from millstream.engine.state.key_hashes import key_hashes
 from millstream.engine.state.prefetch import AHEAD, prefetch
-from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import LIVE, Rows, SlotRows, gather_words
 
 KEY_COLUMNS_MAX = 60
@@ -74,10 +75,14 @@ class KeyIndex:
 
     def upsert(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return the slot of each row, and the rows that made a new slot."""
+        return self.upsert_columns(keys.get_columns(), keys.height)
+
+    def upsert_columns(self, columns: list[pl.Series], rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slot of each row, and the rows that made a new slot."""
         if not self.schema:
-            return self._only_slot(keys.height)
+            return self._only_slot(rows)
         if self._exact:
-            column = keys.to_series()
+            column = columns[0]
             valid = validity(column)
             if valid is not None:
                 return self._upsert_with_nulls(column, valid)
@@ -85,10 +90,10 @@ class KeyIndex:
             slots, made = self._table.upsert(words, NO_WORDS)
             put_word(self.rows.view, slots, made, words, 1)
             return slots, made
-        first, second = self._hashes(keys)
+        first, second = self._hashes(columns)
         slots, made = self._table.upsert(first, second)
         if made.size:
-            new = keys if made.size == keys.height else keys[made]
+            new = columns if made.size == rows else gathered_columns(columns, made)
             self._write_keys(new, slots[made])
         return slots, made
 
@@ -98,7 +103,7 @@ class KeyIndex:
             found = 0 if len(self.rows) else -1
             return np.full(keys.height, found, dtype=np.int64)
         if not self._exact:
-            return self._table.lookup(*self._hashes(keys))
+            return self._table.lookup(*self._hashes(keys.get_columns()))
         column = keys.to_series()
         words = encode(column).first
         slots = self._table.lookup(words, NO_WORDS)
@@ -107,6 +112,12 @@ class KeyIndex:
 
     def keys(self, slots: np.ndarray, copies: Copies | None = None) -> pl.DataFrame:
         """Return the key columns of live slots; ``copies`` lends the memory for them."""
+        return key_frame(self.columns(slots, copies), slots.size)
+
+    def columns(self, slots: np.ndarray, copies: Copies | None = None) -> list[pl.Series]:
+        """Return what :meth:`keys` does, column by column."""
+        if not self._stores:
+            return []
         gather = gather_words if copies is None else copies.gather
         words = gather(self.rows.view, 0, self.extra, slots)
         some_null = bool((words[0] != LIVE).any())
@@ -117,7 +128,7 @@ class KeyIndex:
             second = words[at + 1] if store.kind.words == 2 else NO_WORDS
             column = store.get(words[at], second, valid)
             out.append(column.alias(name))
-        return key_frame(out, slots.size)
+        return out
 
     def free(self, slots: np.ndarray) -> None:
         """Forget keys; each slot must be live and named once."""
@@ -166,16 +177,16 @@ class KeyIndex:
         slots[~valid] = self._null_slot
         return slots, np.concatenate(made)
 
-    def _hashes(self, keys: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    def _hashes(self, columns: list[pl.Series]) -> tuple[np.ndarray, np.ndarray]:
         if self._exact_pair:
-            first, second = (encode(column).first for column in keys)
+            first, second = (encode(column).first for column in columns)
             return first, second
-        return row_hashes(keys, self._seed)
+        return key_hashes(columns, self._seed)
 
-    def _write_keys(self, keys: pl.DataFrame, slots: np.ndarray) -> None:
+    def _write_keys(self, columns: list[pl.Series], slots: np.ndarray) -> None:
         matrix = self.rows.matrix()
         for place, (name, store) in enumerate(self._stores.items()):
-            column = keys[name]
+            column = columns[place]
             valid = validity(column)
             if valid is not None:
                 matrix[slots, 0] |= np.where(valid, 0, 2 << place)
@@ -199,7 +210,7 @@ class KeyIndex:
             self._table.remove(*gather_words(self.rows.view, 1, 2, slots))
             return
         # The hashes are not kept: 16 bytes per key are dearer than hashing again when it goes.
-        self._table.remove(*self._hashes(self.keys(slots)))
+        self._table.remove(*self._hashes(self.columns(slots)))
         for name, store in self._stores.items():
             if store.kind >= Kind.BYTES:
                 free_blocks(self._heap.view, self.rows.view, slots, self._at[name])

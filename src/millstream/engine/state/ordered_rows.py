@@ -13,15 +13,16 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from millstream.columns.frames import gathered, picked
 from millstream.engine.state import top, treap
 from millstream.engine.state.arena import Arena
 from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.kept_rows import KeptRows, scatter_words
+from millstream.engine.state.key_hashes import key_hashes
 from millstream.engine.state.key_index import KeyIndex, keys_of
 from millstream.engine.state.order import SortWords
-from millstream.engine.state.row_hashes import row_hashes
 from millstream.engine.state.slots import SlotRows, gather_words
 from millstream.plan.nodes import SortKey
 
@@ -99,7 +100,8 @@ class OrderedRows:
         matrix = self.rows.matrix()
         sources = matrix[self._made, top.SOURCE]
         kept, lost = self._made[sources > 0], self._made[sources < 0]
-        self._values.put(kept, frame[sources[sources > 0] - 1])
+        if kept.size:
+            self._values.put(kept, gathered(frame, sources[sources > 0] - 1))
         matrix[kept, top.SOURCE] = 0
         self._made = NO_WORDS
         return lost
@@ -109,10 +111,10 @@ class OrderedRows:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Take changes in; returns the touched partitions and the rows that are gone."""
         self._turn += 1
-        data = frame.select(self.names)
+        data = picked(frame, self.names)
         nodes, made, hashes = self._found(data)
         if made.size:
-            self._write(nodes[made], owners[made], data[made], hashes[:, made])
+            self._write(nodes[made], owners[made], gathered(data, made), hashes[:, made])
         each = NO_WORDS if weights is None else weights.astype(np.int64)
         changed, unmatched = top.count_changes(self.rows.view, nodes, each, self._turn)
         self.rows_unmatched += unmatched
@@ -129,7 +131,7 @@ class OrderedRows:
     def _found(self, data: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the row of each row of ``data``, which are new, and the hashes."""
         assert self._hashes is not None, "changing rows are found by their hash"
-        one, two = row_hashes(data, self._seed)
+        one, two = key_hashes(data.get_columns(), self._seed)
         nodes, made = self._hashes.upsert(one, two)
         return nodes, made, np.vstack([one, two])
 
@@ -147,8 +149,8 @@ class OrderedRows:
     def values(self, nodes: np.ndarray) -> pl.DataFrame:
         """Return rows with all their columns."""
         owners = self.rows.matrix()[nodes, treap.OWNER] if nodes.size else nodes
-        parts = [self.index.keys(owners), self._values.get(nodes)]
-        return pl.concat([p for p in parts if p.width], how="horizontal").select(self.names)
+        columns = [*self.index.columns(owners), *self._values.columns(nodes)]
+        return picked(pl.DataFrame(columns), self.names)
 
     def in_order(self, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (place in ``owners``, row), partition by partition, in order."""
@@ -159,7 +161,7 @@ class OrderedRows:
         both = np.concatenate([gone, lost])
         if not both.size:
             return
-        if self._hashes is not None:
+        if self._hashes is not None and gone.size:
             self._hashes.remove(*gather_words(self.rows.view, top.ROW_WORDS, HASHES, gone))
         self._values.free(gone)
         self._sort.free(self.rows, self._sort_at, both)

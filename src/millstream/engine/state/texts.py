@@ -47,6 +47,7 @@ class ColumnStore:
         self._heap = heap
         self.dtype = dtype
         self.kind = self._plain.kind
+        self.width = self.kind.words
         self.is_text = self.kind >= Kind.BYTES
 
     def put(self, column: pl.Series, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -57,13 +58,10 @@ class ColumnStore:
             return NO_WORDS, NO_WORDS
         if self.kind is Kind.NESTED:
             column, valid = packed(column), None
-        array = column.to_arrow(compat_level=VIEWS)
-        _, views, *blocks = array.buffers()
-        words = np.frombuffer(views, dtype=np.int64)
-        words = face(words[2 * array.offset : 2 * (array.offset + len(array))])
+        words, blocks = view_words(column)
         low, high, bytes_long, long = measure(words, NO_ROWS if valid is None else valid)
         if long:
-            at = np.array([block.address for block in blocks], dtype=np.int64)
+            at = addresses(blocks)
             put_long(self._heap.ensure(bytes_long, long), at, low, high)
         return low, high
 
@@ -87,6 +85,21 @@ class ColumnStore:
         """Give the bytes of some rows back; the column's words lie at ``at``."""
         if self.is_text:
             free_texts(self._heap.view, rows, slots, at)
+
+
+def view_words(column: pl.Series) -> tuple[np.ndarray, list[pa.Buffer]]:
+    """Return the two words of each text of a column, and the blocks that hold the long ones."""
+    if not len(column):
+        return NO_WORDS, []
+    array = column.to_arrow(compat_level=VIEWS)
+    _, views, *blocks = array.buffers()
+    words = np.frombuffer(views, dtype=np.int64)
+    return face(words[2 * array.offset : 2 * (array.offset + len(array))]), blocks
+
+
+def addresses(blocks: list[pa.Buffer]) -> np.ndarray:
+    """Return where blocks lie; whoever asks keeps them."""
+    return np.array([block.address for block in blocks], dtype=np.int64)
 
 
 @kernel

@@ -15,19 +15,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from millstream.engine.state.arena import Arena
+from millstream.engine.state.codec import NO_WORDS
 from millstream.engine.state.end_order import EndOrder
 from millstream.engine.state.hash_table import HashTable
 from millstream.engine.state.heap import ByteHeap
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.kept_rows import KeptRows
-from millstream.engine.state.row_hashes import row_hashes
+from millstream.engine.state.key_hashes import key_hashes
 from millstream.engine.state.slots import Rows, SlotRows, free_slot, gather_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import polars as pl
 
 # Words of a row; links are slot + 1, 0 = none.
 TIME, MARK, ENDS, CHAIN, NEXT, PREVIOUS, MET = range(1, 8)
@@ -39,7 +41,6 @@ CHAIN_WORDS = 7
 SPREAD = (np.int64(-7046029254386353131), np.int64(-4417276706812531889))
 FREED_ROWS_MIN = 65_536
 """Rows given back per step, at least."""
-SLOT = "slot"
 
 
 class Timed(NamedTuple):
@@ -73,7 +74,7 @@ class Keys(NamedTuple):
 class _Side:
     rows: SlotRows
     values: KeptRows
-    order: EndOrder
+    order: EndOrder[np.ndarray]
     due: list[np.ndarray] = field(default_factory=list)
 
 
@@ -92,14 +93,14 @@ class TimedRows:
             values = KeptRows(dict(schema), heap)
             rows = SlotRows(self._arena, ROW_WORDS + values.words)
             values.settle(rows, ROW_WORDS)
-            order = EndOrder(pl.DataFrame(schema={SLOT: pl.Int64()}))
+            order = EndOrder(NO_WORDS)
             self._sides.append(_Side(rows, values, order))
 
-    def hashed(self, keys: pl.DataFrame) -> Keys:
+    def hashed(self, keys: list[pl.Series], rows: int) -> Keys:
         """Return what keys are known by; equal ones of both sides alike."""
-        if not keys.width:
-            return Keys(*np.zeros((2, keys.height), dtype=np.int64))
-        return Keys(*row_hashes(keys, self._seed))
+        if not keys:
+            return Keys(*np.zeros((2, rows), dtype=np.int64))
+        return Keys(*key_hashes(keys, self._seed))
 
     def find(
         self, side: int, keys: Keys, timed: Timed, reach: tuple[int, int], pairs_max: int
@@ -110,9 +111,10 @@ class TimedRows:
         """
         rows = self._sides[side].rows
         stretches = [(timed.times + by) // self._width_ms for by in reach]
-        first, second = (self._table.lookup(*keys.at(stretch)) for stretch in stretches)
-        second[stretches[0] == stretches[1]] = -1
-        places = np.stack([first, second])
+        places = np.empty((2, timed.times.size), dtype=np.int64)
+        for place, stretch in enumerate(stretches):
+            places[place] = self._table.lookup(*keys.at(stretch))
+        places[1, stretches[0] == stretches[1]] = -1
         given = (rows.view, self._chains.view, side, places, timed, reach)
         counts = count_partners(*given)
         ends = np.cumsum(counts)
@@ -134,19 +136,12 @@ class TimedRows:
             return
         own = self._sides[side]
         slots = own.rows.take(frame.height)
-        matrix = own.rows.matrix()
-        matrix[slots, TIME], matrix[slots, MARK], matrix[slots, ENDS] = (
-            timed.times,
-            timed.marks,
-            timed.ends,
-        )
-        matrix[slots, MET] = met
         own.values.put(slots, frame)
         a, b = keys.at(timed.times // self._width_ms)
         chains, _ = self._table.upsert(a, b)
-        link(own.rows.view, self._chains.view, side, slots, chains, a, b)
+        link(own.rows.view, self._chains.view, side, slots, chains, (a, b), timed, met)
         # A row must be there for others that arrive under the same mark, even if it comes late.
-        own.order.add(np.maximum(timed.ends, timed.marks), pl.DataFrame({SLOT: slots}))
+        own.order.add(np.maximum(timed.ends, timed.marks), slots)
 
     def met(self, side: int, slots: np.ndarray) -> None:
         """Note that rows have found a partner."""
@@ -156,6 +151,10 @@ class TimedRows:
         """Return the values of rows."""
         return self._sides[side].values.get(slots)
 
+    def columns(self, side: int, slots: np.ndarray) -> list[pl.Series]:
+        """Return the values of rows, column by column."""
+        return self._sides[side].values.columns(slots)
+
     def words(self, side: int, slots: np.ndarray, word: int) -> np.ndarray:
         """Return one word of rows."""
         return self._sides[side].rows.matrix()[slots, word]
@@ -163,8 +162,7 @@ class TimedRows:
     def end(self, side: int, mark_ms: int) -> np.ndarray:
         """Return the rows that have ended by a mark; they can be read until ``give_back``."""
         own = self._sides[side]
-        _, ended = own.order.take(mark_ms - 1)
-        slots = ended[SLOT].to_numpy()
+        slots = own.order.take(mark_ms - 1)[1]
         if slots.size:
             own.due.append(slots)
         return slots
@@ -183,7 +181,7 @@ class TimedRows:
 
     def kept(self, side: int) -> np.ndarray:
         """Return the rows that have not ended, in the order they will."""
-        return self._sides[side].order.all()[1][SLOT].to_numpy()
+        return self._sides[side].order.all()[1]
 
     @property
     def bytes_used(self) -> int:
@@ -210,15 +208,19 @@ def link(
     side: int,
     slots: np.ndarray,
     at: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
+    keys: tuple[np.ndarray, np.ndarray],
+    timed: Timed,
+    met: np.ndarray,
 ) -> None:
-    """Put rows at the end of their chains."""
+    """Write the words of new rows, and put these at the end of their chains."""
+    a, b = keys
     words = rows.words
     for i in range(slots.size):
         r = slots[i] * rows.width
         c = at[i] * chains.width
         last = chains.words[c + LAST + side]
+        words[r + TIME], words[r + MARK] = timed.times[i], timed.marks[i]
+        words[r + ENDS], words[r + MET] = timed.ends[i], met[i]
         words[r + CHAIN] = at[i]
         words[r + PREVIOUS] = last
         if last > 0:

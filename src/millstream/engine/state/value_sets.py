@@ -84,8 +84,7 @@ class ValueSets:
         self, slots: np.ndarray, values: pl.Series, bits: np.ndarray, weights: np.ndarray
     ) -> list[Changes]:
         """Fold rows in order; ``weights`` has no column, one, or one per reader."""
-        frame = pl.DataFrame([pl.Series(OWNER, slots), values.alias(VALUE)])
-        entries, made = self._index.upsert(frame)
+        entries, made = self._index.upsert_columns([pl.Series(slots), values], slots.size)
         rows, x = self._index.rows.view, self._index.extra
         owners = self._owners.view
         if made.size:
