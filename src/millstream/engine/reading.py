@@ -24,6 +24,9 @@ CHUNKS_AHEAD_MAX = 4
 SMALL_BYTES = 1 << 16
 """Behind a chunk below this a live source reads nothing until it is computed: what comes meanwhile
 is one chunk then. Decoded beside the computing, small ones make both wait for Python's lock."""
+CHUNKS_UNTOLD_MAX = 4
+"""So many small chunks are read before the compute thread is woken, at most the round's: it would
+take the first one alone, and a batch costs as much for it as for all of them."""
 SPLITS_WHOLE_MAX = 16
 """So many splits give whole quanta; of more splits the chunks are smaller, as all of them are in
 memory at once where the order of a bounded run asks for the next one of each."""
@@ -103,6 +106,8 @@ class Reading(Actor):
         self._discovery_interval_s = discovery_interval_s
         self._discovered_s = self._world.monotonic_s()
         self._closing = False
+        self._untold = 0
+        """Chunks the compute thread was not woken for yet."""
         self._lock = threading.Lock()
 
     def discover(self) -> None:
@@ -198,14 +203,24 @@ class Reading(Actor):
         if ready and not found and not alone:
             gathering = [s for s in list(self.splits.values()) if self._gathers(s)]
             if self.source.waits_for_any and not gathering:
-                self._poll(ready[0], min(wait_s, POLL_ALONE_S))
+                if self._poll(ready[0], min(wait_s, POLL_ALONE_S)):
+                    for split in ready[1:]:  # for what came with it
+                        self._poll(split, 0.0)
+                self._tell(1)
                 return True
             # What comes for a split that gathers would not end the source's wait for the others.
             self._world.wait(
                 lambda: self._closing or not all(map(self._gathers, gathering)),
                 min(wait_s, POLL_ROUND_S),
             )
+        self._tell(1)
         return bool(ready)
+
+    def _tell(self, untold: int) -> None:
+        """Wake the compute thread if it was not told of so many chunks."""
+        if self._untold >= untold:
+            self._untold = 0
+            self._inbox.notify()
 
     def _poll(self, split: Split, timeout_s: float) -> bool:
         self.place = (self._uid, split.name)
@@ -214,7 +229,8 @@ class Reading(Actor):
             chunk = split.reader.poll(max_rows=self._rows_of_poll(), timeout_s=timeout_s)
         except End:
             split.ended = True
-            self._inbox.notify()
+            self._untold += 1
+            self._tell(1)
             return True
         if chunk is None:
             return False
@@ -231,7 +247,9 @@ class Reading(Actor):
             split.bytes_last = _bytes_of(chunk)
             self._bytes_queued += split.bytes_last
             self.bytes_read += chunk.bytes
-        self._inbox.notify()
+        self._untold += 1
+        is_small = not self.source.bounded and split.bytes_last < SMALL_BYTES
+        self._tell(CHUNKS_UNTOLD_MAX if is_small else 1)
         return True
 
     def _rows_of_poll(self) -> int:

@@ -90,6 +90,72 @@ def test_nobody_waits_in_the_source_while_a_split_gathers() -> None:
     assert source.polls[2:] == [("a", False), ("b", False), ("a", True)]
 
 
+class Together(Reader):
+    """Gives a row at each poll behind the first that waits: one connection brought all of them."""
+
+    def __init__(self, source: Bundle, split: str) -> None:
+        self._source, self._split = source, split
+
+    def poll(self, *, max_rows: int, timeout_s: float) -> Chunk | None:
+        source = self._source
+        source.there |= timeout_s > 0
+        source.told.append(source.inbox.news)
+        frame = pl.DataFrame({"n": range(source.rows)})
+        return Chunk(frame=frame, resume=1) if source.there else None
+
+
+class News(Inbox):
+    """Counts how often it is told of something."""
+
+    news = 0
+
+    def notify(self) -> None:
+        self.news += 1
+        super().notify()
+
+
+class Bundle(Source):
+    """Splits whose rows come all at once."""
+
+    waits_for_any = True
+
+    def __init__(self, splits: int, rows: int) -> None:
+        self.inbox = News(RealWorld())
+        self.rows = rows
+        self.there = False
+        self.told: list[int] = []
+        self._names = [str(n) for n in range(splits)]
+
+    def splits(self) -> Sequence[str]:
+        return self._names
+
+    def open(self, split: str, *, resume: Any | None) -> Reader:
+        return Together(self, split)
+
+
+def told_of(splits: int, rows: int) -> tuple[list[int], int]:
+    """Return how often a reading had told of chunks at each poll of a round, and behind it."""
+    source = Bundle(splits, rows)
+    reading = Reading(
+        source, {}, source.inbox, bytes_max=1 << 20, quantum_rows=10, discovery_interval_s=60.0,
+        name="bundle",
+    )  # fmt: skip
+    reading.discover()
+    reading.step(0.1)
+    return source.told[splits:], source.inbox.news
+
+
+def test_small_chunks_that_came_together_are_told_of_together() -> None:
+    """A thread woken by the first one would compute it alone, at the price of all."""
+    assert told_of(2, rows=1) == ([0, 0], 1)
+    assert told_of(6, rows=1) == ([0, 0, 0, 0, 1, 1], 2), "but not of any number of them"
+
+
+def test_large_chunks_are_told_of_at_once() -> None:
+    """They are computed while the next one is read."""
+    assert told_of(3, rows=10_000) == ([0, 1, 2], 3)
+
+
 class Greedy(Reader):
     """Gives as many rows as are asked for."""
 
