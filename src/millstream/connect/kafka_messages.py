@@ -94,6 +94,15 @@ def value_at(block: Block, index: int) -> bytes | None:
     return bytes(block.data[block.places[index] : block.places[index + 1]])
 
 
+def room_of(size: int) -> np.ndarray:
+    """Return room for bytes, from an allocator that keeps its pages.
+
+    NumPy's gives large ones back to the system at once: to get their pages anew is dearer than
+    to copy what comes into them.
+    """
+    return np.frombuffer(pa.allocate_buffer(size), np.uint8)
+
+
 def binary_column(data: np.ndarray, places: np.ndarray, there: np.ndarray | None) -> pl.Series:
     """Return pieces of a buffer as a column that shares it; what is not there is NULL."""
     valid = None if there is None else pa.py_buffer(np.packbits(there, bitorder="little"))
@@ -113,9 +122,11 @@ def one_block(blocks: Sequence[Block]) -> Block:
         there = np.concatenate(
             [np.ones(len(b), np.bool_) if b.there is None else b.there for b in blocks]
         )
+    data = room_of(int(places[-1]))
+    np.concatenate([b.data[b.places[0] : b.places[-1]] for b in blocks], out=data)
     return Block(
         first.place,
-        np.concatenate([b.data[b.places[0] : b.places[-1]] for b in blocks]),
+        data,
         places,
         there,
         np.concatenate([b.offsets for b in blocks]),

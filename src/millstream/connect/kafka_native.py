@@ -37,6 +37,7 @@ from millstream.connect.kafka_messages import (
     Place,
     binary_column,
     headers_column,
+    room_of,
     times_columns,
 )
 from millstream.connect.kafka_options import READ, KafkaConfig
@@ -255,7 +256,7 @@ def _payloads(
     """Copy the bytes at some addresses; returns them, where each begins, and which there are."""
     places = np.empty(len(addresses) + 1, np.int64)
     missing = lay_out(addresses, sizes, places)
-    data = np.empty(int(places[-1]), np.uint8)
+    data = room_of(int(places[-1]))
     copy_payloads(addresses, places, int(data.ctypes.data))
     return data, places, addresses != 0 if missing else None
 
