@@ -14,6 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from millstream.columns.changes import OP, Op
+from millstream.columns.frames import filtered, is_there
 from millstream.columns.physical import polars_schema
 from millstream.engine.batch import HIDDEN, Batch
 from millstream.engine.operator import NOTHING, Lowering, Operator, Outputs, lowers
@@ -30,7 +31,8 @@ class SayChanges(Operator):
 
     def __init__(self, node: ToChanges) -> None:
         self._column = node.column
-        self._codes = {kind.value: code for code, kind in node.codes}
+        codes = {kind.value: code for code, kind in node.codes}
+        self._codes = pl.Series([codes.get(op.value) for op in Op], dtype=pl.String)
         self._columns = tuple(polars_schema(node.input.schema))
 
     def on_batch(self, batch: Batch, port: int = 0) -> Outputs:
@@ -39,14 +41,13 @@ class SayChanges(Operator):
         if not frame.height:
             return NOTHING
         if OP in frame.columns:
-            said = frame[OP].replace_strict(self._codes, default=None, return_dtype=pl.String)
+            said = self._codes[frame[OP].cast(pl.UInt32)]
         else:
-            code = self._codes.get(Kind.INSERT.value)
-            said = pl.Series([code], dtype=pl.String).new_from_index(0, frame.height)
+            said = self._codes.new_from_index(Op.INSERT, frame.height)
         rest = [name for name in (*self._columns, *_REST) if name in frame.columns]
         out = pl.DataFrame([said.alias(self._column), *(frame[name] for name in rest)])
         if said.null_count():
-            out = out.filter(said.is_not_null())
+            out = filtered(out, is_there(said))
         return Outputs(out=(out,)) if out.height else NOTHING
 
 
