@@ -112,7 +112,7 @@ class Walk:
 
     def get(self, path: str) -> Any:
         """Return what the API answers."""
-        with urllib.request.urlopen(f"{self.url}/v1{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/v1{path}", timeout=60) as answer:
             return json.load(answer)
 
     def job(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ KINDS = {
 
 def asked(served: Served, path: str) -> dict[str, object]:
     """Return what the API answers."""
-    with urllib.request.urlopen(f"{served.url}/v1{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{served.url}/v1{path}", timeout=60) as answer:
         found: dict[str, object] = json.load(answer)
         return found
 

@@ -51,7 +51,7 @@ SINK_COLUMNS = Schema.of(
         "score": "DOUBLE",
     }
 )
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 def table_of(

@@ -28,7 +28,7 @@ from millstream.types import Schema
 from tests.connect.contract import Bad, Expected, SourceContract, read, table_of
 
 SCHEMA = Schema.of({"a": "INT", "b": "STRING"})
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 def events_table(folder: Path, **options: str) -> Table:

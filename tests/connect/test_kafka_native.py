@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.servers.kafka import KafkaServer
 
 pytestmark = pytest.mark.kafka
-WAIT_S = 30.0
+WAIT_S = 120.0
 EVERYTHING = frozenset(OPTIONAL)
 WAYS = (NativeReceiver, ClientReceiver)
 

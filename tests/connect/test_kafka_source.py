@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kafka
 COLUMNS = Schema.of({"id": "BIGINT", "name": "STRING"})
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 def new_topic(kafka: KafkaServer, partitions: int = 1, **config: str) -> str:
@@ -203,7 +203,7 @@ def test_group_offsets_start_and_commit(kafka: KafkaServer) -> None:
     table = table_of("kafka", bounded(kafka, topic, **given), COLUMNS)
     source = source_for(table)
     with pytest.raises(ConnectorError, match="has no offset"):
-        source.open(split, resume=None).poll(max_rows=4, timeout_s=5)
+        source.open(split, resume=None).poll(max_rows=4, timeout_s=WAIT_S)
     source.close()
     given["properties.auto.offset.reset"] = "earliest"
     table = table_of("kafka", bounded(kafka, topic, **given), COLUMNS)
@@ -233,7 +233,7 @@ def test_latest_is_remembered_before_the_first_row(kafka: KafkaServer) -> None:
     table = table_of("kafka", options(kafka, topic, **{"scan.startup.mode": "latest-offset"}))
     table = table_of("kafka", table.options, COLUMNS)
     source = source_for(table)
-    first = source.open(f"{topic}:0", resume=None).poll(max_rows=10, timeout_s=5)
+    first = source.open(f"{topic}:0", resume=None).poll(max_rows=10, timeout_s=WAIT_S)
     source.close()
     assert first is not None
     assert first.frame.height == 0
@@ -266,7 +266,7 @@ def test_new_partitions_are_found_and_read_in_full(kafka: KafkaServer) -> None:
     source = source_for(table_of("kafka", options(kafka, topic, **given), COLUMNS))
     assert source.splits() == [f"{topic}:0"]
     first = source.open(f"{topic}:0", resume=None)
-    assert first.poll(max_rows=10, timeout_s=5) is not None
+    assert first.poll(max_rows=10, timeout_s=WAIT_S) is not None
     admin = AdminClient({"bootstrap.servers": kafka.plain})
     admin.create_partitions([NewPartitions(topic, 2)])[topic].result(30)
     produce(kafka, topic, [doc(7)], partition=1)

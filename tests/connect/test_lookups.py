@@ -174,7 +174,7 @@ def test_closing_cancels_what_runs(database: str) -> None:
         other.execute("LOCK TABLE t")
         thread = threading.Thread(target=ask)
         thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while watch.execute(waits).fetchone() != (1,):
             assert time.monotonic() < deadline, "nobody waits for the lock"
         lookup.close()

@@ -12,7 +12,7 @@ from tests.servers import kafka as kafka_server
 from tests.servers import keeper, shared
 from tests.servers.ports import free_ports, wait_until
 
-END_LIMIT_S = 30.0
+END_LIMIT_S = 120.0
 START_LIMIT_S = 60.0
 
 

@@ -26,7 +26,7 @@ from tests.faults.scene import SINK_PARTITIONS, Scene
 LOOK_S = 0.05
 LOOK_BACK_MS = 120_000
 """PostgreSQL is read again this far back in event time; all of it when the reader ends."""
-END_LIMIT_S = 30.0
+END_LIMIT_S = 120.0
 
 
 class Wrong(AssertionError):

@@ -126,7 +126,7 @@ def test_f11_the_reply_to_a_commit_is_lost(broker: Broker, fast: bool) -> None:
         sink.close()
         sink = sink_of(broker, topic, direct=False)
         assert sink.open("p", 2) == 2
-    assert broker.proxy.replies_lost.acquire(timeout=10), "no reply was lost"
+    assert broker.proxy.replies_lost.acquire(timeout=60), "no reply was lost"
     sink.deliver(3, [rows_said("a", 3)])
     sink.close()
     assert seen(broker, topic) == [(1, "a"), (2, "a"), (3, "a")]

@@ -60,7 +60,7 @@ def test_f11_the_reply_to_a_commit_is_lost(proxied: tuple[Proxy, str], database:
     sink.deliver(1, [rows_said("a", 1)])
     proxy.lose_reply(postgres_commit)
     assert sink.deliver(2, [rows_said("a", 2, 3)]).accepted == 2
-    assert proxy.replies_lost.acquire(timeout=10), "no reply was lost"
+    assert proxy.replies_lost.acquire(timeout=60), "no reply was lost"
     sink.deliver(3, [rows_said("a", 4)])
     sink.close()
     assert run(database, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,), (4,)]

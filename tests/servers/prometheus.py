@@ -23,7 +23,7 @@ from tests.servers.shared import NoServer
 
 START_LIMIT_S = 60.0
 STARTS_MAX = 3
-ANSWER_LIMIT_S = 30.0
+ANSWER_LIMIT_S = 90.0
 CONFIG = {
     "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
     "rule_files": ["rules/*.yml"],

@@ -37,7 +37,7 @@ CREATE TABLE bin (id BIGINT) WITH ('connector' = 'blackhole');
 INSERT INTO bin SELECT id FROM orders WHERE id IS NOT NULL;
 """
 NOW_MS = 1_780_000_000_000
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 def job(name: str = "shop", **changed: object) -> JobInfo:

@@ -17,7 +17,7 @@ from millstream.types import Schema
 
 EVIL = "<script>alert('x')</script>"
 SALES = [{"country": "de", "v": 3}, {"country": "fr", "v": 9}, {"country": "de", "v": 4}]
-WAIT_S = 20
+WAIT_S = 120.0
 
 
 def svg_of(html: str) -> ET.Element:

@@ -18,7 +18,7 @@ from millstream.serve.hub import Held, Hub
 from millstream.settings import Settings
 from tests.unit.serve_api.conftest import client_of
 
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 class Played:

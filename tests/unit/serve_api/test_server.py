@@ -29,7 +29,7 @@ TOKEN = "s3cret"
 def get(url: str, token: str | None = None, context: ssl.SSLContext | None = None) -> bytes:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+    with urllib.request.urlopen(request, timeout=60, context=context) as answer:
         found: bytes = answer.read()
     return found
 

@@ -26,7 +26,7 @@ from millstream.serve.problems import handled
 from millstream.types import Schema
 
 SCHEMA = Schema.of({"k": "STRING", "n": "BIGINT"})
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 @dataclass
