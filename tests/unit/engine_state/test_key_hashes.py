@@ -65,3 +65,33 @@ def test_every_kind_of_column(column: pl.Series) -> None:
     found = hashes(column.to_frame())
     assert all(len(set(half.tolist())) == len(column) for half in found)
     assert (hashes(column[1:].to_frame()) == found[:, 1:]).all()
+
+
+def test_words_that_differ_in_their_top_bit_differ_by_secret_bits() -> None:
+    """Else a second word could be chosen, whatever the seed, that makes two keys one.
+
+    After one round of multiplying the sign of a number moves bits 63 and 31 of both hashes.
+    """
+    numbers = np.arange(1, 2_000, dtype=np.int64)
+    found = []
+    for seed in (SEED, SEED + 1):
+        plus = np.stack(key_hashes([pl.Series(numbers)], seed))
+        minus = np.stack(key_hashes([pl.Series(numbers ^ np.int64(-(2**63)))], seed))
+        moved = plus ^ minus
+        assert len(set(moved[0].tolist()) & set(moved[1].tolist())) == 0
+        found.append(set(moved.ravel().tolist()))
+    assert not found[0] & found[1]
+
+
+@pytest.mark.parametrize("width", [2, 49, 130])
+def test_where_a_null_is_counts_in_wide_rows(width: int) -> None:
+    """No NULLs of two columns hide each other: a zero would be equal to them."""
+    for place in range(1, width):
+        row: list[int | None] = [0] * width
+        rows = [list(row)]
+        row[0] = None
+        rows.append(list(row))
+        row[place] = None
+        rows.append(list(row))
+        frame = pl.DataFrame(rows, schema={f"c{n}": pl.Int64 for n in range(width)}, orient="row")
+        assert all(len(set(half.tolist())) == 3 for half in hashes(frame))

@@ -3,9 +3,13 @@
 in      columns of one height; NULL, and NaN, are equal to themselves; -0.0 = 0.0
 out     two seeded 64-bit hashes of each row, the same for equal rows of any batch. Of one column of
         whole numbers, dates or times each of them is different for different values
-method  the words of a row put together by multiplying (Knuth, TAOCP 6.4) and folding, on two ways
-        with multipliers of their own. Texts of up to twelve bytes are words themselves, longer
-        ones are walked word by word; nested values are hashed by Polars
+method  the words of a row put together one after the other by multiplying and folding twice, with
+        two secret multipliers for each hash (splitmix64 of the seed). With known multipliers, or
+        one round, words that differ in their top bit alone would differ by known bits afterwards,
+        in both hashes: a second word could be chosen that makes two keys one. Texts of up to
+        twelve bytes are words themselves, longer ones are walked word by word; nested values are
+        hashed by Polars
+source  Steele et al., "Fast splittable pseudorandom number generators" (OOPSLA 2014)
 why     Polars' own hash is a query for each column: 20 us for a single row
 """
 
@@ -16,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from millstream.columns.address import byte_at, word_at
-from millstream.engine.state.codec import NO_WORDS, Kind, canonical, encode, kind_of, validity
+from millstream.engine.state.codec import Kind, canonical, encode, kind_of, validity
 from millstream.engine.state.jit import kernel
 from millstream.engine.state.texts import LENGTH, SHORT_BYTES, addresses, view_words
 
@@ -25,25 +29,27 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-_ODD_A, _ODD_B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
-_START = np.uint64(0xC2B2AE3D27D4EB4F)
-_HALF, _BYTE_BITS = np.uint64(32), np.uint64(8)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_A, _MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_ONE, _HALF, _BYTE_BITS = np.uint64(1), np.uint64(32), np.uint64(8)
 WORD_BYTES = 8
-NULL_BITS = 63
+NULL_BITS = 48
+"""So many columns share a word that says which are NULL; its upper part is its number."""
 
 
 def key_hashes(columns: Sequence[pl.Series], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return both hashes of each row (int64)."""
     own_seed = np.uint64(seed & (2**64 - 1))
     words: list[np.ndarray] = []
-    nulls = NO_WORDS
+    nulls = np.zeros((0, 0), dtype=np.int64)
     for place, column in enumerate(columns):
         valid = validity(column)
         found = _words(column, seed, own_seed)
         if valid is not None:
             found = [np.where(valid, word, 0) for word in found]
-            missing = np.where(valid, 0, 1 << (place % NULL_BITS))
-            nulls = nulls ^ missing if nulls.size else missing
+            if not nulls.size:
+                nulls = np.zeros((-(-len(columns) // NULL_BITS), len(column)), dtype=np.int64)
+            nulls[place // NULL_BITS, ~valid] |= 1 << (place % NULL_BITS)
         words += found
     rows = len(columns[0])
     arrays = [np.ascontiguousarray(word, dtype=np.int64) for word in words]
@@ -67,9 +73,19 @@ def _words(column: pl.Series, seed: int, own_seed: np.uint64) -> list[np.ndarray
 
 
 @kernel
-def stirred(state: Any, word: Any, odd: Any) -> Any:
-    """Take a word into a hash; for one state and multiplier no two words give the same."""
+def secret(seed: Any, number: int) -> Any:
+    """Return one of the odd multipliers of a seed."""
+    z = seed + np.uint64(number) * _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * _MIX_A
+    z = (z ^ (z >> np.uint64(27))) * _MIX_B
+    return (z ^ (z >> np.uint64(31))) | _ONE
+
+
+@kernel
+def stirred(state: Any, word: Any, odd: Any, other: Any) -> Any:
+    """Take a word into a hash; for one state no two words give the same."""
     found = (state ^ word) * odd
+    found = (found ^ (found >> _HALF)) * other
     return found ^ (found >> _HALF)
 
 
@@ -80,15 +96,19 @@ def mixed(
     """Put the words of each row together; ``places`` are the addresses of the columns' words."""
     one = np.empty(rows, dtype=np.int64)
     two = np.empty(rows, dtype=np.int64)
+    a1, a2, b1, b2 = secret(seed, 1), secret(seed, 2), secret(seed, 3), secret(seed, 4)
+    start_a, start_b = secret(seed, 5), secret(seed, 6)
     for i in range(rows):
-        a, b = seed, seed ^ _START
-        if nulls.size and nulls[i] != 0:
-            a = stirred(a, np.uint64(nulls[i]), _ODD_B)
-            b = stirred(b, np.uint64(nulls[i]), _ODD_A)
+        a, b = start_a, start_b
+        for k in range(len(nulls)):
+            if nulls[k, i] != 0:
+                word = np.uint64(nulls[k, i] | (k << NULL_BITS))
+                a = stirred(a, word, a1, a2)
+                b = stirred(b, word, b1, b2)
         for j in range(places.size):
             word = word_at(places[j], 8 * i)
-            a = stirred(a, word, _ODD_A)
-            b = stirred(b, word, _ODD_B)
+            a = stirred(a, word, a1, a2)
+            b = stirred(b, word, b1, b2)
         one[i] = np.int64(a)
         two[i] = np.int64(b)
     return one, two
@@ -102,21 +122,22 @@ def text_words(
     n = views.size // 2
     low = np.empty(n, dtype=np.int64)
     high = np.empty(n, dtype=np.int64)
+    a1, a2, b1, b2 = secret(seed, 7), secret(seed, 8), secret(seed, 9), secret(seed, 10)
     for i in range(n):
         low[i], high[i] = views[2 * i], views[2 * i + 1]
         length = low[i] & LENGTH
         if length <= SHORT_BYTES:
             continue
         base = blocks[high[i] & LENGTH] + ((high[i] >> 32) & LENGTH)
-        a, b = seed ^ np.uint64(length), seed ^ _START
+        a, b = a2 ^ np.uint64(length), b2 ^ np.uint64(length)
         whole = length - length % WORD_BYTES
         for at in range(0, whole, WORD_BYTES):
             word = word_at(base, at)
-            a = stirred(a, word, _ODD_A)
-            b = stirred(b, word, _ODD_B)
+            a = stirred(a, word, a1, a2)
+            b = stirred(b, word, b1, b2)
         rest = np.uint64(0)
         for at in range(whole, length):
             rest = (rest << _BYTE_BITS) | np.uint64(byte_at(base, at))
-        low[i] = np.int64(stirred(a, rest, _ODD_A))
-        high[i] = np.int64(stirred(b, rest, _ODD_B))
+        low[i] = np.int64(stirred(a, rest, a1, a2))
+        high[i] = np.int64(stirred(b, rest, b1, b2))
     return low, high

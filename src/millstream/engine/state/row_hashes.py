@@ -1,7 +1,7 @@
-"""Rows by a 128-bit hash of all their columns.
+"""Rows by a 64-bit hash of all their columns, which may be kept: the journal's.
 
 in      frames of the same columns; NULL, and NaN, are equal to themselves; -0.0 = 0.0
-out     two seeded 64-bit hashes of each row, the same for equal rows of any frame
+out     a seeded hash of each row, the same for equal rows of any frame
 method  Polars' hash of each column, put together by multiplying (Knuth, TAOCP 6.4) and folding.
         ``DataFrame.hash_rows`` would hand even a single row to Polars' pool (columns/frames.py)
 """
@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from millstream.engine.state.codec import face
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,13 +31,3 @@ def row_hash(frame: pl.DataFrame, seed: int) -> np.ndarray:
         total ^= total >> _HALF
         total += found
     return total
-
-
-def row_hashes(frame: pl.DataFrame, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return both hashes of each row (int64), as kernels take them; each half of the seed is one's.
-
-    A second half of 0 counts as 1.
-    """
-    halves = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF or 1
-    one, two = (face(row_hash(frame, half).view(np.int64)) for half in halves)
-    return one, two
