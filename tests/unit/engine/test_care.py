@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from millstream.engine.care import NOTE, Note, Notes, Span
 from millstream.engine.poison import Suspicion, Tally
 from millstream.engine.scan import Block
-from millstream.ports.store import NotThere
+from millstream.ports.store import NotThere, StoreError
 from millstream.stores.memory import MemoryStore
 
 SPLIT = ("scan", "0")
@@ -73,6 +73,31 @@ def test_who_ends_by_itself_leaves_no_suspicion() -> None:
     Notes(store, Tally()).close()
     assert not Notes(store, Tally()).is_wary
     assert Notes(store, Tally()).is_wary, "this time nobody closed it"
+
+
+def test_who_ends_for_want_of_room_did_not_die_over_a_row() -> None:
+    """The note of the row it was about to push stays open else, and two such blame the row."""
+
+    class Full(MemoryStore):
+        is_full = False
+
+        def put(self, name: str, data: bytes) -> None:
+            if self.is_full:
+                raise StoreError("no room")
+            super().put(name, data)
+
+    store = Full()
+    for _ in range(2):
+        with pytest.raises(Death):
+            run(store, 9, 1, {4}, 0)
+    notes = Notes(store, Tally(None))
+    assert notes.is_wary
+    assert not notes.is_aside(Span(*SPLIT, 4, 5))
+    notes.about_to_push(Span(*SPLIT, 4, 5))
+    store.is_full = True
+    notes.close()
+    store.is_full = False
+    assert not Notes(store, Tally(None)).is_aside(Span(*SPLIT, 4, 5))
 
 
 def test_a_damaged_note_holds_nothing_up() -> None:
